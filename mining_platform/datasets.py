@@ -1,0 +1,139 @@
+"""Datasets are rows: regions, years, patch size, channels, label recipe, quotas and split of each.
+
+A new dataset is one row of `DATASETS`; its family of assets (`<dataset>/candidates` to
+`<dataset>/package`) follows from the row.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+
+RANGES: tuple[str, ...] = ("000", *(f"{low:03d}_{low + 10:03d}" for low in range(0, 100, 10)))
+"""Mining-proportion ranges in per cent: exactly 0, then (0, 10], (10, 20] ... (90, 100]."""
+
+
+@dataclass(frozen=True)
+class SplitRule:
+    """How windows are parted into training, validation and test."""
+
+    method: str
+    """`block`: square blocks of ground go to one side whole."""
+    fractions: Mapping[str, float]
+    """Wanted share of windows by split name; sums to 1."""
+    block_m: int
+    """Side of a block in metres, a multiple of the window size."""
+    buffer_m: float
+    """Least distance between footprints of different splits; nearer windows are set aside as `buffer`."""
+    seed: int
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One published dataset over regions and years."""
+
+    id: str
+    """`[a-z][a-z0-9_]*`: first part of the asset keys of its family."""
+    title: str
+    regions: tuple[str, ...]
+    """Region ids of regions.geojson; all simulated or all not."""
+    years: tuple[int, ...]
+    px: int
+    """Pixels per side of a patch (10 m each)."""
+    profile: str
+    """Channels, a row of bands.PROFILES."""
+    recipe: str
+    """Label recipe, a row of labels.recipes.RECIPES."""
+    quotas: Mapping[str, int]
+    """Windows wanted per range over all regions of one release."""
+    split: SplitRule
+    min_valid_share: float
+    """Least share of a window's area with a land-cover class."""
+    max_masked_share: float
+    """Largest share of a patch's pixels without any clear observation."""
+    zero_candidates: int
+    """Windows at exactly 0 % kept as candidates per region and year, drawn by hash."""
+    seed: int
+
+
+def _quotas(zero: int, each: int) -> Mapping[str, int]:
+    return MappingProxyType({name: zero if name == "000" else each for name in RANGES})
+
+
+_LEGAL_AMAZON = tuple(f"legal-amazon-{zone}" for zone in range(18, 24))
+_SIMULATED = ("sim-igarape", "sim-serra")
+_BLOCKS_80_20 = SplitRule(
+    method="block", fractions=MappingProxyType({"train": 0.8, "test": 0.2}), block_m=10_240, buffer_m=0.0, seed=7
+)
+
+_RANGES = Dataset(
+    id="ranges",
+    title="Sentinel-2 patches across mining-proportion ranges, Brazilian Legal Amazon",
+    regions=_LEGAL_AMAZON,
+    years=(2024,),
+    px=128,
+    profile="s2-12",
+    recipe="mapbiomas-mining",
+    quotas=_quotas(1300, 130),
+    split=_BLOCKS_80_20,
+    min_valid_share=1.0,
+    max_masked_share=0.1,
+    zero_candidates=20_000,
+    seed=7,
+)
+_SIM_RANGES = replace(
+    _RANGES,
+    id="sim_ranges",
+    title="SIMULATED patches across mining-proportion ranges",
+    regions=_SIMULATED,
+    years=(2023, 2024),
+    quotas=_quotas(80, 8),
+    split=replace(_BLOCKS_80_20, fractions=MappingProxyType({"train": 0.6, "val": 0.2, "test": 0.2}), block_m=2_560),
+    zero_candidates=400,
+)
+_LOURENCO = replace(
+    _SIM_RANGES,
+    id="lourenco_ranges",
+    title="Windows across mining-proportion ranges, gold field of Lourenço",
+    regions=("lourenco",),
+    years=tuple(range(2016, 2023)),
+    quotas=_quotas(130, 13),
+)
+
+
+def _small(dataset: Dataset, dataset_id: str, title: str) -> Dataset:
+    """The 48 px sibling of a dataset, over the same regions and years."""
+    return replace(
+        dataset, id=dataset_id, title=title, px=48, split=replace(dataset.split, block_m=dataset.split.block_m // 128 * 48 * 2)
+    )
+
+
+DATASETS: dict[str, Dataset] = {
+    dataset.id: dataset
+    for dataset in (
+        _RANGES,
+        _small(_RANGES, "ranges_48", "Sentinel-2 patches of 480 m across mining-proportion ranges, Legal Amazon"),
+        _SIM_RANGES,
+        replace(
+            _small(_SIM_RANGES, "sim_ranges_48", "SIMULATED patches of 480 m across mining-proportion ranges"),
+            quotas=_quotas(300, 30),
+        ),
+        _LOURENCO,
+        replace(
+            _LOURENCO,
+            id="lourenco_painted",
+            title="Patches over SIMULATED scenes painted on the real map of Lourenço",
+            regions=("lourenco-painted",),
+            years=(2022,),
+        ),
+    )
+}
+
+
+def dataset(dataset_id: str) -> Dataset:
+    """The row of a dataset; KeyError with the known ids and the remedy otherwise."""
+    try:
+        return DATASETS[dataset_id]
+    except KeyError:
+        raise KeyError(
+            f"Unknown dataset {dataset_id!r}; known: {', '.join(DATASETS)}. Add a row in mining_platform/datasets.py."
+        ) from None

@@ -1,0 +1,191 @@
+"""Regions: every mistake in a region file is refused with feature, field and remedy."""
+
+import copy
+import itertools
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mining_platform.regions import RegionError, add_region, load_regions, parse_regions, region
+
+SQUARE = {"type": "Polygon", "coordinates": [[[-55.2, -6.4], [-55.0, -6.4], [-55.0, -6.2], [-55.2, -6.2], [-55.2, -6.4]]]}
+BOW_TIE = {"type": "Polygon", "coordinates": [[[0, 0], [1, 1], [1, 0], [0, 1], [0, 0]]]}
+
+
+def feature(**changes: Any) -> dict[str, Any]:
+    properties: dict[str, Any] = {
+        "id": "here",
+        "name": "Here",
+        "country": "BR",
+        "years": [2020, 2021],
+        "coverage": "full",
+        "land_cover": {"source": "mapbiomas", "collection": "8", "href": "maps/{year}.tif", "years": [1985, 2022]},
+        "scenes": {"source": "stac", "href": "stac/catalog.json", "collection": "sentinel-2-l2a", "provider": "earth-search"},
+    }
+    properties.update(changes)
+    return {"type": "Feature", "properties": properties, "geometry": copy.deepcopy(SQUARE)}
+
+
+def parse(*features: Any) -> dict[str, Any]:
+    return parse_regions(list(features), "test.geojson")
+
+
+def without(field: str) -> dict[str, Any]:
+    made = feature()
+    del made["properties"][field]
+    return made
+
+
+def with_geometry(geometry: Any) -> dict[str, Any]:
+    return {**feature(), "geometry": geometry}
+
+
+def test_a_region_gets_the_utm_zone_of_its_centroid() -> None:
+    assert parse(feature())["here"].epsg == 32721
+
+
+def test_a_grid_covers_the_outline_on_the_10_m_lattice() -> None:
+    here = parse(feature())["here"]
+    bounds = here.geobox.boundingbox
+    assert all(value % 10 == 0 for value in (bounds.left, bounds.bottom, bounds.right, bounds.top))
+    assert here.geobox.geographic_extent.boundingbox.left < -55.2
+
+
+def test_a_year_is_put_into_the_path_and_the_band() -> None:
+    cover = parse(feature())["here"].land_cover
+    assert cover.file_of(2020) == "maps/2020.tif"
+    many = {"source": "mapbiomas", "collection": "8", "href": "all.tif", "bands": "classification_{year}", "years": [1985, 2022]}
+    assert parse(feature(land_cover=many))["here"].land_cover.band_of(2021) == "classification_2021"
+
+
+def test_variables_of_the_installation_are_expanded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MINING_PLATFORM_HOME", "/somewhere")
+    cover = {"source": "mapbiomas", "collection": "8", "href": "${MINING_PLATFORM_HOME}/{year}.tif", "years": [1985, 2022]}
+    assert parse(feature(land_cover=cover))["here"].land_cover.file_of(2020) == "/somewhere/2020.tif"
+
+
+COVER = {"source": "mapbiomas", "collection": "8", "href": "maps/{year}.tif", "years": [1985, 2022]}
+MISTAKES = [
+    (feature(id="../x"), r"feature 0.*field 'id'.*'\.\./x' is not an id.*Use 1 to 64"),
+    (feature(id="Upper"), "field 'id'.*is not an id"),
+    (feature(id="x" * 65), "field 'id'.*is not an id"),
+    (feature(id=7), "field 'id'.*expected a text"),
+    (without("id"), "field 'id'.*Add 'id'"),
+    (with_geometry(None), "field 'geometry': there is none.*Polygon or MultiPolygon"),
+    (with_geometry(BOW_TIE), "field 'geometry': Self-intersection.*Mend it"),
+    (with_geometry({"type": "Point", "coordinates": [0, 0]}), "field 'geometry': a Point is no outline"),
+    (with_geometry({"type": "Polygon", "coordinates": []}), "field 'geometry'"),
+    (with_geometry({"type": "Polygon", "coordinates": [[["a", 0], [1, 1], [1, 0], ["a", 0]]]}), "field 'geometry': unreadable"),
+    (with_geometry("nonsense"), "field 'geometry': unreadable"),
+    (
+        with_geometry({"type": "Polygon", "coordinates": [[[0, 0], [200, 0], [200, 1], [0, 0]]]}),
+        "field 'geometry': outside UTM's longitudes",
+    ),
+    (
+        feature(land_cover={**COVER, "source": "worldcover"}),
+        "land_cover, field 'source': unknown value 'worldcover'.*Use one of: mapbiomas",
+    ),
+    (feature(land_cover={**COVER, "years": [1985]}), "field 'years': expected the first and the last year"),
+    (feature(land_cover={**COVER, "href": "maps/all.tif"}), "field 'href': has no {year}.*Add {year}, or 'bands'"),
+    (feature(land_cover={**COVER, "href": "maps/{yaer}.tif"}), "field 'href'.*unknown placeholders"),
+    (feature(land_cover={**COVER, "href": "maps/{year.tif"}), "field 'href'.*not a template"),
+    (feature(land_cover={**COVER, "bands": "cover"}), "field 'bands'.*does not name the year"),
+    (feature(land_cover={**COVER, "colection": "9"}), "unknown fields 'colection'.*spelling"),
+    (feature(land_cover="mapbiomas"), "field 'land_cover': expected an object"),
+    (without("land_cover"), "field 'land_cover': is missing.*null for none"),
+    (
+        feature(scenes={"source": "ftp", "href": "x", "collection": "y", "provider": "earth-search"}),
+        "scenes, field 'source': unknown value",
+    ),
+    (
+        feature(scenes={"source": "stac", "href": "x", "collection": "y", "provider": "mine"}),
+        "scenes, field 'provider': unknown value",
+    ),
+    (feature(coverage="half"), "field 'coverage': unknown value 'half'.*full, sampled"),
+    (feature(years=[]), "field 'years': expected distinct years"),
+    (feature(years=[2020, 2020]), "field 'years': expected distinct years"),
+    (feature(years=["2020"]), "field 'years': expected distinct years"),
+    (feature(years=[2020, 2023]), r"field 'years': \[2023\] lie outside mapbiomas collection 8 \(1985 to 2022\).*Remove"),
+    (feature(years=[2010]), "lie before Sentinel-2"),
+    (feature(epsg=4326), "field 'epsg': 4326 is not the EPSG code of a projected CRS in metres"),
+    (feature(epsg=999999), "field 'epsg'"),
+    (feature(colour="red"), "unknown fields 'colour'"),
+    ({"type": "Feature"}, "not a GeoJSON Feature"),
+    ("text", "not a GeoJSON Feature"),
+]
+
+
+@pytest.mark.parametrize(("wrong", "message"), MISTAKES)
+def test_a_mistake_is_refused_with_its_place_and_remedy(wrong: Any, message: str) -> None:
+    with pytest.raises(RegionError, match=message) as refused:
+        parse(wrong)
+    assert "test.geojson, feature 0" in str(refused.value)
+
+
+def test_an_id_used_twice_is_refused() -> None:
+    with pytest.raises(RegionError, match="feature 1: id 'here' is used twice"):
+        parse(feature(), feature())
+
+
+def test_an_unknown_region_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(RegionError, match="Unknown region 'there'; known: here"):
+        region(parse(feature()), "there")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [("{", "is not JSON"), ("[]", "not a GeoJSON FeatureCollection"), ('{"type": "Feature"}', "FeatureCollection")],
+)
+def test_a_file_that_is_no_collection_is_refused(tmp_path: Path, content: str, message: str) -> None:
+    path = tmp_path / "regions.geojson"
+    path.write_text(content)
+    with pytest.raises(RegionError, match=message):
+        load_regions(path)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(RegionError, match=r"There is no region file .*none\.geojson.*MINING_PLATFORM_REGIONS"):
+        load_regions(tmp_path / "none.geojson")
+
+
+def test_the_variable_names_another_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "mine.geojson"
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": [feature()]}))
+    monkeypatch.setenv("MINING_PLATFORM_REGIONS", str(path))
+    assert list(load_regions()) == ["here"]
+
+
+def test_adding_a_wrong_feature_leaves_the_file_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "mine.geojson"
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": [feature()]}))
+    before = path.read_bytes()
+    with pytest.raises(RegionError, match="used twice"):
+        add_region(path, feature())
+    assert path.read_bytes() == before
+    assert add_region(path, feature(id="there")).id == "there"
+    assert list(load_regions(path)) == ["here", "there"]
+
+
+def test_the_shipped_file_holds_the_regions_of_the_documents() -> None:
+    shipped = load_regions(Path(__file__).parents[2] / "regions.geojson")
+    wanted = {
+        "lourenco",
+        "tapajos",
+        "yanomami",
+        "kayapo",
+        "bolivar",
+        "ghana-southwest",
+        *(f"legal-amazon-{z}" for z in range(18, 24)),
+    }
+    assert wanted <= set(shipped)
+    assert sum(each.simulated and each.id.startswith("sim-") for each in shipped.values()) >= 2
+    assert [shipped[f"legal-amazon-{zone}"].epsg for zone in range(18, 24)] == [32700 + zone for zone in range(18, 24)]
+    assert all(each.note for each in shipped.values()), "every region says where its bounds come from"
+
+
+def test_regions_of_neighbouring_utm_zones_do_not_overlap() -> None:
+    shipped = load_regions(Path(__file__).parents[2] / "regions.geojson")
+    zones = [shipped[f"legal-amazon-{zone}"].geometry for zone in range(18, 24)]
+    assert all(west.intersection(east).area == 0 for west, east in itertools.pairwise(zones))

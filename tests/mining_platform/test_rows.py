@@ -1,0 +1,49 @@
+"""Tables: rows fit together."""
+
+import pytest
+
+from mining_platform import bands
+from mining_platform.datasets import DATASETS, RANGES, dataset
+from mining_platform.labels.recipes import RECIPES
+
+
+def test_there_are_eleven_ranges() -> None:
+    assert len(RANGES) == 11
+    assert RANGES[:3] == ("000", "000_010", "010_020")
+    assert RANGES[-1] == "090_100"
+
+
+def test_the_range_dataset_wants_what_the_document_gives() -> None:
+    quotas = DATASETS["ranges"].quotas
+    assert quotas["000"] == 1300
+    assert [quotas[name] for name in RANGES[1:]] == [130] * 10
+    assert sum(quotas.values()) == 2600
+
+
+@pytest.mark.parametrize("row", DATASETS.values(), ids=lambda row: row.id)
+def test_a_dataset_row_fits_the_other_tables(row: object) -> None:
+    made = dataset(row.id)
+    assert made.profile in bands.PROFILES
+    assert made.recipe in RECIPES
+    assert set(made.quotas) == set(RANGES)
+    assert abs(sum(made.split.fractions.values()) - 1) < 1e-12
+    assert made.split.block_m % (made.px * 10) == 0, "blocks part windows cleanly only if they are whole windows"
+
+
+def test_siblings_cover_the_same_regions_and_years() -> None:
+    for name in ("ranges", "sim_ranges"):
+        assert (DATASETS[name].regions, DATASETS[name].years) == (DATASETS[f"{name}_48"].regions, DATASETS[f"{name}_48"].years)
+
+
+@pytest.mark.parametrize(
+    ("look_up", "remedy"),
+    [(dataset, "datasets.py"), (bands.band, "bands.py"), (bands.profile, "bands.py"), (bands.band_of_role, "bands.py")],
+)
+def test_an_unknown_row_is_refused_with_the_remedy(look_up: object, remedy: str) -> None:
+    with pytest.raises(KeyError, match=remedy):
+        look_up("nonsense")
+
+
+def test_bands_are_found_by_role() -> None:
+    assert bands.band_of_role("nir") == "B08"
+    assert bands.band_of_role("red", ("B04", "B03", "B02")) == "B04"
