@@ -1,0 +1,248 @@
+"""Artifacts: the one door to published versions. Skip what is fresh, else compute, publish and record.
+
+The rest of the project imports names, errors and reading from here too; `versions.py` is behind.
+The order of publishing decides what a kill can leave:
+
+1. the files are computed in a temporary directory, listed, hashed, made read-only, brought to the disk;
+2. the directory is renamed to `versions/<digest>`: a version that nobody points to yet;
+3. the lineage record is appended: from here on the production has happened;
+4. the pointer is replaced: from here on readers see it.
+
+Between 3 and 4 readers see the version before; the next producer finds the record ahead of the
+pointer and moves the pointer on. Everything before 3 counts as not done.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from mining_platform import digests, durable, leases, lineage, publishing, versions
+from mining_platform.versions import (
+    Artifact,
+    ArtifactError,
+    ArtifactStore,
+    DamagedArtifact,
+    InvalidRef,
+    Json,
+    LeaseHeld,
+    MissingArtifact,
+    Ref,
+    current_digest,
+    open_artifact,
+    partitions,
+    records,
+)
+
+__all__ = [
+    "Artifact",
+    "ArtifactError",
+    "ArtifactStore",
+    "Compute",
+    "DamagedArtifact",
+    "InvalidRef",
+    "Json",
+    "LeaseHeld",
+    "MissingArtifact",
+    "Produced",
+    "Ref",
+    "current_digest",
+    "freshness",
+    "open_artifact",
+    "partitions",
+    "produce",
+    "records",
+]
+
+Compute = Callable[[Mapping[Ref, Artifact], Path], dict[str, Any]]
+"""Reads the inputs, writes files into the empty directory, returns facts in JSON types."""
+
+UNCHANGED = "unchanged: same inputs, code version and configuration"
+FINISHED = "published what an interrupted run had finished"
+
+
+@dataclass(frozen=True)
+class Produced:
+    """What `produce` did."""
+
+    ref: Ref
+    digest: str
+    path: Path
+    facts: dict[str, Any]
+    skipped: bool
+    reason: str
+    """Why it was made, or why not."""
+    seconds: float
+
+
+@dataclass(frozen=True)
+class _Task:
+    """One artifact with all that decides whether it is fresh."""
+
+    ref: Ref
+    inputs: tuple[Ref, ...]
+    """Distinct, sorted."""
+    code_version: str
+    configuration: dict[str, Any]
+    """Plain JSON."""
+
+
+def _task(ref: Ref, inputs: Sequence[Ref], code_version: str, config: Mapping[str, Json]) -> _Task:
+    return _Task(ref, tuple(sorted(set(inputs))), code_version, digests.plain(config, f"The configuration of {ref}"))
+
+
+def freshness(
+    store: ArtifactStore, ref: Ref, *, inputs: Sequence[Ref], code_version: str, config: Mapping[str, Json]
+) -> tuple[str, ...]:
+    """Reasons why an artifact has to be made, in words; () where it is fresh.
+
+    Compares digests, names and sizes and reads no data, so a flipped byte goes unnoticed here.
+    """
+    return _staleness(store, _task(ref, inputs, code_version, config))
+
+
+def _staleness(store: ArtifactStore, task: _Task) -> tuple[str, ...]:
+    try:
+        pointer = versions.read_pointer(store, task.ref)
+        current = {ref: current_digest(store, ref) for ref in task.inputs}
+    except DamagedArtifact as error:
+        return (str(error),)
+    missing = tuple(f"input {ref} is missing" for ref, digest in current.items() if digest is None)
+    if pointer is None or missing:
+        return (*(("not made yet",) if pointer is None else ()), *missing)
+    damage = digests.problems(versions.version_directory(store, task.ref, pointer.digest), pointer.digest, deep=False)
+    if damage:
+        return (_damaged(damage),)
+    try:
+        record = lineage.read_record(versions.records_directory(store, task.ref), pointer.record)
+    except lineage.LineageError as error:
+        return (str(error),)
+    if (record.digest, record.hash) != (pointer.digest, pointer.record_hash):
+        return (f"its pointer and lineage record {record.number} tell of different versions",)
+    inputs = [lineage.Input(ref.asset, ref.partition, digest or "") for ref, digest in current.items()]
+    return lineage.changes(record, inputs=inputs, code_version=task.code_version, configuration=task.configuration)
+
+
+def _damaged(damage: Sequence[str]) -> str:
+    return f"the current version is damaged: {'; '.join(damage)}"
+
+
+def produce(
+    store: ArtifactStore,
+    ref: Ref,
+    *,
+    inputs: Sequence[Ref],
+    code_version: str,
+    config: Mapping[str, Json],
+    compute: Compute,
+    run_id: str = "",
+) -> Produced:
+    """Let the current version of an artifact rest on these inputs, code version and configuration.
+
+    Skips where a version, verified byte by byte, already does. Raises MissingArtifact that names all
+    missing inputs, DamagedArtifact (an input), LeaseHeld, lineage.LineageError (altered records),
+    ArtifactError (unfit output, full disk), and whatever `compute` raises, unchanged. After an error
+    the version that was current before still is.
+    """
+    clock = time.perf_counter()
+    task = _task(ref, inputs, code_version, config)
+    _require_inputs(store, task)
+    reasons, skipped = _reasons(store, task), UNCHANGED
+    if reasons:
+        with _lease(store, ref, run_id):
+            skipped = FINISHED if _finish_publication(store, ref) else UNCHANGED
+            reasons = _reasons(store, task)
+            if reasons:
+                _make(store, task, compute, run_id)
+            pointer = versions.require_pointer(store, ref)
+    else:
+        pointer = versions.require_pointer(store, ref)
+    path = versions.version_directory(store, ref, pointer.digest)
+    reason = "; ".join(reasons) or skipped
+    return Produced(ref, pointer.digest, path, versions.read_facts(path), not reasons, reason, time.perf_counter() - clock)
+
+
+def _require_inputs(store: ArtifactStore, task: _Task) -> None:
+    missing = [ref for ref in task.inputs if current_digest(store, ref) is None]
+    if missing:
+        named = ", ".join(map(str, missing))
+        raise MissingArtifact(f"{task.ref} cannot be made: {named} never was. {' '.join(map(versions.remedy, missing))}")
+
+
+def _reasons(store: ArtifactStore, task: _Task) -> tuple[str, ...]:
+    """As freshness, and with every byte of the current version verified."""
+    reasons = _staleness(store, task)
+    if reasons:
+        return reasons
+    pointer = versions.require_pointer(store, task.ref)
+    damage = digests.problems(versions.version_directory(store, task.ref, pointer.digest), pointer.digest, deep=True)
+    return (_damaged(damage),) if damage else ()
+
+
+@contextmanager
+def _lease(store: ArtifactStore, ref: Ref, run_id: str) -> Iterator[None]:
+    """Hold the partition alone; LeaseHeld says who does otherwise."""
+    directory = versions.partition_directory(store, ref)
+    with ExitStack() as stack:
+        with publishing.disk(ref):
+            durable.make_directory(directory)
+            other = stack.enter_context(leases.lease(directory / versions.LEASE_NAME, run_id))
+        if other is not None:
+            raise LeaseHeld(f"{ref} is being made by {other}. Wait for it or end it, then run again.")
+        yield
+
+
+def _finish_publication(store: ArtifactStore, ref: Ref) -> bool:
+    """Remove what dead writers left and move a pointer that lags behind the newest record; whether it did."""
+    with publishing.disk(ref):
+        durable.sweep(versions.partition_directory(store, ref))
+        durable.sweep(versions.records_directory(store, ref))
+    chain = records(store, ref)
+    if not chain or versions.points_to(store, ref, chain[-1]):
+        return False
+    newest = chain[-1].digest
+    if digests.problems(versions.version_directory(store, ref, newest), newest, deep=True):
+        return False
+    with publishing.disk(ref):
+        versions.write_pointer(store, ref, chain[-1])
+    return True
+
+
+def _make(store: ArtifactStore, task: _Task, compute: Compute, run_id: str) -> None:
+    """Compute, publish and record; the caller holds the lease."""
+    started = datetime.now(UTC)
+    inputs = {ref: open_artifact(store, ref) for ref in task.inputs}
+    with publishing.temporary(store, task.ref) as out:
+        facts = publishing.marked_facts(task.ref, _computed(compute, inputs, out), [each.facts for each in inputs.values()])
+        with publishing.disk(task.ref):
+            digest = publishing.seal(task.ref, out, facts)
+            publishing.install(versions.version_directory(store, task.ref, digest), out)
+    production = lineage.Production(
+        asset=task.ref.asset,
+        partition=task.ref.partition,
+        digest=digest,
+        inputs=tuple(lineage.Input(ref.asset, ref.partition, each.digest) for ref, each in inputs.items()),
+        facts_digest=digests.digest_of(facts),
+        code_version=task.code_version,
+        configuration=task.configuration,
+        run_id=run_id,
+        started=started,
+        finished=datetime.now(UTC),
+    )
+    with publishing.disk(task.ref):
+        record = lineage.append_record(versions.records_directory(store, task.ref), production)
+        versions.write_pointer(store, task.ref, record)
+
+
+def _computed(compute: Compute, inputs: Mapping[Ref, Artifact], out: Path) -> dict[str, Any]:
+    try:
+        return compute(inputs, out)
+    except OSError as error:
+        if error.errno in publishing.DISK_FULL:
+            error.add_note(
+                "The disk of the artifact store is full; the temporary files were removed. Free some space and run again."
+            )
+        raise
