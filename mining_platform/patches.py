@@ -1,0 +1,202 @@
+"""Image and label cut at windows: the patch store a dataset trains on.
+
+`patches.zarr` is a Zarr v3 group with `image` (sample, band, y, x) uint16 digital numbers (reflectance = 1e-4 x DN,
+0 = no clear observation) and `label` (sample, y, x) uint8 (1 mining, 0 other, 255 no class); a chunk is one patch, a
+file a shard of many. `patches.parquet` has one row a window, also for the windows that were dropped. A store of no
+patches has its group and index, and no arrays.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mining_platform import zarr_arrays
+from mining_platform.bands import S2_NODATA, S2_SCALE
+from mining_platform.grids import PIXEL_M
+from mining_platform.labels.mapbiomas import read_classes
+from mining_platform.labels.recipes import NO_LABEL, label_of
+from mining_platform.labels.recipes import recipe as recipe_of
+from mining_platform.mosaics import Mosaic, open_mosaic, read_clear_count, read_window
+
+STORE_NAME = "patches.zarr"
+INDEX_NAME = "patches.parquet"
+SHARD_PATCHES = 256
+
+DROPPED_CLOUDY = "masked share above limit"
+INDEX_TYPES = {
+    "patch_id": "string",
+    "window_id": "string",
+    "year": "int64",
+    "row": "int64",
+    "dropped": "bool",
+    "drop_reason": "string",
+    "masked_share": "float64",
+    "clear_min": "int64",
+    "clear_median": "float64",
+}
+"""Columns of the index. `row` is the sample in the store, -1 if dropped; clear counts are solar days over all pixels."""
+
+
+def write_store(  # noqa: PLR0913 - what a store is made of, each by name
+    windows: pd.DataFrame,
+    year: int,
+    mosaic: Path,
+    label: Path,
+    out: Path,
+    *,
+    channels: Sequence[str],
+    recipe: str,
+    px: int,
+    max_masked_share: float,
+    shard: int = SHARD_PATCHES,
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Cut every window (window_id, minx, miny, maxx, maxy in metres of the grid's CRS) and write `out/patches.*`.
+
+    `mosaic` and `label` are the `.zarr` folders of one region and year. Windows whose share of pixels without a clear
+    observation exceeds `max_masked_share` are listed, not stored. Rows are in order of window_id. Returns the index
+    (INDEX_TYPES) and facts: windows, patches, dropped, px, channels, recipe, label_pixels (value -> pixels),
+    simulated. Raises ValueError for repeated ids, windows that are not px x px, channels the
+    mosaic lacks, and as `mosaics.read_window` does.
+    """
+    opened = open_mosaic(mosaic)
+    ordered = windows.sort_values("window_id", ignore_index=True)
+    bounds = _checked_bounds(ordered, px)
+    bands = channel_positions(opened.channels, channels)
+    index = _index(opened, ordered["window_id"].tolist(), bounds, year, max_masked_share)
+    kept = index.index[~index["dropped"]].tolist()
+    attributes = _attributes(opened, index.loc[kept], bounds[kept], channels, recipe=recipe, px=px)
+    zarr_arrays.create_group(out / STORE_NAME, attributes)
+    label_pixels = np.zeros(NO_LABEL + 1, np.int64)
+    for first in range(0, len(kept), shard):
+        part = bounds[kept[first : first + shard]]
+        images = np.stack([read_window(opened, window)[0][bands] for window in part])
+        labels = np.stack([label_of(read_classes(label, window), recipe_of(recipe)) for window in part])
+        label_pixels += np.bincount(labels.ravel(), minlength=NO_LABEL + 1)
+        _append(out / STORE_NAME, first, images, labels, total=len(kept), shard=shard)
+    index.to_parquet(out / INDEX_NAME, index=False)
+    found = {str(value): int(label_pixels[value]) for value in np.flatnonzero(label_pixels)}
+    facts = {"windows": len(index), "patches": len(kept), "dropped": len(index) - len(kept), "label_pixels": found}
+    return index, {**facts, **{name: attributes[name] for name in ("px", "channels", "recipe", "simulated")}}
+
+
+def channel_positions(available: Sequence[str], wanted: Sequence[str]) -> list[int]:
+    """Positions of channels by name; ValueError naming those that are not there."""
+    unknown = [name for name in wanted if name not in available]
+    if unknown or not wanted:
+        raise ValueError(f"Channels {unknown} are not among {', '.join(available)}. Ask for those, or rows of bands.PROFILES.")
+    return [list(available).index(name) for name in wanted]
+
+
+def read_index(out: Path) -> pd.DataFrame:
+    """The index of a patch store (INDEX_TYPES), one row a window in order of window_id."""
+    return pd.read_parquet(out / INDEX_NAME)
+
+
+def read_attributes(out: Path) -> dict[str, Any]:
+    """What a patch store says of itself: channels, px, scale, offset, nodata, unit, epsg, recipe, patch_ids, affines."""
+    return zarr_arrays.group_attributes(out / STORE_NAME)
+
+
+def read_images(
+    out: Path, rows: Sequence[int] | NDArray[np.integer], channels: Sequence[str] | None = None
+) -> NDArray[np.uint16]:
+    """Images (n, band, y, x) uint16 of the store's rows, in the order asked for; `channels` None means all.
+
+    ValueError for unknown channels and for rows that are not in the store; ArrayError for damaged or missing chunks.
+    """
+    attributes = read_attributes(out)
+    bands = channel_positions(attributes["channels"], attributes["channels"] if channels is None else channels)
+    if len(rows) == 0:
+        return np.zeros((0, len(bands), attributes["px"], attributes["px"]), np.uint16)
+    images = zarr_arrays.read_rows(_array(out, "image"), rows)
+    return images if bands == list(range(images.shape[1])) else images[:, bands]
+
+
+def read_labels(out: Path, rows: Sequence[int] | NDArray[np.integer]) -> NDArray[np.uint8]:
+    """Labels (n, y, x) uint8 of the store's rows, in the order asked for; raises as `read_images`."""
+    if len(rows) == 0:
+        px = read_attributes(out)["px"]
+        return np.zeros((0, px, px), np.uint8)
+    return zarr_arrays.read_rows(_array(out, "label"), rows)
+
+
+def store_shapes(out: Path) -> dict[str, tuple[int, ...]]:
+    """Shapes of the arrays `image` and `label` of a patch store; empty where the store holds no patch."""
+    if not read_attributes(out)["patch_ids"]:
+        return {}
+    return {name: tuple(int(size) for size in _array(out, name).shape) for name in ("image", "label")}
+
+
+def _array(out: Path, name: str) -> Any:
+    if not read_attributes(out)["patch_ids"]:
+        raise ValueError(
+            f"The patch store {out} holds no patches: all windows were dropped or none was sampled. Ask for no rows."
+        )
+    return zarr_arrays.open_array(out / STORE_NAME / name)
+
+
+def _checked_bounds(windows: pd.DataFrame, px: int) -> NDArray[np.float64]:
+    """Bounds (n, 4) in metres; refuses repeated ids and windows of another size."""
+    repeated = windows.loc[windows["window_id"].duplicated(), "window_id"].tolist()
+    if repeated:
+        raise ValueError(f"Windows {repeated[:8]} are listed twice. Sample each window once.")
+    bounds = windows[["minx", "miny", "maxx", "maxy"]].to_numpy(np.float64)
+    size_m = px * PIXEL_M
+    wrong = windows.loc[((bounds[:, 2:] - bounds[:, :2]) != size_m).any(axis=1), "window_id"].tolist()
+    if wrong:
+        raise ValueError(f"Windows {wrong[:8]} are not {size_m} m x {size_m} m ({px} px). Sample them with the dataset's px.")
+    return bounds
+
+
+def _index(mosaic: Mosaic, ids: Sequence[str], bounds: NDArray[np.float64], year: int, max_masked_share: float) -> pd.DataFrame:
+    rows, stored = [], 0
+    for window_id, window in zip(ids, bounds, strict=True):
+        clear = read_clear_count(mosaic, window)
+        masked_share = float((clear == 0).mean())
+        dropped = masked_share > max_masked_share
+        row = (-1, True, DROPPED_CLOUDY) if dropped else (stored, False, "")
+        rows.append((f"{window_id}_{year}", window_id, year, *row, masked_share, int(clear.min()), float(np.median(clear))))
+        stored += not dropped
+    return pd.DataFrame(rows, columns=list(INDEX_TYPES)).astype(INDEX_TYPES)
+
+
+def _attributes(
+    mosaic: Mosaic, stored: pd.DataFrame, bounds: NDArray[np.float64], channels: Sequence[str], *, recipe: str, px: int
+) -> dict[str, Any]:
+    return {
+        "channels": list(channels),
+        "px": px,
+        "scale": S2_SCALE,
+        "offset": 0.0,
+        "nodata": S2_NODATA,
+        "unit": "reflectance",
+        "epsg": mosaic.geobox.crs.epsg if mosaic.geobox.crs else None,
+        "recipe": recipe,
+        "recipe_version": recipe_of(recipe).version,
+        "label_values": {"other": 0, "mining": 1, "no class": NO_LABEL},
+        "patch_ids": stored["patch_id"].tolist(),
+        "affines": [[PIXEL_M, 0, minx, 0, -PIXEL_M, maxy] for minx, _, _, maxy in bounds.tolist()],
+        "simulated": mosaic.simulated,
+    }
+
+
+def _append(path: Path, first: int, images: NDArray[np.uint16], labels: NDArray[np.uint8], *, total: int, shard: int) -> None:
+    """Write a shard's patches at sample `first`; the first shard creates the arrays."""
+    for name, values, axes in (("image", images, ("band", "y", "x")), ("label", labels, ("y", "x"))):
+        inner = values.shape[1:]
+        if first == 0:
+            array = zarr_arrays.create_array(
+                path / name,
+                shape=(total, *inner),
+                dtype=values.dtype,
+                chunks=(1, *inner),
+                shards=(shard, *inner),
+                dimension_names=("sample", *axes),
+            )
+        else:
+            array = zarr_arrays.open_array(path / name)
+        zarr_arrays.write_box(array, (first, *(0 for _ in inner)), values)

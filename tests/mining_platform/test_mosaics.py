@@ -1,0 +1,213 @@
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import xarray as xr
+import zarr
+
+from mining_platform.chunks import blocks_of_windows
+from mining_platform.mosaic_previews import MISSING_GREY, preview
+from mining_platform.mosaics import compose, computed_blocks, harmonised, open_mosaic, read_window, solar_days
+from mining_platform.sources import stac
+from mining_platform.sources.protocol import SourceError, scenes_of
+from mining_platform.zarr_arrays import ArrayError
+from tests.synthetic import CLOUD, LEFT_M, NODATA, TOP_M, TinyScene, region, write_catalogue
+
+CHANNELS = ("B04", "B03", "B02", "B11", "B01")
+
+
+def composed(
+    tmp_path: Path, scenes: list[TinyScene], *, px: int = 120, blocks: Any = None
+) -> tuple[np.ndarray, np.ndarray, dict]:
+    place = region(px, px, catalogue=write_catalogue(tmp_path / "stac", scenes))
+    facts = compose(place, stac.list_scenes(place, 2024), CHANNELS, tmp_path / "out", blocks=blocks)
+    if blocks is not None:
+        return np.zeros(0), np.zeros(0), facts
+    image, count = read_window(tmp_path / "out" / "mosaic.zarr", place.geobox.boundingbox)
+    return image, count, facts
+
+
+def on_day(day: int, **fields: Any) -> TinyScene:
+    return TinyScene(f"S2_{day:02d}", when=f"2024-06-{day:02d}T14:00:00Z", **fields)
+
+
+def test_the_mosaic_is_the_median_of_the_dates(tmp_path: Path) -> None:
+    image, count, _ = composed(tmp_path, [on_day(1, values=900), on_day(6, values=5000), on_day(11, values=1000)])
+    assert np.unique(image) == 1000
+    assert np.unique(count) == 3
+
+
+def test_two_middle_values_are_averaged_half_up(tmp_path: Path) -> None:
+    image, _, _ = composed(tmp_path, [on_day(1, values=900), on_day(6, values=1001)])
+    assert np.unique(image) == 951
+
+
+def test_a_pixel_cloudy_in_every_scene_stays_empty(tmp_path: Path) -> None:
+    scl = np.full((60, 60), 4)
+    scl[20:40, 20:40] = CLOUD
+    image, count, facts = composed(tmp_path, [on_day(1, scl=scl), on_day(6, scl=scl)])
+    assert not image[:, 60, 60].any()
+    assert count[60, 60] == 0
+    assert image[:, 5, 5].all()
+    assert facts["gap_share"] == pytest.approx((count == 0).mean())
+    assert facts["clear_count_min"] == 0
+    assert facts["clear_count_median"] == 2
+
+
+def test_a_cloudy_date_does_not_enter_the_median(tmp_path: Path) -> None:
+    image, count, _ = composed(tmp_path, [on_day(1, values=9000, scl=CLOUD), on_day(6, values=700), on_day(11, values=800)])
+    assert np.unique(image) == 750
+    assert np.unique(count) == 2
+
+
+def test_the_offset_of_baseline_4_is_removed_and_older_numbers_are_kept(tmp_path: Path) -> None:
+    image, _, facts = composed(tmp_path, [on_day(1, values=1800, baseline="05.10"), on_day(6, values=600, baseline="03.01")])
+    assert np.unique(image) == 700
+    assert [scene["offset_dn"] for scene in facts["scenes"]] == [-1000, 0]
+
+
+def test_harmonised_numbers_are_at_least_1_and_no_data_stays_0() -> None:
+    numbers = np.array([0, 1, 999, 1000, 1001, 5000], np.uint16)
+    assert harmonised(numbers, -1000).tolist() == [0, 1, 1, 1, 1, 4000]
+
+
+def test_scenes_of_one_solar_day_count_once_and_fill_each_others_gaps(tmp_path: Path) -> None:
+    left = np.full((60, 60), 4)
+    left[:, 30:] = NODATA
+    scenes = [
+        TinyScene("S2_A", when="2024-06-01T14:00:00Z", values=500, scl=left, cloud_pct=1),
+        TinyScene("S2_B", when="2024-06-01T14:00:20Z", values=800, cloud_pct=5),
+    ]
+    image, count, facts = composed(tmp_path, scenes)
+    assert np.unique(image[:, :, :60]) == 500
+    assert np.unique(image[:, :, 60:]) == 800
+    assert np.unique(count) == 1
+    assert (facts["scene_count"], facts["solar_days"]) == (2, 1)
+
+
+def test_the_solar_day_is_the_local_one_and_orders_by_cloud(tmp_path: Path) -> None:
+    scenes = [
+        TinyScene("S2_A", when="2024-06-02T01:00:00Z", cloud_pct=9),
+        TinyScene("S2_B", when="2024-06-01T14:00:00Z", cloud_pct=2),
+        TinyScene("S2_C", when="2024-06-02T14:00:00Z", cloud_pct=2),
+    ]
+    place = region(catalogue=write_catalogue(tmp_path, scenes))
+    days = solar_days(scenes_of(stac.list_scenes(place, 2024)))
+    assert [[scene.scene_id for scene in day] for day in days] == [["S2_B", "S2_A"], ["S2_C"]]
+
+
+def test_a_pixel_without_data_in_one_band_is_a_gap_in_all(tmp_path: Path) -> None:
+    red = np.full((120, 120), 400)
+    red[3, 4] = 0
+    image, count, _ = composed(tmp_path, [on_day(1, values={"B04": red})])
+    assert not image[:, 3, 4].any()
+    assert count[3, 4] == 0
+    assert image[:, 3, 5].all()
+
+
+def test_the_grid_need_not_begin_at_a_corner_of_a_scene(tmp_path: Path) -> None:
+    gradient = np.arange(240 * 240).reshape(240, 240) % 60_000 + 1
+    scene = on_day(1, values={"B04": gradient}, left_m=LEFT_M - 600, top_m=TOP_M + 600, width_px=240, height_px=240)
+    image, _, _ = composed(tmp_path, [scene])
+    np.testing.assert_array_equal(image[0], gradient[60:180, 60:180])
+
+
+def test_sparse_chunks_hold_the_same_pixels_as_the_whole(tmp_path: Path) -> None:
+    rng = np.random.default_rng(5)
+    red = rng.integers(1, 6000, (600, 600))
+    scl = np.where(rng.random((300, 300)) < 0.2, CLOUD, 4)
+    scenes = [
+        on_day(1 + 5 * k, values={"B04": np.roll(red, k)}, scl=np.roll(scl, k), width_px=600, height_px=600) for k in range(3)
+    ]
+    image, count, _ = composed(tmp_path / "whole", scenes, px=600)
+    _, _, facts = composed(tmp_path / "sparse", scenes, px=600, blocks=[(0, 1), (1, 1)])
+    sparse = open_mosaic(tmp_path / "sparse" / "out" / "mosaic.zarr")
+    window = (LEFT_M + 5200, TOP_M - 5800, LEFT_M + 6000, TOP_M - 4800)
+    found, clear = read_window(sparse, window)
+    np.testing.assert_array_equal(found, image[:, 480:580, 520:600])
+    np.testing.assert_array_equal(clear, count[480:580, 520:600])
+    assert facts["computed_chunks"] == [[0, 1], [1, 1]]
+    assert computed_blocks(tmp_path / "sparse" / "out" / "mosaic.zarr") == [(0, 1), (1, 1)]
+    with pytest.raises(ArrayError, match=r"c/0/0/0 .* are missing"):
+        read_window(sparse, (LEFT_M, TOP_M - 100, LEFT_M + 100, TOP_M))
+
+
+def test_windows_name_the_chunks_they_touch() -> None:
+    geobox = region(1300, 1100).geobox
+    corner = (LEFT_M + 5000, TOP_M - 6280, LEFT_M + 6280, TOP_M - 5000)
+    assert blocks_of_windows(geobox, [corner]) == [(0, 0), (0, 1), (1, 0), (1, 1)]
+    assert blocks_of_windows(geobox, [(LEFT_M, TOP_M - 5120, LEFT_M + 5120, TOP_M)]) == [(0, 0)]
+    with pytest.raises(ValueError, match="leaves the grid"):
+        blocks_of_windows(geobox, [(LEFT_M - 10, TOP_M - 100, LEFT_M + 100, TOP_M)])
+    with pytest.raises(ValueError, match="off the pixel lattice"):
+        blocks_of_windows(geobox, [(LEFT_M + 5, TOP_M - 100, LEFT_M + 105, TOP_M)])
+
+
+def test_equal_scenes_give_equal_bytes(tmp_path: Path) -> None:
+    scenes = [on_day(1, values=1800, baseline="05.10"), on_day(6, values=600)]
+    composed(tmp_path / "a", scenes)
+    composed(tmp_path / "b", scenes)
+    files = sorted(path.relative_to(tmp_path / "a") for path in (tmp_path / "a" / "out").rglob("*") if path.is_file())
+    assert len(files) == 9
+    assert all((tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes() for name in files)
+
+
+def test_zarr_python_and_xarray_read_it_unchanged(tmp_path: Path) -> None:
+    image, count, _ = composed(tmp_path, [on_day(1, values=700)])
+    path = tmp_path / "out" / "mosaic.zarr"
+    np.testing.assert_array_equal(zarr.open_group(path, mode="r")["image"][:], image)
+    opened = xr.open_zarr(path, consolidated=False)
+    np.testing.assert_array_equal(opened["clear_count"].to_numpy(), count)
+    assert opened["image"].dims == ("band", "y", "x")
+    assert float(opened["x"][0]) == LEFT_M + 5
+    assert opened.attrs["channels"] == list(CHANNELS)
+
+
+def test_the_simulated_mark_reaches_the_mosaic(tmp_path: Path) -> None:
+    _, _, facts = composed(tmp_path, [on_day(1, properties={"simulated": True})])
+    assert facts["simulated"]
+    assert open_mosaic(tmp_path / "out" / "mosaic.zarr").simulated
+
+
+def test_a_truncated_raster_is_refused_by_scene_and_band(tmp_path: Path) -> None:
+    place = region(catalogue=write_catalogue(tmp_path / "stac", [on_day(1)]))
+    scenes = stac.list_scenes(place, 2024)
+    raster = tmp_path / "stac" / "s2" / "S2_01" / "B03.tif"
+    raster.write_bytes(raster.read_bytes()[:-200])
+    with pytest.raises(SourceError, match=r"scene S2_01, band B03: the raster has \d+ bytes where"):
+        compose(place, scenes, CHANNELS, tmp_path / "out", blocks=None)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_flipped_bit_in_a_scene_is_refused(tmp_path: Path) -> None:
+    place = region(catalogue=write_catalogue(tmp_path / "stac", [on_day(1)]))
+    scenes = stac.list_scenes(place, 2024)
+    raster = tmp_path / "stac" / "s2" / "S2_01" / "B11.tif"
+    content = bytearray(raster.read_bytes())
+    content[-5] ^= 1
+    raster.write_bytes(content)
+    with pytest.raises(SourceError, match="band B11: the raster has another sha2-256"):
+        compose(place, scenes, CHANNELS, tmp_path / "out", blocks=None)
+
+
+def test_an_empty_list_of_scenes_is_refused(tmp_path: Path) -> None:
+    place = region(catalogue=write_catalogue(tmp_path / "stac", [on_day(1)]))
+    with pytest.raises(SourceError, match="the list of scenes is empty"):
+        compose(place, stac.list_scenes(place, 2024).iloc[:0], CHANNELS, tmp_path / "out", blocks=None)
+
+
+def test_progress_ends_at_one(tmp_path: Path) -> None:
+    told: list[float] = []
+    place = region(catalogue=write_catalogue(tmp_path / "stac", [on_day(1)]))
+    scenes = stac.list_scenes(place, 2024)
+    compose(place, scenes, CHANNELS, tmp_path / "out", blocks=None, progress=lambda _, share: told.append(share))
+    assert told == [1.0]
+
+
+def test_a_preview_shows_composed_chunks_and_greys_the_rest(tmp_path: Path) -> None:
+    composed(tmp_path, [on_day(1, values=3000, width_px=600, height_px=600)], px=600, blocks=[(0, 0)])
+    picture = preview(tmp_path / "out" / "mosaic.zarr", longest_px=60)
+    assert picture.shape == (60, 60, 3)
+    assert (picture[:51, :51] == 255).all()
+    assert (picture[52:, 52:] == MISSING_GREY).all()

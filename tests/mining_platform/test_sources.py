@@ -1,0 +1,343 @@
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+import pytest
+import rasterio
+from affine import Affine
+
+from mining_platform.regions import Region, load_regions
+from mining_platform.sources import router
+from mining_platform.sources.mapbiomas import fingerprint_land_cover, read_land_cover
+from mining_platform.sources.protocol import SCENE_COLUMNS, SCL_BAND, SourceError, scenes_of, scenes_table
+from mining_platform.sources.stac import check_scenes, fingerprint_scenes, list_scenes, open_scene_band
+from tests.synthetic import (
+    ALL_BANDS,
+    EPSG,
+    LEFT_M,
+    TOP_M,
+    TinyScene,
+    region,
+    write_catalogue,
+    write_json,
+    write_land_cover,
+    yearly_map,
+)
+
+REALDATA = Path(os.environ.get("MINING_PLATFORM_REALDATA", Path(__file__).parents[2] / ".." / "shared" / "realdata"))
+LOURENCO = REALDATA / "mapbiomas-lourenco-col8" / "lorenco_85a22.tif"
+MINING_PX_LOURENCO = {1985: 9_756, 1996: 18_389, 2009: 18_506, 2016: 19_874, 2021: 20_161, 2022: 20_235}
+
+
+def classes(height: int = 60, width: int = 60) -> np.ndarray:
+    grid = np.full((height, width), 3, np.uint8)
+    grid[10:14, 20:25] = 30
+    return grid
+
+
+def map_region(tmp_path: Path, grid: np.ndarray | None = None, **options: Any) -> Region:
+    path = write_land_cover(tmp_path / "map_2024.tif", classes() if grid is None else grid, **options)
+    return region(land_cover=yearly_map(str(path).replace("2024", "{year}")))
+
+
+def test_the_clip_keeps_the_pixels_of_the_map_and_its_grid(tmp_path: Path) -> None:
+    facts = read_land_cover(map_region(tmp_path), 2024, tmp_path / "out")
+    with rasterio.open(tmp_path / "out" / "land_cover.tif") as clip:
+        np.testing.assert_array_equal(clip.read(1), classes()[:40, :40])
+        assert clip.transform == Affine(30, 0, LEFT_M, 0, -30, TOP_M)
+        assert (clip.crs.to_epsg(), clip.nodata, clip.block_shapes) == (EPSG, 0, [(256, 256)])
+        assert clip.colormap(1)[30] == (0x9C, 0x00, 0x27, 255)
+        assert clip.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
+    assert facts["class_pixels"] == {"3": 1580, "30": 20}
+    assert (facts["pixels"], facts["width"], facts["height"]) == (1600, 40, 40)
+
+
+def test_the_outline_is_grown_outward_to_whole_pixels(tmp_path: Path) -> None:
+    affine = Affine(30, 0, LEFT_M - 50, 0, -30, TOP_M + 50)
+    read_land_cover(map_region(tmp_path, affine=affine), 2024, tmp_path / "out")
+    with rasterio.open(tmp_path / "out" / "land_cover.tif") as clip:
+        assert clip.bounds == (LEFT_M - 20, TOP_M - 1210, LEFT_M + 1210, TOP_M + 20)
+
+
+def test_a_map_smaller_than_the_region_is_taken_whole(tmp_path: Path) -> None:
+    facts = read_land_cover(map_region(tmp_path, classes(30, 35)), 2024, tmp_path / "out")
+    assert (facts["width"], facts["height"]) == (35, 30)
+
+
+def test_equal_maps_give_equal_bytes_and_nothing_but_the_map_is_left(tmp_path: Path) -> None:
+    place = map_region(tmp_path)
+    read_land_cover(place, 2024, tmp_path / "a")
+    read_land_cover(place, 2024, tmp_path / "b")
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["land_cover.tif"]
+    assert (tmp_path / "a" / "land_cover.tif").read_bytes() == (tmp_path / "b" / "land_cover.tif").read_bytes()
+
+
+def test_the_years_band_is_found_by_its_name(tmp_path: Path) -> None:
+    stack = np.stack([classes(), np.full((60, 60), 30, np.uint8)])
+    path = write_land_cover(tmp_path / "all.tif", stack, names=("classification_2023", "classification_2024"))
+    place = region(land_cover=yearly_map(path, bands="classification_{year}"))
+    assert read_land_cover(place, 2024, tmp_path / "out")["class_pixels"] == {"30": 1600}
+    with pytest.raises(SourceError, match="'classification_2022'; there are classification_2023, classification_2024"):
+        read_land_cover(place, 2022, tmp_path / "none")
+
+
+def test_a_file_of_many_bands_without_names_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=r"the file has 2 bands .*Name the year's band"):
+        read_land_cover(map_region(tmp_path, np.stack([classes(), classes()])), 2024, tmp_path / "out")
+
+
+def test_the_simulated_mark_is_in_the_raster_and_the_facts(tmp_path: Path) -> None:
+    place = region(land_cover=yearly_map(write_land_cover(tmp_path / "m.tif", classes()), simulated=True))
+    assert read_land_cover(place, 2024, tmp_path / "out")["simulated"]
+    with rasterio.open(tmp_path / "out" / "land_cover.tif") as clip:
+        assert clip.tags()["TIFFTAG_IMAGEDESCRIPTION"].startswith("SIMULATED. Land cover 2024")
+
+
+def test_a_year_outside_the_collection_names_region_year_source_and_remedy(tmp_path: Path) -> None:
+    message = r"Region tiny, year 2025, source mapbiomas collection 8 \(2020 to 2024\): .*Ask for a year from 2020 to 2024"
+    for ask in (lambda place: read_land_cover(place, 2025, tmp_path / "out"), lambda place: fingerprint_land_cover(place, 2025)):
+        with pytest.raises(SourceError, match=message):
+            ask(map_region(tmp_path))
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_missing_map_says_how_to_get_it(tmp_path: Path) -> None:
+    cover = yearly_map(tmp_path / "none.tif", simulated=True)
+    with pytest.raises(SourceError, match=r"there is no file .*none.tif\. Make it with `mining-platform simulate`"):
+        fingerprint_land_cover(region(land_cover=cover), 2024)
+    cover = yearly_map("${MINING_PLATFORM_REALDATA}/none.tif")
+    with pytest.raises(SourceError, match="set MINING_PLATFORM_REALDATA to its folder"):
+        fingerprint_land_cover(region(land_cover=cover), 2024)
+
+
+@pytest.mark.parametrize(
+    "href", ["http://example.org/a.tif", "file:///etc/passwd", "/vsicurl/https://example.org/a.tif", "s3://a/b"]
+)
+def test_only_local_files_and_https_are_opened(href: str) -> None:
+    with pytest.raises(SourceError, match="is neither a local file nor an https URL"):
+        fingerprint_land_cover(region(land_cover=yearly_map(href)), 2024)
+
+
+def test_a_virtual_raster_named_tif_is_not_opened(tmp_path: Path) -> None:
+    path = tmp_path / "evil.tif"
+    path.write_text(f'<VRTDataset rasterXSize="1" rasterYSize="1"><SRS>EPSG:{EPSG}</SRS></VRTDataset>')
+    with pytest.raises(SourceError, match="the map cannot be read"):
+        read_land_cover(region(land_cover=yearly_map(path)), 2024, tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"crs": None}, "the raster has no CRS"),
+        ({"affine": Affine(30, 0, LEFT_M + 9000, 0, -30, TOP_M)}, "does not touch the region's outline"),
+        ({"affine": Affine.rotation(10) * Affine(30, 0, LEFT_M, 0, -30, TOP_M)}, "rotated"),
+        ({"grid": classes().astype(np.int16)}, "pixels are int16"),
+    ],
+)
+def test_an_unusable_map_is_refused(tmp_path: Path, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(SourceError, match=message):
+        read_land_cover(map_region(tmp_path, **options), 2024, tmp_path / "out")
+
+
+def test_the_fingerprint_follows_the_content_and_holds_no_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_land_cover(tmp_path / "m.tif", classes())
+    monkeypatch.setenv("MINING_PLATFORM_TINY", str(tmp_path))
+    place = region(land_cover=yearly_map("${MINING_PLATFORM_TINY}/m.tif"))
+    before = fingerprint_land_cover(place, 2024)
+    assert before["href"] == "${MINING_PLATFORM_TINY}/m.tif"
+    assert str(tmp_path) not in json.dumps(before)
+    write_land_cover(path, np.roll(classes(), 1))
+    assert fingerprint_land_cover(place, 2024)["blake3"] != before["blake3"]
+
+
+def test_the_fingerprint_of_a_url_asks_no_network() -> None:
+    identity = fingerprint_land_cover(region(land_cover=yearly_map("https://example.org/{year}.tif")), 2024)
+    assert identity["href"] == "https://example.org/{year}.tif"
+    assert "blake3" not in identity
+
+
+@pytest.mark.parametrize(("year", "mining_px"), MINING_PX_LOURENCO.items())
+def test_the_real_map_of_lourenco_has_its_published_mining_pixels(tmp_path: Path, year: int, mining_px: int) -> None:
+    if not LOURENCO.exists():
+        pytest.skip(f"{LOURENCO} is absent; set MINING_PLATFORM_REALDATA to the folder of real data")
+    place = load_regions(Path(__file__).parents[2] / "regions.geojson")["lourenco"]
+    cover = replace(place.land_cover, href=str(LOURENCO))  # type: ignore[type-var]
+    facts = read_land_cover(replace(place, land_cover=cover), year, tmp_path)
+    assert facts["class_pixels"]["30"] == mining_px
+    assert (facts["width"], facts["height"], facts["nodata"]) == (1341, 1341, 27)
+
+
+def test_a_region_without_a_source_is_refused() -> None:
+    with pytest.raises(SourceError, match=r"Region tiny, source none: the region has no land-cover map\. Its windows come from"):
+        router.fingerprint_land_cover(region(), 2024)
+    with pytest.raises(SourceError, match="the region has no scenes"):
+        router.list_scenes(region(), 2024)
+
+
+def test_the_router_refuses_a_source_it_does_not_know(tmp_path: Path) -> None:
+    place = map_region(tmp_path)
+    odd = replace(place, land_cover=replace(place.land_cover, source="worldcover"))  # type: ignore[type-var]
+    with pytest.raises(SourceError, match=r"source worldcover: no such source\. Use one of: mapbiomas"):
+        router.read_land_cover(odd, 2024, tmp_path / "out")
+
+
+def scene_region(tmp_path: Path, *scenes: TinyScene) -> Region:
+    return region(catalogue=write_catalogue(tmp_path / "stac", scenes or (TinyScene("S2_A"),)))
+
+
+def test_scenes_of_the_year_that_touch_the_outline_are_listed_by_id(tmp_path: Path) -> None:
+    place = scene_region(
+        tmp_path,
+        TinyScene("S2_C", when="2024-12-31T23:59:59Z"),
+        TinyScene("S2_A", when="2024-01-01T00:00:00Z"),
+        TinyScene("S2_OLD", when="2023-12-31T23:59:59Z"),
+        TinyScene("S2_FAR", left_m=LEFT_M + 60_000),
+    )
+    table = list_scenes(place, 2024)
+    assert table["scene_id"].tolist() == ["S2_A", "S2_C"]
+    assert tuple(table.columns) == SCENE_COLUMNS
+    assert table.crs.to_epsg() == 4326
+
+
+def test_a_scene_says_what_its_item_says(tmp_path: Path) -> None:
+    (scene,) = scenes_of(list_scenes(scene_region(tmp_path, TinyScene("S2_A", baseline="05.10", cloud_pct=12.5)), 2024))
+    assert (scene.solar_day, scene.cloud_pct, scene.baseline, scene.epsg, scene.tile) == ("2024-06-01", 12.5, 5.1, EPSG, "21MXN")
+    assert scene.hrefs["B8A"] == "s2/S2_A/B8A.tif"
+    assert set(scene.hrefs) == {*ALL_BANDS, SCL_BAND} == set(scene.checksums)
+
+
+@pytest.mark.parametrize(
+    ("baseline", "properties", "offset_dn"),
+    [("03.01", {}, 0), ("04.00", {}, -1000), ("05.10", {}, -1000), ("05.10", {"earthsearch:boa_offset_applied": True}, 0)],
+)
+def test_the_offset_follows_the_baseline_unless_it_was_removed(
+    tmp_path: Path, baseline: str, properties: dict, offset_dn: int
+) -> None:
+    (scene,) = scenes_of(list_scenes(scene_region(tmp_path, TinyScene("S", baseline=baseline, properties=properties)), 2024))
+    assert scene.offset_dn == offset_dn
+
+
+def test_the_projection_may_be_a_code_and_the_mark_comes_from_the_item(tmp_path: Path) -> None:
+    properties = {"proj:epsg": None, "proj:code": "EPSG:32721", "simulated": True}
+    (scene,) = scenes_of(list_scenes(scene_region(tmp_path, TinyScene("S", properties=properties)), 2024))
+    assert (scene.epsg, scene.simulated) == (32721, True)
+
+
+def test_the_table_survives_parquet(tmp_path: Path) -> None:
+    table = list_scenes(scene_region(tmp_path, TinyScene("A"), TinyScene("B")), 2024)
+    table.to_parquet(tmp_path / "scenes.parquet")
+    assert scenes_of(gpd.read_parquet(tmp_path / "scenes.parquet")) == scenes_of(table)
+    again = scenes_table(scenes_of(table), list(table.geometry))
+    assert again.equals(table)
+
+
+def test_a_year_without_scenes_names_region_year_source_and_remedy(tmp_path: Path) -> None:
+    message = r"Region tiny, year 2023, source stac collection sentinel-2-l2a of .*no scene touches.*Ask for another year"
+    for ask in (list_scenes, fingerprint_scenes):
+        with pytest.raises(SourceError, match=message):
+            ask(scene_region(tmp_path), 2023)
+
+
+def test_a_scene_that_lacks_bands_is_refused_by_their_names(tmp_path: Path) -> None:
+    place = scene_region(tmp_path, TinyScene("S2_A", without=("rededge1", "scl")))
+    with pytest.raises(SourceError, match=r"scene S2_A lacks bands B05 \(asset 'rededge1'\), SCL \(asset 'scl'\); it has blue, "):
+        list_scenes(place, 2024)
+
+
+@pytest.mark.parametrize("name", ["s2:processing_baseline", "eo:cloud_cover", "datetime"])
+def test_an_item_without_a_needed_property_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(SourceError, match=f"item S2_A lacks the property {name}"):
+        list_scenes(scene_region(tmp_path, TinyScene("S2_A", properties={name: None})), 2024)
+
+
+@pytest.mark.parametrize(
+    "href", ["../../../secret.tif", "/etc/passwd", "file:///etc/passwd", "https://example.org/B04.tif", None, 7]
+)
+def test_an_href_that_leaves_the_catalogue_is_refused(tmp_path: Path, href: Any) -> None:
+    place = scene_region(tmp_path)
+    path = tmp_path / "stac" / "s2" / "S2_A" / "S2_A.json"
+    item = json.loads(path.read_text())
+    item["assets"]["red"]["href"] = href
+    write_json(path, item)
+    with pytest.raises(SourceError, match="outside the catalogue's folder"):
+        list_scenes(place, 2024)
+
+
+def test_a_link_that_leaves_the_catalogue_is_refused(tmp_path: Path) -> None:
+    place = scene_region(tmp_path)
+    write_json(tmp_path / "stac" / "catalog.json", {"type": "Catalog", "links": [{"rel": "child", "href": "../other.json"}]})
+    with pytest.raises(SourceError, match=r"points to '\.\./other\.json', outside"):
+        list_scenes(place, 2024)
+
+
+def test_a_symlink_out_of_the_catalogue_is_refused(tmp_path: Path) -> None:
+    place = scene_region(tmp_path)
+    (tmp_path / "secret.tif").write_bytes(b"secret")
+    band = tmp_path / "stac" / "s2" / "S2_A" / "B04.tif"
+    band.unlink()
+    band.symlink_to(tmp_path / "secret.tif")
+    with pytest.raises(SourceError, match="outside the catalogue's folder"):
+        list_scenes(place, 2024)
+
+
+def test_a_catalogue_that_links_to_itself_is_walked_once(tmp_path: Path) -> None:
+    place = scene_region(tmp_path)
+    path = tmp_path / "stac" / "catalog.json"
+    node = json.loads(path.read_text())
+    node["links"] += [{"rel": "child", "href": "./catalog.json"}, {"rel": "self", "href": "https://example.org/catalog.json"}]
+    write_json(path, node)
+    assert len(list_scenes(place, 2024)) == 1
+
+
+def test_a_stac_api_is_not_read_yet(tmp_path: Path) -> None:
+    place = scene_region(tmp_path)
+    api = replace(place, scenes=replace(place.scenes, href="https://earth-search.aws.element84.com/v1"))  # type: ignore[type-var]
+    with pytest.raises(SourceError, match=r"STAC APIs and URLs are not read yet\. Name the catalog\.json"):
+        list_scenes(api, 2024)
+
+
+def test_an_absent_or_broken_catalogue_is_refused(tmp_path: Path) -> None:
+    place = scene_region(tmp_path)
+    (tmp_path / "stac" / "catalog.json").write_text("{")
+    with pytest.raises(SourceError, match=r"catalog\.json is not JSON"):
+        list_scenes(place, 2024)
+    (tmp_path / "stac" / "catalog.json").unlink()
+    with pytest.raises(SourceError, match=r"there is no file .*catalog\.json"):
+        list_scenes(place, 2024)
+
+
+def test_the_fingerprint_of_scenes_follows_their_items(tmp_path: Path) -> None:
+    before = fingerprint_scenes(scene_region(tmp_path / "a"), 2024)
+    assert fingerprint_scenes(scene_region(tmp_path / "b"), 2024)["blake3"] == before["blake3"]
+    assert before["items"] == 1
+    assert fingerprint_scenes(scene_region(tmp_path / "c", TinyScene("S2_A", cloud_pct=11)), 2024)["blake3"] != before["blake3"]
+    older = TinyScene("S2_OLD", when="2023-06-01T14:00:00Z")
+    assert fingerprint_scenes(scene_region(tmp_path / "d", TinyScene("S2_A"), older), 2024)["blake3"] == before["blake3"]
+
+
+def test_a_band_is_read_on_the_grid_and_is_0_beyond_the_scene(tmp_path: Path) -> None:
+    place = scene_region(tmp_path, TinyScene("S", values={"B04": 500, "B11": 700, "B01": 900}, width_px=60))
+    (scene,) = scenes_of(list_scenes(place, 2024))
+    for band_id, value in (("B04", 500), ("B11", 700), ("B01", 900), (SCL_BAND, 4)):
+        pixels = open_scene_band(place, scene, band_id, place.geobox)
+        assert (pixels.shape, pixels.dtype) == ((120, 120), np.uint16)
+        assert (pixels[:, :60] == value).all()
+        assert not pixels[:, 60:].any()
+
+
+def test_an_unreadable_band_is_refused_by_scene_and_band(tmp_path: Path) -> None:
+    place = scene_region(tmp_path)
+    (scene,) = scenes_of(list_scenes(place, 2024))
+    raster = tmp_path / "stac" / "s2" / "S2_A" / "B04.tif"
+    raster.write_bytes(raster.read_bytes()[: raster.stat().st_size // 2])
+    with pytest.raises(SourceError, match="scene S2_A, band B04: the raster cannot be read"):
+        open_scene_band(place, scene, "B04", place.geobox)
+    raster.unlink()
+    with pytest.raises(SourceError, match=r"scene S2_A, band B04: the raster .* is absent"):
+        check_scenes(place, [scene], ["B04"])
+    with pytest.raises(SourceError, match="band B10: the raster is not among its bands"):
+        check_scenes(place, [scene], ["B10"])
