@@ -1,0 +1,146 @@
+"""How pictures look: the RGB stretch, the shared matplotlib style and sheets of patches.
+
+Pictures are bytes of PNG files without dates or software names, so that equal inputs give equal bytes.
+Figures are made with `new_figure` inside `with styled():`, never through pyplot, which keeps global state.
+"""
+
+import io
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mining_platform import bands
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+RGB_ROLES = ("red", "green", "blue")
+RGB_MAX_REFLECTANCE = 0.3  # shown as 255; brighter pixels saturate. Bright tailings reach about 0.3 in the visible bands
+RGB_GAMMA = 1.4  # output = (reflectance / RGB_MAX_REFLECTANCE) ** (1 / RGB_GAMMA): lifts dark forest, keeps tailings apart
+FIGURE_DPI = 120
+
+INK, MUTED, GRID = "#1f2933", "#616e7c", "#e4e7eb"
+SIMULATED_INK = "#b42318"
+PALETTE = {
+    "train": "#4c72b0",
+    "val": "#dd9b3d",
+    "test": "#b5446e",
+    "buffer": "#c3c9d0",
+    "mining": "#d1495b",
+    "other": "#5b8c5a",
+    "neutral": "#8a94a0",
+}
+"""Colours by meaning, told apart with deuteranopia as well."""
+
+STYLE: Mapping[Any, Any] = {
+    "font.family": "DejaVu Sans",
+    "font.size": 9.0,
+    "axes.titlesize": 10.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.edgecolor": MUTED,
+    "axes.labelcolor": INK,
+    "axes.linewidth": 0.8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": GRID,
+    "grid.linewidth": 0.8,
+    "text.color": INK,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "legend.frameon": False,
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+}
+
+
+@contextmanager
+def styled() -> Iterator[None]:
+    """The project's matplotlib style while a figure is made."""
+    import matplotlib
+
+    with matplotlib.rc_context({**matplotlib.rcParamsDefault, **STYLE, "backend": "agg"}):
+        yield
+
+
+def new_figure(width_in: float, height_in: float) -> "Figure":
+    """An empty figure that fits its labels into its size (inches), independent of pyplot."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width_in, height_in), dpi=FIGURE_DPI, layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def mark_title(title: str, *, simulated: bool) -> str:
+    """The title, led by `SIMULATED` where the picture rests on simulated data."""
+    return f"SIMULATED · {title}" if simulated and not title.upper().startswith("SIMULATED") else title
+
+
+def figure_png(fig: "Figure") -> bytes:
+    """A matplotlib figure as PNG bytes without date and software name."""
+    buffer = io.BytesIO()
+    fig.savefig(buffer, format="png", dpi=FIGURE_DPI, metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def pixels_png(pixels: np.ndarray) -> bytes:
+    """(y, x, 3) or (y, x) uint8 as PNG bytes, one image pixel per array pixel."""
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, format="PNG", compress_level=6)
+    return buffer.getvalue()
+
+
+def rgb_uint8(image: np.ndarray, channels: tuple[str, ...]) -> np.ndarray:
+    """(band, y, x) uint16 reflectance x 10000 -> (y, x, 3) uint8 true colour; nodata stays black.
+
+    Reflectance 0 to RGB_MAX_REFLECTANCE maps to 0 to 255 with gamma RGB_GAMMA, whatever the image holds.
+    Raises ValueError when `channels` does not name each band, KeyError when red, green or blue is missing.
+    """
+    if image.ndim != 3 or image.shape[0] != len(channels):  # noqa: PLR2004 - band, y, x
+        raise ValueError(f"Image of shape {image.shape} does not hold one band for each of {', '.join(channels)}.")
+    rows = [channels.index(bands.band_of_role(role, channels)) for role in RGB_ROLES]
+    return np.ascontiguousarray(_stretch_table()[image[rows]].transpose(1, 2, 0))
+
+
+def _stretch_table() -> np.ndarray:
+    """Display value of each possible uint16 pixel: (65536,) uint8."""
+    reflectance = np.arange(65536) * bands.S2_SCALE
+    stretched = np.clip(reflectance / RGB_MAX_REFLECTANCE, 0, 1) ** (1 / RGB_GAMMA)
+    return np.round(255 * stretched).astype(np.uint8)
+
+
+def contact_sheet(
+    images: Sequence[np.ndarray], titles: Sequence[str], *, title: str, simulated: bool, columns: int = 6, side_in: float = 1.7
+) -> bytes:
+    """PNG of pictures side by side, each (y, x, 3) uint8 under its own short title; empty input gives a sheet that says so."""
+    if len(images) != len(titles):
+        raise ValueError(f"{len(images)} pictures but {len(titles)} titles; give one title a picture.")
+    columns = max(1, min(columns, len(images)))
+    rows = max(1, math.ceil(len(images) / columns))
+    with styled():
+        figure = new_figure(max(columns * side_in, 3.6), rows * (side_in + 0.25) + 0.45)
+        colour = SIMULATED_INK if simulated else INK
+        figure.suptitle(mark_title(title, simulated=simulated), fontsize=10.5, fontweight="bold", color=colour)
+        axes = figure.subplots(rows, columns, squeeze=False).ravel()
+        for position, axis in enumerate(axes):
+            _tile(axis, images[position] if position < len(images) else None, titles[position] if titles[position:] else "")
+        if not images:
+            axes[0].text(0.5, 0.5, "no patches", ha="center", va="center", color=MUTED)
+        return figure_png(figure)
+
+
+def _tile(axis: "Axes", pixels: np.ndarray | None, title: str) -> None:
+    axis.set_axis_off()
+    if pixels is not None:
+        axis.imshow(pixels, interpolation="nearest")
+        axis.set_title(title, fontsize=7.5, fontweight="normal", loc="center", pad=3)

@@ -1,0 +1,176 @@
+"""The patch table: one row a patch, what each column means, and the join that makes it, by id and never by position."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import pandera.pandas as pa
+import shapely
+
+from mining_platform.datasets import RANGES
+from mining_platform.footprints import bounds_of
+from mining_platform.proportions import range_of
+from mining_platform.splits import BUFFER
+
+SPLITS = ("train", "val", "test", BUFFER)
+INDEX_COLUMNS = ("patch_id", "window_id", "year", "row", "dropped", "drop_reason", "masked_share", "clear_min", "clear_median")
+SAMPLE_COLUMNS = (
+    *("window_id", "region", "year", "epsg", "minx", "miny", "maxx", "maxy", "lon", "lat", "share", "share_nn", "range"),
+    *("class_px", "valid_px", "class_area_m2", "valid_area_m2", "valid_share", "geometry"),
+)
+NAMED_FAILURES = 5  # bad rows an error names
+
+
+@dataclass(frozen=True)
+class PartitionSources:
+    """What the patches of one region and year rest on."""
+
+    country: str
+    """ISO 3166-1 alpha-2 code."""
+    label_collection: str
+    """Collection of the land-cover map."""
+    scene_count: int
+    """Scenes the mosaic was made of."""
+    simulated: bool
+
+
+def _column(dtype: Any, *checks: pa.Check, nullable: bool = False, unique: bool = False) -> pa.Column:
+    return pa.Column(dtype, list(checks), nullable=nullable, unique=unique)
+
+
+_SHARE, _COUNT = pa.Check.in_range(0, 1), pa.Check.ge(0)
+_DEGREES = {name: _column(float, pa.Check.in_range(-180, 180)) for name in ("west", "south", "east", "north", "lon", "lat")}
+
+PATCH_TABLE = pa.DataFrameSchema(
+    {
+        "patch_id": _column(str, unique=True),
+        "window_id": _column(str, pa.Check.str_matches(r"^\d{4,6}_-?\d+_-?\d+_\d+$")),
+        "region": _column(str, pa.Check.str_matches(r"^[a-z0-9-]{1,64}$")),
+        "country": _column(str, pa.Check.str_matches(r"^[A-Z]{2}$")),
+        "year": _column("int64", pa.Check.in_range(1900, 2200)),
+        "epsg": _column("int64"),
+        **{name: _column("int64") for name in ("minx", "miny", "maxx", "maxy")},
+        **_DEGREES,
+        "share": _column(float, _SHARE),
+        "share_nn": _column(float, _SHARE),
+        "range": _column(str, pa.Check.isin(RANGES)),
+        "is_mining": _column(bool),
+        **{name: _column("int64", _COUNT) for name in ("class_px", "valid_px")},
+        **{name: _column(float, _COUNT) for name in ("class_area_m2", "valid_area_m2")},
+        "valid_share": _column(float, _SHARE),
+        **{name: _column(str, pa.Check.str_length(min_value=1)) for name in ("label_collection", "recipe", "profile")},
+        "split": _column(str, pa.Check.isin(SPLITS)),
+        "masked_share": _column(float, _SHARE),
+        "clear_min": _column(float, _COUNT),
+        "clear_median": _column(float, _COUNT),
+        "scene_count": _column("int64", _COUNT),
+        "store_row": _column("int64", pa.Check.ge(-1)),
+        "dropped": _column(bool),
+        "drop_reason": _column(str),
+        "simulated": _column(bool),
+        "geometry": _column("geometry"),
+    },
+    strict=True,
+    ordered=True,
+)
+"""Columns of the patch table, in order. Areas in m2; minx to maxy in metres of `epsg`; west to north, lon, lat in degrees
+(EPSG:4326); clear_min and clear_median in clear observations a pixel; store_row -1 where the patch is dropped."""
+
+
+def build_manifest(
+    samples: pd.DataFrame,
+    patch_index: pd.DataFrame,
+    splits: pd.DataFrame,
+    *,
+    sources: Mapping[tuple[str, int], PartitionSources],
+    recipe: str,
+    profile: str,
+) -> gpd.GeoDataFrame:
+    """The validated patch table, sorted by patch_id, EPSG:4326.
+
+    `samples` has SAMPLE_COLUMNS, `patch_index` INDEX_COLUMNS (of all regions together), `splits` window_id and split;
+    `sources` is keyed by region and year. ValueError names ids that one table has and another lacks.
+    """
+    rows = pd.DataFrame(samples)[list(SAMPLE_COLUMNS)].copy()
+    rows["patch_id"] = rows["window_id"].astype(str) + "_" + rows["year"].astype(str)
+    _same_ids(rows["patch_id"], patch_index["patch_id"], "samples", "the patch index")
+    _covered(set(rows["window_id"]), set(splits["window_id"]), "splits")
+    _covered({(str(r), int(y)) for r, y in zip(rows["region"], rows["year"], strict=True)}, set(sources), "sources")
+    index = pd.DataFrame(patch_index)[list(INDEX_COLUMNS)].drop(columns=["window_id", "year"])
+    rows = rows.merge(index.rename(columns={"row": "store_row"}), on="patch_id", validate="one_to_one")
+    rows = rows.merge(pd.DataFrame(splits)[["window_id", "split"]], on="window_id", validate="many_to_one")
+    of_row = [sources[str(region), int(year)] for region, year in zip(rows["region"], rows["year"], strict=True)]
+    for name in ("country", "label_collection", "scene_count", "simulated"):
+        rows[name] = [getattr(each, name) for each in of_row]
+    bounds = shapely.bounds(np.asarray(rows["geometry"], dtype=object)).reshape(-1, 4)
+    for name, values in zip(("west", "south", "east", "north"), bounds.T, strict=True):
+        rows[name] = values
+    rows = rows.assign(recipe=recipe, profile=profile, is_mining=rows["range"] != "000")
+    return validate_manifest(_typed(rows).sort_values("patch_id", ignore_index=True))
+
+
+def _typed(rows: pd.DataFrame) -> gpd.GeoDataFrame:
+    """Columns of the schema in its order and types; what cannot be cast stays, for validation to name."""
+    for name, column in PATCH_TABLE.columns.items():
+        if name != "geometry":
+            rows[name] = rows[name].astype(str(column.dtype)) if rows[name].notna().all() else rows[name]
+    return gpd.GeoDataFrame(rows[list(PATCH_TABLE.columns)], geometry="geometry", crs=4326)
+
+
+def _same_ids(first: pd.Series, second: pd.Series, first_name: str, second_name: str) -> None:
+    for ids, name in ((first, first_name), (second, second_name)):
+        if twice := sorted(ids[ids.duplicated()].unique())[:NAMED_FAILURES]:
+            raise ValueError(f"Patches {twice} occur more than once in {name}; each patch has one row.")
+    if only := sorted(set(first) ^ set(second))[:NAMED_FAILURES]:
+        raise ValueError(f"Patches {only} are in only one of {first_name} and {second_name}. Make the patches again.")
+
+
+def _covered(needed: set[Any], given: set[Any], name: str) -> None:
+    if lacking := sorted(needed - given)[:NAMED_FAILURES]:
+        raise ValueError(f"{name} lack {lacking}. Make them from the same samples.")
+
+
+def validate_manifest(manifest: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+    """The manifest itself where it keeps the schema and agrees with itself; ValueError names the rule and the bad patches."""
+    try:
+        PATCH_TABLE.validate(manifest, lazy=True)
+    except pa.errors.SchemaErrors as error:
+        raise ValueError(f"The patch table breaks its schema: {_first_failures(error, manifest)}.") from None
+    for rule, broken in _contradictions(manifest).items():
+        if broken.any():
+            named = manifest.loc[broken, "patch_id"].tolist()
+            raise ValueError(f"The patch table contradicts itself: {rule}, in {len(named)} rows, first {named[:NAMED_FAILURES]}.")
+    return manifest
+
+
+def _first_failures(error: Any, manifest: pd.DataFrame) -> str:
+    """Column, check, value and patch of the first failures, readable."""
+    cases = error.failure_cases.head(NAMED_FAILURES).to_dict("records")
+    texts = []
+    for case in cases:
+        where = case["index"] if case["index"] in manifest.index and "patch_id" in manifest else None
+        patch = f" in {manifest.loc[where, 'patch_id']}" if where is not None else ""
+        texts.append(f"{case['column'] or 'table'}: {case['check']}, found {case['failure_case']!r}{patch}")
+    return "; ".join(texts)
+
+
+def _contradictions(table: gpd.GeoDataFrame) -> dict[str, np.ndarray]:
+    """Masks of the rows that break each rule between columns."""
+    bounds = bounds_of(table["window_id"].tolist())
+    names = ["epsg", "minx", "miny", "maxx", "maxy"]
+    stored = table[~table["dropped"]]
+    repeated = stored.duplicated(["region", "year", "store_row"], keep=False).reindex(table.index, fill_value=False)
+    return {
+        "patch_id is not <window_id>_<year>": (
+            table["patch_id"] != table["window_id"] + "_" + table["year"].astype(str)
+        ).to_numpy(),
+        "bounds are not those of the window id": (table[names].to_numpy() != bounds[names].to_numpy()).any(axis=1),
+        "range is not that of the share": range_of(table["share"].to_numpy()) != table["range"].to_numpy(),
+        "is_mining is not range above 0": (table["is_mining"] != (table["range"] != "000")).to_numpy(),
+        "store_row is not -1 exactly where dropped": ((table["store_row"] == -1) != table["dropped"]).to_numpy(),
+        "a dropped patch lacks its reason": (table["dropped"] & (table["drop_reason"] == "")).to_numpy(),
+        "two patches share a store row": repeated.to_numpy(dtype=bool),
+    }
