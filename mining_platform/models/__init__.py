@@ -1,0 +1,1 @@
+"""Models: the table of architectures, the architectures, and trained classifiers on disk."""
