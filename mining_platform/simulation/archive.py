@@ -1,0 +1,238 @@
+"""The simulated archive on disk: yearly land-cover maps and a static STAC catalogue of Sentinel-2 L2A scenes."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
+from pyproj import Transformer
+
+from mining_platform.bands import BANDS
+from mining_platform.regions import Region
+from mining_platform.simulation import catalog, landscape, painting, rasters, scenes
+from mining_platform.simulation.calendar import MAX_DATES, MIN_DATES, SceneSpec, plan_scenes
+
+FORMAT_VERSION = 1
+"""Raised when the same parameters give other pixels or another layout."""
+MAX_WORKERS = 4
+"""Scenes made at once: each holds about 300 MB for a region of 16 km."""
+
+Progress = Callable[[str, float], None]
+
+
+class ArchiveError(ValueError):
+    """The archive cannot be written as asked; the message says why and what to do."""
+
+
+def write_archive(
+    out: Path,
+    regions: Sequence[Region],
+    years: Sequence[int],
+    *,
+    seed: int,
+    dates_per_year: int,
+    land_cover: Path | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Write the archive of some regions and years into the directory `out` and return its facts.
+
+    `land_cover/<region>_coverage_<year>.tif` and `stac/catalog.json` lie in `out`; with `land_cover` (a MapBiomas raster)
+    scenes are painted over that map and no map is written. A directory appears whole or not at all. An archive of the same
+    parameters is left as it is (`reused` is true in the facts), one of other parameters is replaced, and any other
+    directory is refused with ArchiveError.
+    """
+    parameters = _parameters(regions, years, seed, dates_per_year, land_cover)
+    found = _existing(out)
+    if found is not None and found["parameters"] == parameters and _is_whole(out, found):
+        return {**found["facts"], "reused": True}
+    _sweep(out)
+    making = out.with_name(f"{out.name}.tmp-{os.getpid()}")
+    shutil.rmtree(making, ignore_errors=True)
+    making.mkdir(parents=True)
+    try:
+        facts = _fill(making, regions, years, seed, dates_per_year, land_cover, progress or (lambda _text, _share: None))
+        files = {path.relative_to(making).as_posix(): path.stat().st_size for path in _files(making)}
+        facts |= {"files": len(files), "bytes": sum(files.values())}
+        document = {"format": FORMAT_VERSION, "simulated": True, "parameters": parameters, "facts": facts, "files": files}
+        catalog.write_json(making / "archive.json", document)
+        _swap(making, out)
+    finally:
+        shutil.rmtree(making, ignore_errors=True)
+    return {**facts, "reused": False}
+
+
+def _parameters(
+    regions: Sequence[Region], years: Sequence[int], seed: int, dates_per_year: int, land_cover: Path | None
+) -> dict[str, Any]:
+    ids = [region.id for region in regions]
+    if not ids or not years or len(set(ids)) != len(ids) or len(set(years)) != len(years):
+        raise ArchiveError(f"Cannot simulate regions {ids} in years {list(years)}; name each region and each year once.")
+    if not MIN_DATES <= dates_per_year <= MAX_DATES:
+        raise ArchiveError(f"{dates_per_year} dates a year cannot be simulated; ask for {MIN_DATES} to {MAX_DATES}.")
+    if land_cover is not None and not land_cover.is_file():
+        raise ArchiveError(f"There is no land-cover raster {land_cover}; give the path of a MapBiomas GeoTIFF.")
+    return {
+        "format": FORMAT_VERSION,
+        "seed": seed,
+        "years": sorted(years),
+        "dates_per_year": dates_per_year,
+        "regions": [[region.id, region.epsg, hashlib.sha256(region.geometry.wkb).hexdigest()] for region in regions],
+        "land_cover_sha256": _sha256(land_cover) if land_cover else None,
+    }
+
+
+def _existing(out: Path) -> dict[str, Any] | None:
+    """The description of the archive in `out`, None where there is nothing; ArchiveError for anything else."""
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return None
+    try:
+        document = json.loads((out / "archive.json").read_text(encoding="utf-8"))
+        if document["simulated"] is True and isinstance(document["files"], dict) and "parameters" in document:
+            return dict(document)
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    raise ArchiveError(f"{out} exists and is not a simulated archive; name another directory, or remove it yourself.")
+
+
+def _is_whole(out: Path, document: dict[str, Any]) -> bool:
+    sizes = {path.relative_to(out).as_posix(): path.stat().st_size for path in _files(out) if path.name != "archive.json"}
+    return sizes == document["files"]
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def _sweep(out: Path) -> None:
+    """Remove what writers that are no longer alive left beside `out`."""
+    for leftover in out.parent.glob(f"{out.name}.tmp-*"):
+        number = leftover.name.rpartition("-")[2]
+        if number.isdigit() and not Path(f"/proc/{number}").exists():
+            shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _swap(made: Path, out: Path) -> None:
+    old = out.with_name(f"{out.name}.tmp-old-{os.getpid()}")
+    if out.exists():
+        out.rename(old)
+    made.rename(out)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _fill(
+    out: Path,
+    regions: Sequence[Region],
+    years: Sequence[int],
+    seed: int,
+    dates_per_year: int,
+    land_cover: Path | None,
+    progress: Progress,
+) -> dict[str, Any]:
+    total = len(regions) * len(years) * dates_per_year
+    items: list[dict[str, Any]] = []
+    with ThreadPoolExecutor(min(MAX_WORKERS, os.cpu_count() or 1)) as pool:
+        jobs: list[Future[dict[str, Any]]] = []
+        try:
+            for region, year, ground, geobox in _grounds(out, regions, years, seed, land_cover):
+                for spec in _specs(region, year, dates_per_year, seed):
+                    jobs.append(pool.submit(_write_scene, out, spec, ground, geobox, seed))
+            for job in as_completed(jobs):
+                items.append(job.result())
+                progress(items[-1]["id"], len(items) / total)
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    items.sort(key=lambda entry: entry["id"])
+    catalog.write_json(out / "stac" / catalog.COLLECTION / "collection.json", catalog.collection(items))
+    catalog.write_json(out / "stac" / "catalog.json", catalog.root())
+    return {
+        "simulated": True,
+        "regions": [region.id for region in regions],
+        "years": sorted(years),
+        "scene_count": len(items),
+        "scene_ids": [entry["id"] for entry in items],
+        "painted_over": land_cover.name if land_cover else None,
+    }
+
+
+def _specs(region: Region, year: int, dates_per_year: int, seed: int) -> tuple[SceneSpec, ...]:
+    centre = region.geometry.centroid
+    return plan_scenes(region.id, year, longitude=centre.x, latitude=centre.y, dates_per_year=dates_per_year, seed=seed)
+
+
+def _grounds(
+    out: Path, regions: Sequence[Region], years: Sequence[int], seed: int, land_cover: Path | None
+) -> Iterator[tuple[Region, int, painting.Ground, GeoBox]]:
+    """Ground of each region and year; made-up landscapes also leave their land-cover map in `out`."""
+    for region in regions:
+        geobox = landscape.canvas_of(region)
+        shape = (geobox.shape[0], geobox.shape[1])
+        if land_cover is not None:
+            for year in sorted(years):
+                classes = painting.painted_classes(land_cover, year, geobox, seed, region.id)
+                yield region, year, painting.painted_ground(classes, seed, region.id), geobox
+            continue
+        land = landscape.make_landscape(shape, seed, region.id)
+        textures = painting.make_textures(shape, land.waters.relief, seed, region.id)
+        for year in sorted(years):
+            classes = landscape.classes_in(land, year)
+            _write_land_cover(out / "land_cover" / f"{region.id}_coverage_{year}.tif", classes, geobox, region, year)
+            yield region, year, painting.made_up_ground(land, classes, textures, year, (seed, region.id)), geobox
+
+
+def _write_land_cover(path: Path, classes: NDArray[np.uint8], geobox: GeoBox, region: Region, year: int) -> None:
+    """The class map sampled at the centres of native MapBiomas pixels over the region's bounds and a margin."""
+    margin = 0.9 * landscape.MARGIN_DEG
+    west, south, east, north = region.geometry.bounds
+    grid = rasters.mapbiomas_lattice((west - margin, south - margin, east + margin, north + margin))
+    to_canvas = Transformer.from_crs(4326, region.epsg, always_xy=True)
+    lat, lon = (axis.values for axis in grid.coordinates.values())
+    x, y = to_canvas.transform(*np.meshgrid(lon, lat))
+    column = np.floor((x - geobox.affine.c) / geobox.affine.a).astype(np.int64)
+    row = np.floor((y - geobox.affine.f) / geobox.affine.e).astype(np.int64)
+    values = classes[np.clip(row, 0, classes.shape[0] - 1), np.clip(column, 0, classes.shape[1] - 1)]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = f"land cover of {region.id} in {year}, MapBiomas legend; no real ground"
+    colours = rasters.legend_colours()
+    rasters.write_cog(path, values, grid, description=text, block_px=256, colours=colours, overviews=True)
+
+
+def _write_scene(out: Path, spec: SceneSpec, ground: painting.Ground, geobox: GeoBox, seed: int) -> dict[str, Any]:
+    folder = out / "stac" / catalog.COLLECTION / spec.id
+    folder.mkdir(parents=True)
+    scene = scenes.render(spec, ground, seed=seed)
+    assets: dict[str, dict[str, Any]] = {}
+    for band_id, values in scene.bands.items():
+        fields = catalog.band_asset(band_id, geobox, spec.added_dn)
+        assets[BANDS[band_id].providers[catalog.PROVIDER]] = fields | _write_layer(folder, band_id, values, geobox, spec)
+    layers: tuple[tuple[str, str, NDArray[np.uint8], str, str], ...] = (
+        (catalog.SCL_ASSET, "SCL", scene.scl, "Scene classification", "classification"),
+        (catalog.CLOUD_ASSET, "CLD", scene.cloud_probability, "Cloud probability in per cent", "cloud"),
+    )
+    for key, name, layer, title, role in layers:
+        assets[key] = catalog.layer_asset(title, geobox, role) | _write_layer(folder, name, layer, geobox, spec)
+    document = catalog.item(spec, geobox, scene.scl, assets)
+    catalog.write_json(folder / f"{spec.id}.json", document)
+    return document
+
+
+def _write_layer(
+    folder: Path, name: str, values: NDArray[np.uint8] | NDArray[np.uint16], geobox: GeoBox, spec: SceneSpec
+) -> dict[str, Any]:
+    path = folder / f"{name}.tif"
+    gsd_m = geobox.shape[0] * 10 // values.shape[0]
+    grid = catalog.scaled(geobox, gsd_m)
+    rasters.write_cog(path, values, grid, description=f"{name} of {spec.id}; no real ground")
+    return {"href": f"./{path.name}", "file:size": path.stat().st_size, "file:checksum": f"1220{_sha256(path)}"}
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
