@@ -1,0 +1,64 @@
+"""Asset checks, named as facts.
+
+What belongs here: facts about published partitions that a person wants to see kept, each a domain function's
+verdict. A check blocks where its failure makes downstream wrong. Impossible data never gets this far: the
+domain refuses it before publishing.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import dagster as dg
+
+from assets_defs.partitions import REGIONS, STEPS, partitions_definition
+from assets_defs.results import current
+from assets_defs.specs import asset_key
+from mining_platform import facts
+from mining_platform.artifacts import Artifact
+from mining_platform.pipeline import Platform, active_datasets
+
+Fact = Callable[[Platform, Artifact], facts.Verdict]
+
+
+def fact_check(asset: str, name: str, fact: Fact, *, blocking: bool) -> dg.AssetChecksDefinition:
+    """A check that a fact holds for the partition just published; not blocking means it warns."""
+    severity = dg.AssetCheckSeverity.ERROR if blocking else dg.AssetCheckSeverity.WARN
+
+    @dg.asset_check(
+        asset=asset_key(asset),
+        name=name,
+        blocking=blocking,
+        description=fact.__doc__,
+        partitions_def=partitions_definition(STEPS[asset]),
+    )
+    def check(context: dg.AssetCheckExecutionContext, platform: dg.ResourceParam[Platform]) -> dg.AssetCheckResult:
+        verdict = fact(platform, current(platform, context, asset))
+        return dg.AssetCheckResult(
+            passed=verdict.holds, severity=severity, description=verdict.reason, metadata=_metadata(verdict.numbers)
+        )
+
+    return check
+
+
+def _metadata(numbers: Mapping[str, Any]) -> dict[str, dg.MetadataValue]:
+    return {
+        name: dg.MetadataValue.json(value) if isinstance(value, (dict, list)) else dg.MetadataValue.text(str(value))
+        for name, value in numbers.items()
+    }
+
+
+def dataset_checks(dataset_id: str) -> list[dg.AssetChecksDefinition]:
+    """The facts of one dataset's family."""
+    return [
+        fact_check(f"{dataset_id}/candidates", "shares_lie_between_0_and_1", facts.shares_lie_between_0_and_1, blocking=True),
+        fact_check(f"{dataset_id}/quotas", "ranges_are_balanced", facts.ranges_are_balanced, blocking=False),
+        fact_check(f"{dataset_id}/patches", "every_patch_has_its_size", facts.every_patch_has_its_size, blocking=True),
+        fact_check(f"{dataset_id}/splits", "no_ground_is_in_two_splits", facts.no_ground_is_in_two_splits, blocking=True),
+        fact_check(f"{dataset_id}/manifest", "manifest_matches_the_stores", facts.manifest_matches_the_stores, blocking=True),
+    ]
+
+
+CHECKS = [
+    fact_check("mosaic", "mosaic_is_nearly_gap_free", facts.mosaic_is_nearly_gap_free, blocking=False),
+    *(check for dataset in active_datasets(REGIONS) for check in dataset_checks(dataset.id)),
+]

@@ -1,0 +1,55 @@
+"""One factory that makes a family of assets for each dataset row: `<dataset>/candidates` to `<dataset>/package`."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import dagster as dg
+
+from assets_defs.partitions import REGIONS
+from assets_defs.results import published
+from assets_defs.specs import spec
+from mining_platform.datasets import Dataset
+from mining_platform.pipeline import Platform, active_datasets
+from mining_platform.stages import datasets
+
+DatasetStage = Callable[..., dict[str, Any]]
+"""A stage of `stages.datasets`: (dataset, platform, key, inputs, out) -> facts."""
+
+MEMBERS: tuple[tuple[str, DatasetStage, set[str], str], ...] = (
+    (
+        "candidates",
+        datasets.find_candidates,
+        {"parquet"},
+        "Every window with mining, and hash-drawn windows without: area-exact shares, ranges, eligibility.",
+    ),
+    (
+        "quotas",
+        datasets.share_quotas,
+        {"parquet"},
+        "How many windows each range and region gives to the year's release, from counts alone; what is short.",
+    ),
+    ("sample", datasets.draw_sample, {"parquet"}, "The chosen windows: a prefix of the region's hash order in each range."),
+    ("patches", datasets.cut_patches, {"zarr"}, "Images and labels cut at the windows: a sharded Zarr v3 store and its index."),
+    ("splits", datasets.part_windows, {"parquet"}, "Training, validation and test by blocks of ground, with a footprint check."),
+    ("manifest", datasets.list_patches, {"parquet"}, "The patch table of the release: one row a patch, with a schema."),
+    ("package", datasets.write_release, {"png", "csv"}, "The release as published: pictures and labels by range, card."),
+)
+
+
+def dataset_family(dataset: Dataset) -> list[dg.AssetsDefinition]:
+    """The assets of one dataset row."""
+    return [_member(dataset, *member) for member in MEMBERS]
+
+
+def _member(dataset: Dataset, stage_name: str, stage: DatasetStage, kinds: set[str], description: str) -> dg.AssetsDefinition:
+    text = f"{dataset.title}. {description}"
+
+    @dg.asset(**spec(f"{dataset.id}/{stage_name}", kinds=kinds, description=text))
+    def member(context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]) -> dg.MaterializeResult:
+        return published(context, platform, partial(stage, dataset))
+
+    return member
+
+
+ASSETS = [asset for dataset in active_datasets(REGIONS) for asset in dataset_family(dataset)]

@@ -1,0 +1,18 @@
+"""The only assembly point, and the only importer of resources."""
+
+import dagster as dg
+
+from assets_defs import automation, checks, datasets, imagery, labels, models
+from assets_defs.partitions import REGIONS
+from resources.platform import platform
+
+PLATFORM = platform(REGIONS)
+
+defs = dg.Definitions(
+    assets=[*labels.ASSETS, *imagery.ASSETS, *datasets.ASSETS, *models.ASSETS],
+    asset_checks=checks.CHECKS,
+    jobs=[automation.yearly_refresh],
+    schedules=[automation.every_january],
+    resources={"platform": PLATFORM},
+    executor=dg.in_process_executor,
+)

@@ -1,0 +1,26 @@
+"""Assets of the group `imagery`: the year's scenes and the cloud-free mosaic made of them."""
+
+import dagster as dg
+
+from assets_defs.results import published
+from assets_defs.specs import spec
+from mining_platform.pipeline import Platform
+from mining_platform.stages import imagery
+
+
+@dg.asset(**spec("scenes", kinds={"stac", "parquet"}))
+def scenes(context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]) -> dg.MaterializeResult:
+    """Satellite scenes of the region and year: GeoParquet of id, time, cloud share, baseline, footprint and links."""
+    return published(context, platform, imagery.list_scenes)
+
+
+@dg.asset(**spec("mosaic", kinds={"zarr", "xarray"}))
+def mosaic(context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]) -> dg.MaterializeResult:
+    """Yearly median of clear observations: Zarr (band, y, x) uint16, reflectance x 10,000, with counts of clear observations.
+
+    Regions with coverage `sampled` hold only the chunks that chosen windows touch.
+    """
+    return published(context, platform, imagery.compose_mosaic)
+
+
+ASSETS = [scenes, mosaic]

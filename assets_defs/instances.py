@@ -1,0 +1,67 @@
+"""Dagster's own home: its settings file, and a first start that cannot go wrong.
+
+What belongs here: `dagster.yaml` and opening the instance. A first start of several processes on an empty
+home can corrupt the SQLite databases for good, so the first opening happens once, under a file lock.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import dagster as dg
+
+from mining_platform.homes import dagster_home
+
+DAGSTER_YAML = """\
+# Written by `mining-platform init`; edit freely, it is not overwritten.
+telemetry:
+  enabled: false
+nux:
+  enabled: false
+run_coordinator:
+  module: dagster.core.run_coordinator
+  class: QueuedRunCoordinator
+concurrency:
+  runs:
+    max_concurrent_runs: 2
+"""
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("a") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def prepare_instance() -> Path:
+    """Make Dagster's home ready for any number of processes; returns its path and sets `DAGSTER_HOME`."""
+    home = dagster_home()
+    home.mkdir(parents=True, exist_ok=True)
+    with _locked(home / ".first-start"):
+        settings = home / "dagster.yaml"
+        if not settings.exists():
+            beside = home / ".dagster.yaml.new"
+            beside.write_text(DAGSTER_YAML)
+            beside.replace(settings)
+        with dg.DagsterInstance.from_config(str(home)) as instance:
+            _touch_databases(instance)
+    os.environ["DAGSTER_HOME"] = str(home)
+    return home
+
+
+def _touch_databases(instance: dg.DagsterInstance) -> None:
+    """Ask each storage something, so that every database file has its tables."""
+    instance.get_runs(limit=1)
+    instance.all_asset_keys()
+    instance.all_instigator_state()
+    instance.get_daemon_heartbeats()
+
+
+@contextmanager
+def opened_instance() -> Iterator[dg.DagsterInstance]:
+    """The installation's instance, prepared."""
+    with dg.DagsterInstance.from_config(str(prepare_instance())) as instance:
+        yield instance

@@ -1,0 +1,73 @@
+"""From the domain's `produce` to Dagster's result: data version, numbers and a picture.
+
+What belongs here: running a stage for the partition of a context and describing what came of it.
+"""
+
+import base64
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from assets_defs.partitions import STEPS
+from mining_platform.artifacts import Artifact, Produced, Ref, open_artifact, produce
+from mining_platform.pipeline import Platform, inputs_now
+
+PREVIEW = "preview.png"
+"""A version that holds a file of this name shows it in the web UI."""
+
+Stage = Callable[[Platform, str, Mapping[Ref, Artifact], Path], dict[str, Any]]
+
+
+def published(context: dg.AssetExecutionContext, platform: Platform, stage: Stage) -> dg.MaterializeResult:
+    """Make and publish the context's partition with a stage, or skip it where it is fresh."""
+    step = STEPS[context.asset_key.to_user_string()]
+    key = step.check_key(context.partition_key, platform.regions)
+    made = produce(
+        platform.artifacts,
+        Ref(step.asset, key),
+        inputs=inputs_now(platform, step, key),
+        code_version=step.version,
+        config=step.config(platform, key),
+        compute=partial(stage, platform, key),
+        run_id=context.run_id,
+    )
+    context.log.info(f"{made.ref}: {'skipped' if made.skipped else 'made'} {made.digest} ({made.reason})")
+    return dg.MaterializeResult(data_version=dg.DataVersion(made.digest), metadata=described(made))
+
+
+def current(platform: Platform, context: dg.AssetCheckExecutionContext, asset: str) -> Artifact:
+    """The published version of an asset in the partition that a check looks at."""
+    return open_artifact(platform.artifacts, Ref(asset, context.partition_key))
+
+
+def described(made: Produced) -> dict[str, dg.MetadataValue]:
+    """Metadata of a production: digest, whether it was skipped, its facts and its picture."""
+    metadata: dict[str, dg.MetadataValue] = {
+        "digest": dg.MetadataValue.text(made.digest),
+        "skipped": dg.MetadataValue.bool(made.skipped),
+        "reason": dg.MetadataValue.text(made.reason),
+        "path": dg.MetadataValue.path(str(made.path)),
+    }
+    metadata |= {name: _value(value) for name, value in made.facts.items() if value is not None and name not in metadata}
+    picture = made.path / PREVIEW
+    if picture.exists():
+        encoded = base64.b64encode(picture.read_bytes()).decode()
+        metadata["preview"] = dg.MetadataValue.md(f"![{made.ref}](data:image/png;base64,{encoded})")
+    return metadata
+
+
+def _value(value: Any) -> dg.MetadataValue:
+    match value:
+        case bool():
+            return dg.MetadataValue.bool(value)
+        case int():
+            return dg.MetadataValue.int(value)
+        case float():
+            return dg.MetadataValue.float(value)
+        case str():
+            return dg.MetadataValue.text(value)
+        case _:
+            return dg.MetadataValue.json(value)

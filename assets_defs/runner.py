@@ -1,0 +1,105 @@
+"""How the planner makes partitions through Dagster in one process.
+
+What belongs here: one partition as one Dagster run, with its events and checks, on the same instance as the
+web UI. The command line finds `open_session` by its entry point, since the domain never imports Dagster.
+"""
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import dagster as dg
+
+from assets_defs.instances import opened_instance
+from assets_defs.specs import asset_key
+from mining_platform.artifacts import ArtifactError, Ref, current_digest, open_artifact
+from mining_platform.pipeline import Platform, Step
+from mining_platform.plans import Outcome, Session, assess
+
+DATA_VERSION_TAG = "dagster/data_version"
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+@contextmanager
+def open_session() -> Iterator[Session]:
+    """Platform, graph and a way to make partitions, on the installation's Dagster instance."""
+    from assets_defs.definitions import PLATFORM, defs
+    from assets_defs.partitions import STEPS
+
+    job = defs.resolve_implicit_global_asset_job_def()
+    with opened_instance() as instance:
+        yield Session(PLATFORM, STEPS, _Runs(PLATFORM, STEPS, job, instance))
+
+
+@dataclass(frozen=True)
+class _Runs:
+    """Makes one partition as one run; callable as `plans.Execute`."""
+
+    platform: Platform
+    steps: Mapping[str, Step]
+    job: dg.JobDefinition
+    instance: dg.DagsterInstance
+
+    def __call__(self, ref: Ref) -> Outcome:
+        started = time.monotonic()
+        digest = self._done_before(ref)
+        if digest:
+            return Outcome(ref, "skipped", digest, time.monotonic() - started, "fresh")
+        try:
+            result = self.job.execute_in_process(
+                asset_selection=[asset_key(ref.asset)],
+                partition_key=ref.partition,
+                instance=self.instance,
+                raise_on_error=False,
+                run_config=QUIET,
+                tags={"mining_platform/planner": "true"},
+            )
+        except dg.DagsterError as error:
+            return Outcome(ref, "failed", "", time.monotonic() - started, str(error))
+        return _outcome(ref, result, time.monotonic() - started)
+
+    def _done_before(self, ref: Ref) -> str | None:
+        """Digest of a fresh, verified version that Dagster knows of; None where a run is needed."""
+        digest = current_digest(self.platform.artifacts, ref)
+        if digest is None or assess(self.platform, self.steps, ref).state != "fresh":
+            return None
+        try:
+            open_artifact(self.platform.artifacts, ref, digest)
+        except ArtifactError:
+            return None
+        return digest if known_digest(self.instance, ref) == digest else None
+
+
+def known_digest(instance: dg.DagsterInstance, ref: Ref) -> str | None:
+    """Data version of the newest materialization event of a partition."""
+    wanted = dg.AssetRecordsFilter(asset_key=asset_key(ref.asset), asset_partitions=[ref.partition])
+    records = instance.fetch_materializations(wanted, limit=1).records
+    event = records[0].asset_materialization if records else None
+    return (event.tags or {}).get(DATA_VERSION_TAG) if event else None
+
+
+def _outcome(ref: Ref, result: dg.ExecuteInProcessResult, seconds: float) -> Outcome:
+    events = [event.materialization for event in result.get_asset_materialization_events()]
+    metadata: Mapping[str, Any] = events[0].metadata if events else {}
+    digest = str(metadata["digest"].value) if "digest" in metadata else ""
+    if not result.success:
+        return Outcome(ref, "failed", digest, seconds, _failure(result))
+    skipped = bool(metadata["skipped"].value) if "skipped" in metadata else False
+    warnings = [check.check_name for check in result.get_asset_check_evaluations() if not check.passed]
+    message = "; ".join(f"check not passed: {name}" for name in warnings)
+    return Outcome(ref, "skipped" if skipped else "made", digest, seconds, message)
+
+
+def _failure(result: dg.ExecuteInProcessResult) -> str:
+    failed = [check for check in result.get_asset_check_evaluations() if not check.passed]
+    if failed:
+        return "; ".join(f"check not passed: {check.check_name}. {check.description or ''}".strip() for check in failed)
+    for event in result.all_events:
+        if event.is_step_failure:
+            error = event.step_failure_data.error
+            while error and error.cause:
+                error = error.cause
+            return error.message.strip() if error else "the step failed without a message"
+    return "the run failed before its step; see the run in the web UI"

@@ -1,0 +1,40 @@
+"""What every asset of ours says about itself to Dagster.
+
+What belongs here: key, partitions, dependencies, group, owner, kinds and code version from the step's row.
+"""
+
+from typing import Any
+
+import dagster as dg
+
+from assets_defs.partitions import STEPS, dependencies, partitions_definition
+
+OWNERS = ["team:mining-platform"]
+GROUPS = {
+    "land_cover": "labels",
+    "label": "labels",
+    "scenes": "imagery",
+    "mosaic": "imagery",
+    "model": "models",
+    "evaluation": "models",
+}
+
+
+def asset_key(asset: str) -> dg.AssetKey:
+    """Dagster's key of one of our asset names (`/` between parts)."""
+    return dg.AssetKey(asset.split("/"))
+
+
+def spec(asset: str, *, kinds: set[str], description: str | None = None) -> dict[str, Any]:
+    """Keyword arguments of `dg.asset` for a row of the graph; the docstring is the description unless given."""
+    step = STEPS[asset]
+    arguments: dict[str, Any] = {
+        "key": asset_key(asset),
+        "partitions_def": partitions_definition(step),
+        "deps": dependencies(step),
+        "group_name": GROUPS.get(asset, asset.partition("/")[0]),
+        "owners": OWNERS,
+        "kinds": kinds,
+        "code_version": step.version,
+    }
+    return arguments if description is None else {**arguments, "description": description}

@@ -1,0 +1,406 @@
+"""The command `mining-platform`: everything the web UI does, without a browser, on the same installation."""
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import asdict
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from mining_platform import demos, homes, pipeline, plans, regions, reports
+from mining_platform.artifacts import ArtifactError
+from mining_platform.datasets import DATASETS
+from mining_platform.lineage import LineageError
+from mining_platform.simulation import archive
+from mining_platform.sources.protocol import SourceError
+
+RUNNERS = "mining_platform.runners"
+"""Entry point group of what makes partitions; the domain itself knows no orchestrator."""
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Mining datasets, models and maps from public satellite data.")
+regions_app = typer.Typer(no_args_is_help=True, help="The study regions of regions.geojson.")
+app.add_typer(regions_app, name="regions")
+
+PIPE_WIDTH = 180
+"""Columns of a table that goes to a file or a pipe, where no terminal says how wide it is."""
+
+
+def _console(*, stderr: bool = False) -> Console:
+    stream = sys.stderr if stderr else sys.stdout
+    return Console(stderr=stderr, highlight=False, width=None if stream.isatty() else PIPE_WIDTH)
+
+
+console = _console()
+errors = _console(stderr=True)
+
+DEMO_REGIONS = ",".join(demos.SIMULATED_REGIONS)
+DEMO_YEARS = ",".join(map(str, demos.SIMULATED_YEARS))
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+Assets = Annotated[str, typer.Option("--assets", help="Asset keys, dataset ids or patterns, separated by commas.")]
+Regions = Annotated[str, typer.Option("--regions", help="Region ids, separated by commas.")]
+Years = Annotated[str, typer.Option("--years", help="Years such as 2024, 2020,2022 or 2016-2022.")]
+Experiments = Annotated[str, typer.Option("--experiments", help="Experiment ids, separated by commas.")]
+Only = Annotated[bool, typer.Option("--only", help="Just these assets, not what they rest on.")]
+
+
+def main() -> None:
+    """Entry point: errors people can act on are printed without a traceback, exit code 2."""
+    try:
+        app(standalone_mode=True)
+    except EXPECTED as error:
+        errors.print(f"[red]error[/red] {escape(str(error))}")
+        sys.exit(2)
+
+
+class CommandError(ValueError):
+    """A command was called with something it cannot use."""
+
+
+EXPECTED = (
+    regions.RegionError,
+    plans.PlanError,
+    pipeline.PartitionError,
+    archive.ArchiveError,
+    SourceError,
+    ArtifactError,
+    LineageError,
+    CommandError,
+)
+"""Errors whose message is all a person needs."""
+
+
+def open_session() -> AbstractContextManager[plans.Session]:
+    """The installation, opened through the registered runner."""
+    found = list(entry_points(group=RUNNERS))
+    if not found:
+        raise CommandError(f"No runner is installed (entry point group {RUNNERS!r}). Install the project: pip install -e .")
+    os.environ[homes.HOME_VARIABLE] = str(homes.platform_home())
+    return found[0].load()()
+
+
+@app.command()
+def init() -> None:
+    """Prepare an installation under MINING_PLATFORM_HOME (default .mining_platform)."""
+    with open_session() as session:
+        console.print(f"Ready: {session.platform.home} ({len(session.platform.regions)} regions, {len(session.steps)} assets).")
+
+
+@app.command()
+def ui(
+    port: Annotated[int, typer.Option(help="Port of the web UI.")] = 3000,
+    host: Annotated[str, typer.Option(help="Address to listen on; the UI has no login.")] = "127.0.0.1",
+) -> None:
+    """Serve Dagster's web UI and run its daemon (schedules, backfills) until interrupted."""
+    with open_session():
+        pass
+    workspace = Path(__file__).resolve().parent.parent / "workspace.yaml"
+    where = ["-w", str(workspace)] if workspace.exists() else ["-m", "assets_defs.definitions"]
+    console.print(f"Web UI: http://{host}:{port} (stop with Ctrl-C)")
+    command = [sys.executable, "-m", "dagster", "dev", "-h", host, "-p", str(port), *where]
+    os.execve(command[0], command, {**os.environ, "DAGSTER_HOME": str(homes.dagster_home())})
+
+
+@app.command()
+def simulate(
+    out: Annotated[Path | None, typer.Option(help="Folder to write; default the installation's archive.")] = None,
+    land_cover: Annotated[Path | None, typer.Option(help="Real land-cover raster to paint the scenes over.")] = None,
+    region_ids: Regions = DEMO_REGIONS,
+    years: Years = DEMO_YEARS,
+    seed: Annotated[int, typer.Option(help="Same seed, same bytes.")] = demos.SEED,
+    dates: Annotated[int, typer.Option(help="Scenes a year and region.")] = demos.SCENES_A_YEAR,
+) -> None:
+    """Write a SIMULATED archive in the real formats: land-cover COGs and a STAC catalogue of Sentinel-2 scenes."""
+    known = regions.load_regions()
+    chosen = [regions.region(known, region_id) for region_id in words(region_ids)]
+    facts = write_archive(out or homes.archive_path(), chosen, numbers(years), land_cover=land_cover, seed=seed, dates=dates)
+    console.print_json(data=facts)
+
+
+@app.command()
+def demo(name: Annotated[str, typer.Argument(help=f"One of: {', '.join(demos.DEMOS)}.")] = "simulated") -> None:
+    """The main job: simulate an archive, materialize every asset on it, print what was made, write a report."""
+    if name not in demos.DEMOS:
+        raise CommandError(f"There is no demonstration {name!r}. Use one of: {', '.join(demos.DEMOS)}.")
+    row = demos.DEMOS[name]
+    with open_session() as session:
+        outcomes = run_demo(session, row)
+        if outcomes is None:
+            return
+        page = reports.write_report(session.platform, [done.ref for done in outcomes], homes.reports_path() / row.id)
+    print_outcomes(outcomes)
+    console.print(f"\nReport: {page}")
+    console.print("The scenes are SIMULATED." if row.painted else "Everything in it rests on SIMULATED data.")
+    exit_by(outcomes)
+
+
+def run_demo(session: plans.Session, row: demos.Demo) -> list[plans.Outcome] | None:
+    """Simulate and make a demonstration's selections; None, with the reason printed, where its real map is absent."""
+    chosen = [regions.region(session.platform.regions, region_id) for region_id in row.regions]
+    painted = row.land_cover(chosen[0])
+    if painted is not None and not painted.exists():
+        console.print(f"Skipped: the real map {painted} is not here. Set MINING_PLATFORM_REALDATA to the folder that holds it.")
+        return None
+    write_archive(row.archive_path, chosen, row.years, land_cover=painted, seed=demos.SEED, dates=demos.SCENES_A_YEAR)
+    made = [done for selection in row.selections for done in make(session, selection)]
+    return list({done.ref: done for done in made}.values())
+
+
+@app.command()
+def materialize(
+    assets: Assets = "",
+    region_ids: Regions = "",
+    years: Years = "",
+    experiments: Experiments = "",
+    only: Only = False,
+    as_json: Json = False,
+) -> None:
+    """Make what is not fresh; exit code 1 if anything failed."""
+    selection = selected(assets, region_ids, years, experiments, only)
+    if not (assets or region_ids or experiments):
+        raise CommandError("Name what to make with --assets, --regions or --experiments; `mining-platform status` lists all.")
+    with open_session() as session:
+        outcomes = make(session, selection, quiet=as_json)
+    if as_json:
+        console.print_json(data=[{**asdict(done), "ref": str(done.ref)} for done in outcomes])
+    else:
+        print_outcomes(outcomes)
+    exit_by(outcomes)
+
+
+@app.command()
+def plan(
+    assets: Assets = "",
+    region_ids: Regions = "",
+    years: Years = "",
+    experiments: Experiments = "",
+    only: Only = False,
+    as_json: Json = False,
+) -> None:
+    """What `materialize` would make, in its order, and why."""
+    with open_session() as session:
+        planned = plans.plan(session.platform, session.steps, selected(assets, region_ids, years, experiments, only))
+    print_planned([item for item in planned if item.state != "fresh"], as_json=as_json)
+    if not as_json:
+        console.print(f"{sum(item.state == 'fresh' for item in planned)} of {len(planned)} partitions are fresh.")
+
+
+@app.command()
+def status(assets: Assets = "", region_ids: Regions = "", years: Years = "", as_json: Json = False) -> None:
+    """Each partition that exists or is asked for: fresh or stale, and why."""
+    asked = bool(assets or region_ids or years)
+    with open_session() as session:
+        planned = plans.plan(session.platform, session.steps, selected(assets, region_ids, years, "", only=True))
+    shown = [item for item in planned if asked or item.state in ("fresh", "stale") or "not made yet" not in item.reasons]
+    print_planned(shown, as_json=as_json)
+    if not as_json and not shown:
+        console.print("Nothing is published yet. Start with `mining-platform demo`.")
+
+
+@app.command(name="datasets")
+def list_datasets(as_json: Json = False) -> None:
+    """The dataset rows, and whether the region file has what they need."""
+    known = regions.load_regions()
+    rows = [
+        {
+            "id": row.id,
+            "title": row.title,
+            "px": row.px,
+            "regions": list(row.regions),
+            "years": list(row.years),
+            "wanted": sum(row.quotas.values()),
+            "inactive": pipeline.inactive_reason(row, known),
+        }
+        for row in DATASETS.values()
+    ]
+    print_rows(rows, as_json=as_json)
+
+
+@regions_app.command(name="list")
+def list_regions(as_json: Json = False) -> None:
+    """All regions with their years and sources."""
+    print_rows([region_row(region) for region in regions.load_regions().values()], as_json=as_json)
+
+
+@regions_app.command()
+def show(region_id: str) -> None:
+    """One region as JSON, with its grid."""
+    region = regions.region(regions.load_regions(), region_id)
+    shape, bounds = region.geobox.shape, list(region.geobox.boundingbox)
+    described = {
+        **region_row(region),
+        "land_cover": asdict(region.land_cover) if region.land_cover else None,
+        "scenes": asdict(region.scenes) if region.scenes else None,
+        "bounds_deg": list(region.geometry.bounds),
+        "grid": {"epsg": region.epsg, "rows": shape.y, "columns": shape.x, "bounds_m": bounds},
+        "note": region.note,
+    }
+    console.print_json(data=described)
+
+
+@regions_app.command()
+def validate(path: Annotated[Path | None, typer.Argument(help="Region file; default the one in use.")] = None) -> None:
+    """Check a region file; every mistake is named with feature, field and remedy."""
+    path = path or regions.regions_file()
+    console.print(f"{path}: {len(regions.load_regions(path))} regions, all valid.")
+
+
+@regions_app.command()
+def add(feature: Annotated[Path, typer.Argument(help="GeoJSON file with one Feature.")]) -> None:
+    """Append one feature to the region file in use, if the whole file stays valid."""
+    try:
+        content = json.loads(feature.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise CommandError(f"{feature} is not a readable GeoJSON file: {error}.") from None
+    added = regions.add_region(regions.regions_file(), content)
+    shape = added.geobox.shape
+    console.print(f"Added {added.id} to {regions.regions_file()}; its grid is {shape.x} x {shape.y} pixels.")
+
+
+def write_archive(
+    out: Path, chosen: Sequence[regions.Region], years: Sequence[int], *, land_cover: Path | None, seed: int, dates: int
+) -> dict[str, Any]:
+    """Simulate regions, with a progress bar."""
+    with progress_bar() as bar:
+        task = bar.add_task("simulate", total=1.0)
+        return archive.write_archive(
+            out,
+            chosen,
+            years,
+            seed=seed,
+            dates_per_year=dates,
+            land_cover=land_cover,
+            progress=lambda done, share: bar.update(task, completed=share, description=f"simulate {done}"),
+        )
+
+
+def make(session: plans.Session, selection: plans.Selection, *, quiet: bool = False) -> list[plans.Outcome]:
+    """Make a selection with a progress bar and a line for each partition as it is done."""
+    refs = plans.select(session.platform, session.steps, selection)
+    with progress_bar(disable=quiet) as bar:
+        task = bar.add_task("materialize", total=len(refs))
+
+        def told(done: plans.Outcome) -> None:
+            bar.update(task, advance=1, description=f"materialize {done.ref}")
+            if done.state in ("failed", "blocked") and not quiet:
+                bar.console.print(f"[red]{done.state}[/red] {escape(str(done.ref))}: {escape(done.message)}")
+
+        return plans.run(session.platform, session.steps, refs, session.execute, told)
+
+
+def progress_bar(*, disable: bool = False) -> Progress:
+    """The bar that long work shows on standard error."""
+    columns = (TextColumn("{task.description:<58}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    return Progress(*columns, console=errors, disable=disable, transient=True)
+
+
+def selected(assets: str, region_ids: str, years: str, experiments: str, only: bool) -> plans.Selection:
+    """The selection that the options of a command describe."""
+    return plans.Selection(words(assets), words(region_ids), numbers(years), words(experiments), upstream=not only)
+
+
+def words(text: str) -> tuple[str, ...]:
+    """`a, b` -> ("a", "b")."""
+    return tuple(word.strip() for word in text.split(",") if word.strip())
+
+
+def numbers(text: str) -> tuple[int, ...]:
+    """`2016-2018, 2022` -> (2016, 2017, 2018, 2022)."""
+    years: list[int] = []
+    for word in words(text):
+        first, _, last = word.partition("-")
+        try:
+            years += range(int(first), int(last or first) + 1)
+        except ValueError:
+            raise CommandError(f"{word!r} is not a year or a span of years. Write 2024, 2020,2022 or 2016-2022.") from None
+    return tuple(years)
+
+
+def region_row(region: regions.Region) -> dict[str, Any]:
+    """What the list of regions says about one."""
+    cover, scenes = region.land_cover, region.scenes
+    return {
+        "id": region.id,
+        "name": region.name,
+        "country": region.country,
+        "years": list(region.years),
+        "epsg": region.epsg,
+        "land_cover": f"{cover.source} {cover.collection}" if cover else None,
+        "scenes": f"{scenes.source} {scenes.collection}" if scenes else None,
+        "simulated": region.simulated,
+    }
+
+
+def print_rows(rows: list[dict[str, Any]], *, as_json: bool) -> None:
+    """A table of equal rows, or JSON."""
+    if as_json:
+        console.print_json(data=rows)
+        return
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for name in rows[0] if rows else ():
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        table.add_row(*(_cell(value) for value in row.values()))
+    console.print(table)
+
+
+def _cell(value: Any) -> str:
+    match value:
+        case None | False:
+            return "-"
+        case [int(), *_] as years:
+            whole = years == list(range(years[0], years[-1] + 1)) and len(years) > 2  # noqa: PLR2004
+            return f"{years[0]}-{years[-1]}" if whole else ", ".join(map(str, years))
+        case list():
+            return ", ".join(map(str, value))
+        case _:
+            return escape(str(value))
+
+
+def print_planned(items: Sequence[plans.Planned], *, as_json: bool) -> None:
+    """Partitions with their state and why."""
+    rows = [
+        {
+            "asset": item.ref.asset,
+            "partition": item.ref.partition,
+            "state": item.state,
+            "why": item.problem or "; ".join(item.reasons),
+        }
+        for item in items
+    ]
+    if rows or as_json:
+        print_rows(rows, as_json=as_json)
+
+
+def print_outcomes(outcomes: Sequence[plans.Outcome]) -> None:
+    """The table of what was made: asset, partition, state, digest, seconds; then a summary."""
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for name in ("asset", "partition", "state", "digest", "seconds", "note"):
+        table.add_column(name, justify="right" if name == "seconds" else "left", no_wrap=name != "note")
+    colours = {"made": "green", "skipped": "dim", "failed": "red", "blocked": "yellow"}
+    for done in outcomes:
+        state = f"[{colours[done.state]}]{done.state}[/]"
+        note = "" if done.message == "fresh" else escape(done.message)
+        table.add_row(done.ref.asset, done.ref.partition, state, done.digest[:12], f"{done.seconds:.1f}", note)
+    console.print(table)
+    counts = {state: sum(done.state == state for done in outcomes) for state in colours}
+    seconds = sum(done.seconds for done in outcomes)
+    console.print(", ".join(f"{count} {state}" for state, count in counts.items() if count) + f" in {seconds:.0f} s")
+
+
+def exit_by(outcomes: Sequence[plans.Outcome]) -> None:
+    """Exit code 1, naming what was not made, unless all was."""
+    lost = [done for done in outcomes if done.state in ("failed", "blocked")]
+    if lost:
+        for done in lost:
+            errors.print(f"[red]{done.state}[/red] {escape(str(done.ref))}: {escape(done.message)}")
+        raise typer.Exit(1)

@@ -1,0 +1,80 @@
+"""Facts that a person wants to see kept about published versions: the verdicts behind Dagster's asset checks."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import geopandas as gpd
+import pandas as pd
+
+from mining_platform import patches, splits
+from mining_platform.artifacts import Artifact, Ref, open_artifact
+from mining_platform.datasets import DATASETS, RANGES
+from mining_platform.pipeline import Platform
+
+MAX_GAP_SHARE = 0.01  # of a mosaic's computed pixels without any clear observation in the year
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a fact holds, in a sentence, with its numbers."""
+
+    holds: bool
+    reason: str
+    numbers: Mapping[str, Any] = field(default_factory=dict)
+
+
+def mosaic_is_nearly_gap_free(_platform: Platform, mosaic: Artifact) -> Verdict:
+    """At most 1 % of the mosaic's computed pixels have no clear observation."""
+    gap = float(mosaic.facts["gap_share"])
+    return Verdict(gap <= MAX_GAP_SHARE, f"{gap:.2%} of the computed pixels have no clear observation", {"gap_share": gap})
+
+
+def shares_lie_between_0_and_1(_platform: Platform, candidates: Artifact) -> Verdict:
+    """Every window's exact, nearest and valid share lies in [0, 1], and its range is that of its share."""
+    table = gpd.read_parquet(candidates.path / "candidates.parquet")
+    outside = {name: int((~table[name].between(0, 1)).sum()) for name in ("share", "share_nn", "valid_share")}
+    unknown = int((~table["range"].isin(RANGES)).sum())
+    holds = not any(outside.values()) and not unknown
+    words = f"{len(table)} windows, outside: {outside}, unknown ranges: {unknown}"
+    return Verdict(holds, words, {"windows": len(table), **outside})
+
+
+def ranges_are_balanced(_platform: Platform, quotas: Artifact) -> Verdict:
+    """Every range gives as many windows as the dataset wants."""
+    shortage = quotas.facts["shortage"]
+    short = [row for row in shortage if row["short"] > 0]
+    words = ", ".join(f"{row['range']} has {row['taken']} of {row['wanted']}" for row in short)
+    return Verdict(not short, f"short: {words}" if short else "all ranges are filled", {"shortage": shortage})
+
+
+def every_patch_has_its_size(_platform: Platform, patch_artifact: Artifact) -> Verdict:
+    """Every stored image and label is px x px as the dataset's row says."""
+    px = DATASETS[patch_artifact.ref.asset.split("/")[0]].px
+    shapes = patches.store_shapes(patch_artifact.path)
+    wrong = {name: shape for name, shape in shapes.items() if list(shape[-2:]) != [px, px]}
+    numbers = {"px": px, "shapes": {name: list(shape) for name, shape in shapes.items()}}
+    return Verdict(not wrong, f"expected {px} x {px}, found {shapes or 'no patches'}", numbers)
+
+
+def no_ground_is_in_two_splits(_platform: Platform, split_artifact: Artifact) -> Verdict:
+    """No footprint of one split overlaps, or comes nearer than the buffer to, one of another split."""
+    rule = DATASETS[split_artifact.ref.asset.split("/")[0]].split
+    table = pd.read_parquet(split_artifact.path / "splits.parquet")
+    conflicts = splits.footprint_conflicts(table, buffer_m=rule.buffer_m)
+    numbers = {"conflicts": len(conflicts), "worst": conflicts.head(5).to_dict("records")}
+    return Verdict(conflicts.empty, f"{len(conflicts)} pairs of windows of different splits share ground", numbers)
+
+
+def manifest_matches_the_stores(platform: Platform, manifest: Artifact) -> Verdict:
+    """Every patch of the manifest is in its region's store at its row, and every stored patch is in the manifest."""
+    dataset_id, _ = manifest.ref.asset.split("/")
+    table = gpd.read_parquet(manifest.path / "manifest.parquet")
+    problems = []
+    for region_id, rows in table.groupby("region"):
+        store = open_artifact(platform.artifacts, Ref(f"{dataset_id}/patches", f"{region_id}|{manifest.ref.partition}"))
+        index = pd.read_parquet(store.path / "patches.parquet").set_index("patch_id")["row"]
+        listed = rows.set_index("patch_id")["store_row"]
+        if not listed.sort_index().equals(index.sort_index().astype(listed.dtype).rename("store_row")):
+            problems.append(f"{region_id}: {len(listed)} rows listed, {len(index)} in the store")
+    return Verdict(not problems, "; ".join(problems) or f"{len(table)} rows match", {"rows": len(table)})

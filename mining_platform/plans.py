@@ -1,0 +1,207 @@
+"""Which partitions to make, in which order, and making them one after another.
+
+The one planner: `materialize`, `demo`, `plan`, `status` and the yearly refresh all go through it. How a
+single partition is made is the caller's affair (`Execute`): the Dagster runner, or a fake in tests.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from typing import Literal, Protocol
+
+from mining_platform.artifacts import ArtifactError, Ref, current_digest, freshness
+from mining_platform.lineage import LineageError
+from mining_platform.pipeline import PartitionError, Platform, Step, dataset_of, inputs_now, key_parts
+from mining_platform.sources.protocol import SourceError
+
+State = Literal["made", "skipped", "failed", "blocked"]
+
+
+class PlanError(ValueError):
+    """A selection that matches nothing; the message names what there is."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What a person asks for; an empty field does not restrict."""
+
+    assets: tuple[str, ...] = ()
+    """Asset keys, dataset ids (the whole family) or patterns such as `*/candidates`."""
+    regions: tuple[str, ...] = ()
+    years: tuple[int, ...] = ()
+    experiments: tuple[str, ...] = ()
+    upstream: bool = True
+    """Also what the chosen partitions rest on."""
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One partition of a plan and why it needs to be made; no reasons means fresh."""
+
+    ref: Ref
+    reasons: tuple[str, ...]
+    problem: str | None = None
+    """Why it cannot be made as things stand, such as a missing source."""
+
+    @property
+    def state(self) -> str:
+        """`fresh`, `missing`, `stale` or `cannot`."""
+        if self.problem:
+            return "cannot"
+        if not self.reasons:
+            return "fresh"
+        return "missing" if "not made yet" in self.reasons else "stale"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one partition."""
+
+    ref: Ref
+    state: State
+    digest: str
+    seconds: float
+    message: str = ""
+
+
+class Execute(Protocol):
+    """Makes one partition; failures are told in the outcome, never raised."""
+
+    def __call__(self, ref: Ref) -> Outcome:
+        """Make the partition of `ref` and tell what became of it."""
+        ...
+
+
+@dataclass(frozen=True)
+class Session:
+    """An installation opened for work: what there is and how partitions are made."""
+
+    platform: Platform
+    steps: Mapping[str, Step]
+    execute: Execute
+
+
+def select(platform: Platform, steps: Mapping[str, Step], selection: Selection) -> list[Ref]:
+    """The partitions of a selection, each after what it rests on; PlanError where nothing matches."""
+    chosen = {
+        Ref(step.asset, key)
+        for step in _steps_named(steps, selection.assets)
+        for key in step.keys
+        if _wanted(step, key, selection)
+    }
+    if not chosen:
+        raise PlanError(_nothing(steps, selection))
+    if selection.upstream:
+        chosen = _with_upstream(platform, steps, selection, chosen)
+    position = {asset: number for number, asset in enumerate(steps)}
+    return sorted(chosen, key=lambda ref: (position[ref.asset], ref.partition))
+
+
+def _steps_named(steps: Mapping[str, Step], names: Sequence[str]) -> Iterable[Step]:
+    for name in names or ("*",):
+        found = [step for step in steps.values() if fnmatch(step.asset, name) or step.asset.partition("/")[0] == name]
+        if not found:
+            raise PlanError(f"No asset is called {name!r}. Known: {', '.join(steps)}; a dataset id stands for its whole family.")
+        yield from found
+
+
+def _wanted(step: Step, key: str, selection: Selection) -> bool:
+    first, year = key_parts(key)
+    if selection.years and int(year) not in selection.years:
+        return False
+    if selection.experiments and step.dimensions == "experiment|year" and first not in selection.experiments:
+        return False
+    if not selection.regions:
+        return True
+    if step.dimensions == "region|year":
+        return first in selection.regions
+    return bool(set(dataset_of(step, key).regions) & set(selection.regions))
+
+
+def _with_upstream(platform: Platform, steps: Mapping[str, Step], selection: Selection, chosen: set[Ref]) -> set[Ref]:
+    found, waiting = set(chosen), list(chosen)
+    while waiting:
+        ref = waiting.pop()
+        step = steps[ref.asset]
+        for parent in step.inputs(platform, ref.partition):
+            if parent not in found and _wanted(steps[parent.asset], parent.partition, selection):
+                found.add(parent)
+                waiting.append(parent)
+    return found
+
+
+def _nothing(steps: Mapping[str, Step], selection: Selection) -> str:
+    asked = ", ".join(
+        f"{name} {', '.join(map(str, value))}" for name, value in vars(selection).items() if value and name != "upstream"
+    )
+    examples = "; ".join(
+        f"{step.asset}: {step.keys[0]} … {step.keys[-1]}" for step in _steps_named(steps, selection.assets) if step.keys
+    )
+    return f"No declared partition matches {asked or 'this selection'}. Declared are {examples}."
+
+
+def assess(platform: Platform, steps: Mapping[str, Step], ref: Ref) -> Planned:
+    """Whether a partition is fresh, and if not, why: input, code or configuration."""
+    step = steps[ref.asset]
+    try:
+        key = step.check_key(ref.partition, platform.regions)
+        reasons = freshness(
+            platform.artifacts,
+            ref,
+            inputs=inputs_now(platform, step, key),
+            code_version=step.version,
+            config=step.config(platform, key),
+        )
+    except (SourceError, PartitionError, ArtifactError, LineageError) as error:
+        made = current_digest(platform.artifacts, ref) is not None
+        return Planned(ref, () if made else ("not made yet",), str(error))
+    return Planned(ref, reasons)
+
+
+def plan(platform: Platform, steps: Mapping[str, Step], selection: Selection) -> list[Planned]:
+    """Each partition of a selection with its state; one that rests on a stale one says so."""
+    stale: set[Ref] = set()
+    planned = []
+    for ref in select(platform, steps, selection):
+        item = assess(platform, steps, ref)
+        awaited = [parent for parent in steps[ref.asset].inputs(platform, ref.partition) if parent in stale]
+        if awaited and not item.reasons:
+            item = Planned(ref, tuple(f"input {parent} is to be made" for parent in awaited), item.problem)
+        if item.state != "fresh":
+            stale.add(ref)
+        planned.append(item)
+    return planned
+
+
+def run(
+    platform: Platform,
+    steps: Mapping[str, Step],
+    refs: Sequence[Ref],
+    execute: Execute,
+    on_outcome: Callable[[Outcome], None] = lambda _outcome: None,
+) -> list[Outcome]:
+    """Make partitions in order; what rests on a failed one is blocked, everything else goes on.
+
+    A yearly asset goes on with what its regions have published before.
+    """
+    lost: dict[Ref, Ref] = {}
+    outcomes = []
+    for ref in refs:
+        cause = _cause(platform, steps[ref.asset], ref, lost)
+        outcome = Outcome(ref, "blocked", "", 0.0, f"rests on {cause}, which failed") if cause else execute(ref)
+        if outcome.state in ("failed", "blocked"):
+            lost[ref] = cause or ref
+        on_outcome(outcome)
+        outcomes.append(outcome)
+    return outcomes
+
+
+def _cause(platform: Platform, step: Step, ref: Ref, lost: Mapping[Ref, Ref]) -> Ref | None:
+    """The failure that keeps a partition from being made in this session, if any."""
+    if not lost:
+        return None
+    for parent in inputs_now(platform, step, ref.partition):
+        usable = step.dimensions != "region|year" and current_digest(platform.artifacts, parent) is not None
+        if parent in lost and not usable:
+            return lost[parent]
+    return None

@@ -1,0 +1,98 @@
+"""Pages people look at: one self-contained HTML page of what a set of partitions holds.
+
+A page rests on published artifacts alone and holds no time of making, so that equal artifacts give equal bytes.
+"""
+
+import base64
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, Template, select_autoescape
+
+from mining_platform.artifacts import Artifact, Ref, current_digest, open_artifact
+from mining_platform.pipeline import Platform
+
+TEMPLATES = Path(__file__).parent / "templates"
+PREVIEW = "preview.png"
+
+SECTIONS: tuple[tuple[str, str, str], ...] = (
+    ("evaluation", "How well mining is found", "Share of test patches called mining, by how much of the patch is mining."),
+    (
+        "mosaic",
+        "Cloud-free mosaics",
+        "Median of the year's clear observations, natural colour; grey: not composed, or never clear.",
+    ),
+    ("patches", "Patches", "A few patches of each range, in order of mining share."),
+    ("splits", "Splits", "Blocks of ground go to one side whole; no footprint is in two splits."),
+    ("land_cover", "Land-cover maps", "The yearly maps that labels and mining shares come from."),
+    ("model", "Training", "Loss by epoch; the weights kept are those of the marked epoch."),
+)
+"""Last part of the asset key, heading, line below it; in the order of the page."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture of the page."""
+
+    caption: str
+    encoded: str
+    """PNG in base64."""
+
+
+@dataclass(frozen=True)
+class Section:
+    """Pictures of one kind of asset."""
+
+    heading: str
+    line: str
+    pictures: tuple[Picture, ...]
+
+
+def write_report(platform: Platform, refs: Iterable[Ref], out: Path) -> Path:
+    """Write `out/index.html` on the published versions among `refs`; returns its path. Raises as `open_artifact`."""
+    published = [ref for ref in refs if current_digest(platform.artifacts, ref) is not None]
+    artifacts = [open_artifact(platform.artifacts, ref) for ref in published]
+    page = _template().render(
+        simulated=any(artifact.facts.get("simulated") for artifact in artifacts),
+        scores=[score_row(artifact) for artifact in artifacts if artifact.ref.asset == "evaluation"],
+        shortages=[shortage_row(artifact) for artifact in artifacts if artifact.ref.asset.endswith("/quotas")],
+        sections=[section for section in (section_of(artifacts, *row) for row in SECTIONS) if section.pictures],
+        artifacts=artifacts,
+    )
+    out.mkdir(parents=True, exist_ok=True)
+    beside = out / "index.html.new"
+    beside.write_text(page, encoding="utf-8")
+    return beside.replace(out / "index.html")
+
+
+def _template() -> Template:
+    loader = FileSystemLoader(TEMPLATES)
+    environment = Environment(loader=loader, autoescape=select_autoescape(), trim_blocks=True, lstrip_blocks=True)
+    return environment.get_template("report.html")
+
+
+def section_of(artifacts: Sequence[Artifact], kind: str, heading: str, line: str) -> Section:
+    """The pictures of all partitions of one kind of asset."""
+    of_kind = [artifact for artifact in artifacts if artifact.ref.asset.split("/")[-1] == kind]
+    chosen = [artifact for artifact in of_kind if (artifact.path / PREVIEW).exists()]
+    pictures = (Picture(caption(each.ref), base64.b64encode((each.path / PREVIEW).read_bytes()).decode()) for each in chosen)
+    return Section(heading, line, tuple(pictures))
+
+
+def caption(ref: Ref) -> str:
+    """`sim_ranges/patches, sim-serra, 2024`."""
+    return ", ".join((ref.asset, *ref.partition.split("|")))
+
+
+def score_row(artifact: Artifact) -> dict[str, Any]:
+    """The headline numbers of one evaluation; the number of positives stands beside every score."""
+    facts = artifact.facts
+    interval = facts["f1_bootstrap"]
+    return {"name": caption(artifact.ref), "facts": facts, "interval": interval, "ndvi": facts["ndvi_baseline"]}
+
+
+def shortage_row(artifact: Artifact) -> dict[str, Any]:
+    """What one release wanted and took per range."""
+    return {"name": caption(artifact.ref), "rows": artifact.facts["shortage"], "left_out": artifact.facts["left_out"]}

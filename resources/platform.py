@@ -1,0 +1,14 @@
+"""The installation as one domain object: regions, artifacts and sources."""
+
+from collections.abc import Mapping
+
+from mining_platform.homes import platform_home
+from mining_platform.pipeline import Platform
+from mining_platform.regions import Region
+from resources.sources import land_covers, scenes
+from resources.storage import artifact_store
+
+
+def platform(regions: Mapping[str, Region]) -> Platform:
+    """The installation named by the environment, over these regions."""
+    return Platform(platform_home(), regions, artifact_store(), land_covers(), scenes())
