@@ -9,9 +9,8 @@ from datetime import datetime
 
 import dagster as dg
 
-from assets_defs.partitions import REGIONS, STEPS
+from assets_defs.partitions import REGIONS
 from mining_platform import plans
-from mining_platform.pipeline import active_datasets
 
 
 class RefreshConfig(dg.Config):
@@ -44,7 +43,7 @@ def yearly_refresh() -> None:
 def refresh_request(scheduled: datetime) -> dg.RunRequest | dg.SkipReason:
     """The request for the year that ended before a moment; skips, with the reason, a year beyond every source."""
     year = scheduled.year - 1
-    wanted = sorted({region for dataset in active_datasets(REGIONS) if year in dataset.years for region in dataset.regions})
+    wanted = sorted(region.id for region in REGIONS.values() if year in region.years)
     if not wanted:
         return dg.SkipReason(_beyond(year))
     config = dg.RunConfig(ops={"refresh": RefreshConfig(year=year, regions=wanted)})
@@ -55,12 +54,12 @@ def _beyond(year: int) -> str:
     last = {region.id: region.land_cover.years[1] for region in REGIONS.values() if region.land_cover}
     sources = ", ".join(f"{region_id} to {end}" for region_id, end in sorted(last.items()))
     return (
-        f"No dataset covers {year}: {len(STEPS)} assets end earlier (land cover: {sources}). "
-        "Add the year to the regions and datasets once their sources have it."
+        f"No region declares {year}; their land cover ends earlier ({sources}). "
+        "Add the year to the regions, and to the datasets, once their sources have it."
     )
 
 
 @dg.schedule(job=yearly_refresh, cron_schedule="0 6 10 1 *", default_status=dg.DefaultScheduleStatus.STOPPED)
 def every_january(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-    """On 10 January at 06:00 UTC: the year that ended, for every region whose datasets cover it."""
+    """On 10 January at 06:00 UTC: the year that ended, for every region that declares it."""
     return refresh_request(context.scheduled_execution_time)

@@ -16,7 +16,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from mining_platform import demos, homes, pipeline, plans, regions, reports
+from mining_platform import demos, homes, pipeline, plans, regions, reports, servers
 from mining_platform.artifacts import ArtifactError
 from mining_platform.datasets import DATASETS
 from mining_platform.lineage import LineageError
@@ -102,12 +102,9 @@ def ui(
 ) -> None:
     """Serve Dagster's web UI and run its daemon (schedules, backfills) until interrupted."""
     with open_session():
-        pass
-    workspace = Path(__file__).resolve().parent.parent / "workspace.yaml"
-    where = ["-w", str(workspace)] if workspace.exists() else ["-m", "assets_defs.definitions"]
+        pass  # prepares the databases once, before two processes open them
     console.print(f"Web UI: http://{host}:{port} (stop with Ctrl-C)")
-    command = [sys.executable, "-m", "dagster", "dev", "-h", host, "-p", str(port), *where]
-    os.execve(command[0], command, {**os.environ, "DAGSTER_HOME": str(homes.dagster_home())})
+    raise typer.Exit(servers.serve(host, port))
 
 
 @app.command()

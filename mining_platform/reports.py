@@ -55,7 +55,7 @@ def write_report(platform: Platform, refs: Iterable[Ref], out: Path) -> Path:
     published = [ref for ref in refs if current_digest(platform.artifacts, ref) is not None]
     artifacts = [open_artifact(platform.artifacts, ref) for ref in published]
     page = _template().render(
-        simulated=any(artifact.facts.get("simulated") for artifact in artifacts),
+        simulated=[bool(artifact.facts["simulated"]) for artifact in artifacts],
         scores=[score_row(artifact) for artifact in artifacts if artifact.ref.asset == "evaluation"],
         shortages=[shortage_row(artifact) for artifact in artifacts if artifact.ref.asset.endswith("/quotas")],
         sections=[section for section in (section_of(artifacts, *row) for row in SECTIONS) if section.pictures],

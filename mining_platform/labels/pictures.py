@@ -28,7 +28,8 @@ def land_cover_picture(path: Path, *, title: str, simulated: bool) -> bytes:
         axes = figure.subplots()
         axes.imshow(colours[classes], interpolation="nearest")
         axes.set_axis_off()
-        axes.set_title(figures.mark_title(title, simulated=simulated))
+        colour = figures.SIMULATED_INK if simulated else figures.INK
+        axes.set_title(figures.mark_title(title, simulated=simulated), color=colour)
         handles = [Patch(color=LEGEND[code].colour, label=f"{code} {LEGEND[code].name}") for code in shown]
         axes.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.01, 1.0), fontsize=8)
         return figures.figure_png(figure)

@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,18 @@ MAX_WORKERS = 4
 """Scenes made at once: each holds about 300 MB for a region of 16 km."""
 
 Progress = Callable[[str, float], None]
+
+
+@dataclass(frozen=True)
+class _Request:
+    """What an archive is made of."""
+
+    regions: tuple[Region, ...]
+    years: tuple[int, ...]
+    seed: int
+    dates_per_year: int
+    land_cover: Path | None
+    """Map to paint scenes over; None for made-up landscapes."""
 
 
 class ArchiveError(ValueError):
@@ -48,7 +61,8 @@ def write_archive(
     parameters is left as it is (`reused` is true in the facts), one of other parameters is replaced, and any other
     directory is refused with ArchiveError.
     """
-    parameters = _parameters(regions, years, seed, dates_per_year, land_cover)
+    request = _Request(tuple(regions), tuple(sorted(years)), seed, dates_per_year, land_cover)
+    parameters = _parameters(request)
     found = _existing(out)
     if found is not None and found["parameters"] == parameters and _is_whole(out, found):
         return {**found["facts"], "reused": True}
@@ -57,7 +71,7 @@ def write_archive(
     shutil.rmtree(making, ignore_errors=True)
     making.mkdir(parents=True)
     try:
-        facts = _fill(making, regions, years, seed, dates_per_year, land_cover, progress or (lambda _text, _share: None))
+        facts = _fill(making, request, progress or (lambda _text, _share: None))
         files = {path.relative_to(making).as_posix(): path.stat().st_size for path in _files(making)}
         facts |= {"files": len(files), "bytes": sum(files.values())}
         document = {"format": FORMAT_VERSION, "simulated": True, "parameters": parameters, "facts": facts, "files": files}
@@ -68,23 +82,22 @@ def write_archive(
     return {**facts, "reused": False}
 
 
-def _parameters(
-    regions: Sequence[Region], years: Sequence[int], seed: int, dates_per_year: int, land_cover: Path | None
-) -> dict[str, Any]:
-    ids = [region.id for region in regions]
+def _parameters(request: _Request) -> dict[str, Any]:
+    """What decides the archive's bytes, as JSON; ArchiveError for a request that cannot be met."""
+    ids, years, dates = [region.id for region in request.regions], request.years, request.dates_per_year
     if not ids or not years or len(set(ids)) != len(ids) or len(set(years)) != len(years):
         raise ArchiveError(f"Cannot simulate regions {ids} in years {list(years)}; name each region and each year once.")
-    if not MIN_DATES <= dates_per_year <= MAX_DATES:
-        raise ArchiveError(f"{dates_per_year} dates a year cannot be simulated; ask for {MIN_DATES} to {MAX_DATES}.")
-    if land_cover is not None and not land_cover.is_file():
-        raise ArchiveError(f"There is no land-cover raster {land_cover}; give the path of a MapBiomas GeoTIFF.")
+    if not MIN_DATES <= dates <= MAX_DATES:
+        raise ArchiveError(f"{dates} dates a year cannot be simulated; ask for {MIN_DATES} to {MAX_DATES}.")
+    if request.land_cover is not None and not request.land_cover.is_file():
+        raise ArchiveError(f"There is no land-cover raster {request.land_cover}; give the path of a MapBiomas GeoTIFF.")
     return {
         "format": FORMAT_VERSION,
-        "seed": seed,
-        "years": sorted(years),
-        "dates_per_year": dates_per_year,
-        "regions": [[region.id, region.epsg, hashlib.sha256(region.geometry.wkb).hexdigest()] for region in regions],
-        "land_cover_sha256": _sha256(land_cover) if land_cover else None,
+        "seed": request.seed,
+        "years": list(years),
+        "dates_per_year": dates,
+        "regions": [[region.id, region.epsg, hashlib.sha256(region.geometry.wkb).hexdigest()] for region in request.regions],
+        "land_cover_sha256": _sha256(request.land_cover) if request.land_cover else None,
     }
 
 
@@ -114,8 +127,18 @@ def _sweep(out: Path) -> None:
     """Remove what writers that are no longer alive left beside `out`."""
     for leftover in out.parent.glob(f"{out.name}.tmp-*"):
         number = leftover.name.rpartition("-")[2]
-        if number.isdigit() and not Path(f"/proc/{number}").exists():
+        if number.isdigit() and not _is_running(int(number)):
             shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _swap(made: Path, out: Path) -> None:
@@ -126,24 +149,13 @@ def _swap(made: Path, out: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _fill(
-    out: Path,
-    regions: Sequence[Region],
-    years: Sequence[int],
-    seed: int,
-    dates_per_year: int,
-    land_cover: Path | None,
-    progress: Progress,
-) -> dict[str, Any]:
-    total = len(regions) * len(years) * dates_per_year
+def _fill(out: Path, request: _Request, progress: Progress) -> dict[str, Any]:
+    """Write maps, scenes and catalogue into `out`; scenes are made on threads, and a failure stops those not begun."""
+    total = len(request.regions) * len(request.years) * request.dates_per_year
     items: list[dict[str, Any]] = []
     with ThreadPoolExecutor(min(MAX_WORKERS, os.cpu_count() or 1)) as pool:
-        jobs: list[Future[dict[str, Any]]] = []
         try:
-            for region, year, ground, geobox in _grounds(out, regions, years, seed, land_cover):
-                for spec in _specs(region, year, dates_per_year, seed):
-                    jobs.append(pool.submit(_write_scene, out, spec, ground, geobox, seed))
-            for job in as_completed(jobs):
+            for job in as_completed(_jobs(pool, out, request, lambda text: progress(text, 0.0))):
                 items.append(job.result())
                 progress(items[-1]["id"], len(items) / total)
         except BaseException:
@@ -154,37 +166,55 @@ def _fill(
     catalog.write_json(out / "stac" / "catalog.json", catalog.root())
     return {
         "simulated": True,
-        "regions": [region.id for region in regions],
-        "years": sorted(years),
+        "regions": [region.id for region in request.regions],
+        "years": list(request.years),
         "scene_count": len(items),
         "scene_ids": [entry["id"] for entry in items],
-        "painted_over": land_cover.name if land_cover else None,
+        "painted_over": request.land_cover.name if request.land_cover else None,
     }
 
 
-def _specs(region: Region, year: int, dates_per_year: int, seed: int) -> tuple[SceneSpec, ...]:
-    centre = region.geometry.centroid
-    return plan_scenes(region.id, year, longitude=centre.x, latitude=centre.y, dates_per_year=dates_per_year, seed=seed)
+def _jobs(pool: ThreadPoolExecutor, out: Path, request: _Request, report: Callable[[str], None]) -> list[Future[dict[str, Any]]]:
+    jobs: list[Future[dict[str, Any]]] = []
+    for region, year, ground, geobox in _grounds(out, request):
+        report(f"ground of {region.id} in {year}")
+        for spec in _specs(region, year, request):
+            folder = out / "stac" / catalog.COLLECTION / spec.id
+            jobs.append(pool.submit(_write_scene, folder, spec, ground, geobox, request.seed))
+    return jobs
 
 
-def _grounds(
-    out: Path, regions: Sequence[Region], years: Sequence[int], seed: int, land_cover: Path | None
-) -> Iterator[tuple[Region, int, painting.Ground, GeoBox]]:
+def _specs(region: Region, year: int, request: _Request) -> tuple[SceneSpec, ...]:
+    centre, dates = region.geometry.centroid, request.dates_per_year
+    return plan_scenes(region.id, year, longitude=centre.x, latitude=centre.y, dates_per_year=dates, seed=request.seed)
+
+
+def _grounds(out: Path, request: _Request) -> Iterator[tuple[Region, int, painting.Ground, GeoBox]]:
     """Ground of each region and year; made-up landscapes also leave their land-cover map in `out`."""
-    for region in regions:
+    for region in request.regions:
         geobox = landscape.canvas_of(region)
-        shape = (geobox.shape[0], geobox.shape[1])
-        if land_cover is not None:
-            for year in sorted(years):
-                classes = painting.painted_classes(land_cover, year, geobox, seed, region.id)
-                yield region, year, painting.painted_ground(classes, seed, region.id), geobox
-            continue
-        land = landscape.make_landscape(shape, seed, region.id)
-        textures = painting.make_textures(shape, land.waters.relief, seed, region.id)
-        for year in sorted(years):
-            classes = landscape.classes_in(land, year)
-            _write_land_cover(out / "land_cover" / f"{region.id}_coverage_{year}.tif", classes, geobox, region, year)
-            yield region, year, painting.made_up_ground(land, classes, textures, year, (seed, region.id)), geobox
+        if request.land_cover is None:
+            grounds = _made_up(out, region, geobox, request)
+        else:
+            grounds = _painted(request.land_cover, region, geobox, request)
+        for year, ground in grounds:
+            yield region, year, ground, geobox
+
+
+def _painted(land_cover: Path, region: Region, geobox: GeoBox, request: _Request) -> Iterator[tuple[int, painting.Ground]]:
+    for year in request.years:
+        classes = painting.painted_classes(land_cover, year, geobox, request.seed, region.id)
+        yield year, painting.painted_ground(classes, request.seed, region.id)
+
+
+def _made_up(out: Path, region: Region, geobox: GeoBox, request: _Request) -> Iterator[tuple[int, painting.Ground]]:
+    shape = (geobox.shape[0], geobox.shape[1])
+    land = landscape.make_landscape(shape, request.seed, region.id)
+    textures = painting.make_textures(shape, land.waters.relief, request.seed, region.id)
+    for year in request.years:
+        classes = landscape.classes_in(land, year)
+        _write_land_cover(out / "land_cover" / f"{region.id}_coverage_{year}.tif", classes, geobox, region, year)
+        yield year, painting.made_up_ground(land, classes, textures, year, (request.seed, region.id))
 
 
 def _write_land_cover(path: Path, classes: NDArray[np.uint8], geobox: GeoBox, region: Region, year: int) -> None:
@@ -204,8 +234,8 @@ def _write_land_cover(path: Path, classes: NDArray[np.uint8], geobox: GeoBox, re
     rasters.write_cog(path, values, grid, description=text, block_px=256, colours=colours, overviews=True)
 
 
-def _write_scene(out: Path, spec: SceneSpec, ground: painting.Ground, geobox: GeoBox, seed: int) -> dict[str, Any]:
-    folder = out / "stac" / catalog.COLLECTION / spec.id
+def _write_scene(folder: Path, spec: SceneSpec, ground: painting.Ground, geobox: GeoBox, seed: int) -> dict[str, Any]:
+    """Make one scene, write its files and item into a new folder, and return the item."""
     folder.mkdir(parents=True)
     scene = scenes.render(spec, ground, seed=seed)
     assets: dict[str, dict[str, Any]] = {}

@@ -19,7 +19,7 @@ from mining_platform.simulation.painting import TEXTURE_SCALE, Ground
 
 Bytes = NDArray[np.uint8]
 Deviations = NDArray[np.int8]
-NOISE_DN = 14.0
+NOISE_DN = 9.0
 """Deviation of sensor noise in digital numbers at mid reflectance."""
 FINE_M, MIDDLE_M, COARSE_M = 10, 20, 60
 """Native pixel sizes of the instrument in metres."""

@@ -7,16 +7,15 @@ from typing import Any
 import geopandas as gpd
 import numpy as np
 
-from mining_platform import bands, figures, mosaics
+from mining_platform import bands, mosaics
 from mining_platform.artifacts import Artifact, Ref
 from mining_platform.chunks import Block, blocks_of_windows
-from mining_platform.mosaic_previews import preview
+from mining_platform.mosaic_previews import mosaic_picture
 from mining_platform.pipeline import Platform
 from mining_platform.regions import Region
 
 SCENES_FILE = "scenes.parquet"
 PREVIEW = "preview.png"
-PREVIEW_PX = 700
 
 
 def list_scenes(platform: Platform, key: str, _inputs: Mapping[Ref, Artifact], out: Path) -> dict[str, Any]:
@@ -45,7 +44,7 @@ def blocks_to_compute(region: Region, inputs: Mapping[Ref, Artifact]) -> list[Bl
 
 def compose_mosaic(platform: Platform, key: str, inputs: Mapping[Ref, Artifact], out: Path) -> dict[str, Any]:
     """`mosaic.zarr`: the median of clear observations, and a picture of it."""
-    region, _ = platform.region_year(key)
+    region, year = platform.region_year(key)
     scenes = gpd.read_parquet(inputs[Ref("scenes", key)].path / SCENES_FILE)
     facts = mosaics.compose(
         region,
@@ -55,5 +54,5 @@ def compose_mosaic(platform: Platform, key: str, inputs: Mapping[Ref, Artifact],
         blocks=blocks_to_compute(region, inputs),
         source=platform.scenes,
     )
-    (out / PREVIEW).write_bytes(figures.pixels_png(preview(out / mosaics.MOSAIC_NAME, PREVIEW_PX)))
+    (out / PREVIEW).write_bytes(mosaic_picture(out / mosaics.MOSAIC_NAME, f"Mosaic {year}, {region.name}"))
     return facts

@@ -115,12 +115,12 @@ def test_the_yearly_maps_of_the_archive_show_more_mining_later(archive: Path) ->
     assert 0 < early < late
 
 
-def test_windows_of_a_region_of_16_km_fill_every_mining_range_and_most_hold_none() -> None:
+def test_windows_of_a_region_of_16_km_fill_every_mining_range_and_about_half_hold_none() -> None:
     land = landscape.make_landscape((1740, 1740), SEED, "sim-igarape")
     mining = landscape.classes_in(land, 2024)[38:1702, 38:1702] == landscape.MINING
     share = mining.reshape(13, 128, 13, 128).mean(axis=(1, 3))
     counts = np.bincount(np.ceil(share[share > 0] * 10).astype(int), minlength=11)[1:]
-    assert (share == 0).mean() > 0.5
+    assert 0.4 < (share == 0).mean() < 0.7
     assert counts.min() >= 1
     assert np.sort(counts)[1] >= 2
 

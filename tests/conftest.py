@@ -1,0 +1,111 @@
+"""Shared installations: a small simulated one on which the whole line was run once."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+COMMAND = Path(sys.executable).with_name("mining-platform")
+REALDATA = Path(os.environ.get("MINING_PLATFORM_REALDATA", ROOT.parent / "shared" / "realdata"))
+
+SMALL = {"sim-igarape": (-55.20, -6.40, -55.11, -6.31), "sim-serra": (-51.20, -7.85, -51.11, -7.76)}
+"""Outlines of the simulated regions, cut to about 10 km so that the line runs in a minute."""
+
+
+@dataclass(frozen=True)
+class Installation:
+    """A home with its own region file, used through the real command."""
+
+    home: Path
+    regions: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What the command sees."""
+        return {
+            **os.environ,
+            "MINING_PLATFORM_HOME": str(self.home),
+            "MINING_PLATFORM_REGIONS": str(self.regions),
+            "MINING_PLATFORM_REALDATA": str(REALDATA),
+        }
+
+    def run(self, *arguments: str, code: int = 0, timeout: float = 280) -> str:
+        """Run `mining-platform` and return what it printed (both streams); fails on another exit code."""
+        done = subprocess.run(
+            [str(COMMAND), *arguments],
+            cwd=ROOT,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+        assert done.returncode == code, f"exit code {done.returncode}\n{done.stdout}"
+        return done.stdout
+
+    def states(self, *arguments: str, code: int = 0) -> dict[str, dict[str, str]]:
+        """Outcomes of `materialize --json` by reference."""
+        printed = self.run("materialize", *arguments, "--json", code=code)
+        return {row["ref"]: row for row in json.loads(printed[printed.index("[") : printed.rindex("]") + 1])}
+
+    def digests(self) -> dict[str, str]:
+        """Digest of every published partition, by pointer file."""
+        root = self.home / "artifacts"
+        return {str(path.parent.relative_to(root)): json.loads(path.read_text())["digest"] for path in root.rglob("current.json")}
+
+
+def small_regions(path: Path) -> Path:
+    """The shipped region file with the simulated regions cut down."""
+    content = json.loads((ROOT / "regions.geojson").read_text())
+    for feature in content["features"]:
+        bounds = SMALL.get(feature["properties"]["id"])
+        if bounds:
+            west, south, east, north = bounds
+            ring = [[west, south], [east, south], [east, north], [west, north], [west, south]]
+            feature["geometry"] = {"type": "Polygon", "coordinates": [ring]}
+    path.write_text(json.dumps(content))
+    return path
+
+
+@dataclass(frozen=True)
+class Line:
+    """An installation on which `mining-platform demo` has run, and what it printed."""
+
+    installation: Installation
+    printed: str
+    seconds: float
+
+
+@pytest.fixture(scope="session")
+def line(tmp_path_factory: pytest.TempPathFactory) -> Line:
+    """The whole line on the two small simulated regions, two years."""
+    folder = tmp_path_factory.mktemp("line")
+    installation = Installation(folder / "home", small_regions(folder / "regions.geojson"))
+    started = time.monotonic()
+    printed = installation.run("demo")
+    return Line(installation, printed, time.monotonic() - started)
+
+
+@pytest.fixture
+def fresh_home(tmp_path: Path, line: Line) -> Installation:
+    """An empty home beside the line's archive."""
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "archive").symlink_to(line.installation.home / "archive")
+    return Installation(home, line.installation.regions)
+
+
+@pytest.fixture(scope="session")
+def lourenco_map() -> Path:
+    """The real MapBiomas map of Lourenço."""
+    path = REALDATA / "mapbiomas-lourenco-col8" / "lorenco_85a22.tif"
+    if not path.exists():
+        pytest.skip(f"the real map {path} is absent; set MINING_PLATFORM_REALDATA")
+    return path
