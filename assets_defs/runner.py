@@ -92,6 +92,12 @@ def _outcome(ref: Ref, result: dg.ExecuteInProcessResult, seconds: float) -> Out
     return Outcome(ref, "skipped" if skipped else "made", digest, seconds, message)
 
 
+def _message(text: str) -> str:
+    """An exception's words without the name of its class."""
+    name, _, words = text.strip().partition(": ")
+    return words if words and " " not in name else text.strip()
+
+
 def _failure(result: dg.ExecuteInProcessResult) -> str:
     failed = [check for check in result.get_asset_check_evaluations() if not check.passed]
     if failed:
@@ -101,5 +107,5 @@ def _failure(result: dg.ExecuteInProcessResult) -> str:
             error = event.step_failure_data.error
             while error and error.cause:
                 error = error.cause
-            return error.message.strip() if error else "the step failed without a message"
+            return _message(error.message) if error else "the step failed without a message"
     return "the run failed before its step; see the run in the web UI"

@@ -386,7 +386,7 @@ def print_outcomes(outcomes: Sequence[plans.Outcome]) -> None:
     colours = {"made": "green", "skipped": "dim", "failed": "red", "blocked": "yellow"}
     for done in outcomes:
         state = f"[{colours[done.state]}]{done.state}[/]"
-        note = "" if done.message == "fresh" else escape(done.message)
+        note = escape(done.message) if done.state == "made" else ""
         table.add_row(done.ref.asset, done.ref.partition, state, done.digest[:12], f"{done.seconds:.1f}", note)
     console.print(table)
     counts = {state: sum(done.state == state for done in outcomes) for state in colours}

@@ -13,6 +13,7 @@ from mining_platform.grids import PIXEL_M
 from mining_platform.mosaics import Mosaic, computed_blocks, open_mosaic
 
 PICTURE_WIDTH_IN = 6.2
+LABELS_IN = 0.7  # what title and axis labels take
 MISSING_GREY = 205
 """Shade of ground that was not composed or was never clear."""
 
@@ -39,7 +40,7 @@ def mosaic_picture(path: Path, title: str) -> bytes:
     mosaic, pixels = open_mosaic(path), preview(path)
     height_km, width_km = (size * PIXEL_M / 1000 for size in mosaic.geobox.shape)
     with figures.styled():
-        figure = figures.new_figure(PICTURE_WIDTH_IN, PICTURE_WIDTH_IN * height_km / width_km + 0.7)
+        figure = figures.new_figure(PICTURE_WIDTH_IN, (PICTURE_WIDTH_IN - LABELS_IN) * height_km / width_km + LABELS_IN)
         axes = figure.subplots()
         axes.imshow(pixels, extent=(0, width_km, 0, height_km), interpolation="antialiased")
         axes.grid(visible=False)

@@ -25,8 +25,8 @@ Reach = Literal["same", "year", "experiment"]
 `region|year` keys of the experiment's dataset and year."""
 
 Narrowing = Literal["none", "available", "release"]
-"""Which of the declared inputs a production reads: all; those that are published; those of the regions
-that the release's quotas count."""
+"""Which of the declared inputs a production reads: all; of candidates and samples those that are published;
+those of the regions that the release's quotas count."""
 
 DATASET_STAGES = ("candidates", "quotas", "sample", "patches", "splits", "manifest", "package")
 
@@ -157,16 +157,24 @@ def release_regions(platform: Platform, dataset: Dataset, year: str) -> tuple[st
 def inputs_now(platform: Platform, step: Step, key: str) -> tuple[Ref, ...]:
     """The upstream partitions that a production of `key` reads as things stand.
 
-    A region that has no candidates is left out of the quotas, and with them out of the release; where no
-    region has any, all are returned, so that the missing ones are named.
+    A region that has no candidates is left out of the quotas, and with them out of the release. A sampled region's
+    mosaic takes the samples that are there, and is stale once there are more. Where there is none of either, all are
+    returned, so that the missing ones are named.
     """
     declared = step.inputs(platform, key)
     if step.narrowing == "available":
-        return tuple(each for each in declared if current_digest(platform.artifacts, each)) or declared
+        return _available(platform, declared)
     if step.narrowing == "release":
         counted = release_regions(platform, dataset_of(step, key), key_parts(key)[1])
         return tuple(each for each in declared if _is_counted(each, counted, platform))
     return declared
+
+
+def _available(platform: Platform, declared: tuple[Ref, ...]) -> tuple[Ref, ...]:
+    """The inputs without candidates and samples that are not published; all of them where none is."""
+    optional = {each for each in declared if each.asset.endswith(("/candidates", "/sample"))}
+    absent = {each for each in optional if current_digest(platform.artifacts, each) is None}
+    return declared if absent == optional else tuple(each for each in declared if each not in absent)
 
 
 def _is_counted(each: Ref, counted: tuple[str, ...], platform: Platform) -> bool:
@@ -247,7 +255,7 @@ def _mosaic(regions: Mapping[str, Region], datasets: list[Dataset], sampled: tup
         return {"channels": list(bands.PROFILES["s2-12"].channels), **_grid_config(platform, key)}
 
     keys = _region_years(region for region in regions.values() if region.scenes)
-    return Step("mosaic", "region|year", keys, (("scenes", "same"), *sampled), inputs, config, "1")
+    return Step("mosaic", "region|year", keys, (("scenes", "same"), *sampled), inputs, config, "1", "available")
 
 
 def _label(regions: Mapping[str, Region], datasets: list[Dataset], sampled: tuple[tuple[str, Reach], ...]) -> Step:
@@ -255,7 +263,7 @@ def _label(regions: Mapping[str, Region], datasets: list[Dataset], sampled: tupl
         return (Ref("land_cover", key), *_windows_of(platform, datasets, key))
 
     keys = _region_years(region for region in regions.values() if region.land_cover)
-    return Step("label", "region|year", keys, (("land_cover", "same"), *sampled), inputs, _grid_config, "1")
+    return Step("label", "region|year", keys, (("land_cover", "same"), *sampled), inputs, _grid_config, "1", "available")
 
 
 def _candidates(dataset: Dataset) -> Step:

@@ -10,6 +10,7 @@ import pandas as pd
 from mining_platform import bands, figures, grids, patches, proportions, sampling, splits
 from mining_platform.artifacts import Artifact, Ref
 from mining_platform.datasets import RANGES, Dataset
+from mining_platform.labels.mapbiomas import LABEL_NAME
 from mining_platform.labels.recipes import RECIPES
 from mining_platform.manifests import PartitionSources, build_manifest
 from mining_platform.mosaics import MOSAIC_NAME
@@ -89,7 +90,7 @@ def cut_patches(dataset: Dataset, platform: Platform, key: str, inputs: Mapping[
         windows,
         year,
         inputs[Ref("mosaic", key)].path / MOSAIC_NAME,
-        inputs[Ref("label", key)].path / "label.zarr",
+        inputs[Ref("label", key)].path / LABEL_NAME,
         out,
         channels=channels,
         recipe=dataset.recipe,

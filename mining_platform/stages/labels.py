@@ -6,7 +6,7 @@ from typing import Any
 
 from mining_platform.artifacts import Artifact, Ref
 from mining_platform.labels import mapbiomas
-from mining_platform.labels.pictures import land_cover_picture
+from mining_platform.labels.pictures import label_picture, land_cover_picture
 from mining_platform.pipeline import Platform
 from mining_platform.sources.protocol import LAND_COVER_FILE
 from mining_platform.stages.imagery import PREVIEW, blocks_to_compute
@@ -22,7 +22,10 @@ def clip_land_cover(platform: Platform, key: str, _inputs: Mapping[Ref, Artifact
 
 
 def label_grid(platform: Platform, key: str, inputs: Mapping[Ref, Artifact], out: Path) -> dict[str, Any]:
-    """`label.zarr`: class codes on the mosaic's grid and chunks."""
-    region, _ = platform.region_year(key)
+    """`label.zarr`: class codes on the mosaic's grid and chunks, and a picture of them."""
+    region, year = platform.region_year(key)
     land_cover = inputs[Ref("land_cover", key)].path / LAND_COVER_FILE
-    return mapbiomas.label_on_grid(land_cover, region.geobox, out, blocks=blocks_to_compute(region, inputs))
+    facts = mapbiomas.label_on_grid(land_cover, region.geobox, out, blocks=blocks_to_compute(region, inputs))
+    title = f"Label {year}, {region.name}"
+    (out / PREVIEW).write_bytes(label_picture(out / mapbiomas.LABEL_NAME, title=title, simulated=bool(facts["simulated"])))
+    return facts

@@ -133,6 +133,16 @@ def test_a_changed_source_makes_what_rests_on_it_stale_and_nothing_else(platform
     assert items["sim_ranges/package@2024"].state == "stale"
 
 
+def test_a_mosaic_of_a_sampled_region_takes_the_samples_that_are_there(platform: Platform) -> None:
+    run(platform, STEPS, select(platform, STEPS, Selection(("sim_ranges/sample",), ("sim-serra",), (2024,))), maker(platform))
+    run(platform, STEPS, [Ref("scenes", "sim-serra|2024")], maker(platform))
+    mosaic = Ref("mosaic", "sim-serra|2024")
+    assert inputs_now(platform, STEPS["mosaic"], mosaic.partition)[1:] == (Ref("sim_ranges/sample", "sim-serra|2024"),)
+    assert states(run(platform, STEPS, [mosaic], maker(platform))) == {"mosaic@sim-serra|2024": "made"}
+    run(platform, STEPS, select(platform, STEPS, Selection(("sim_ranges_48/sample",), ("sim-serra",), (2024,))), maker(platform))
+    assert assess(platform, STEPS, mosaic).state == "stale"
+
+
 def test_one_regions_failure_leaves_the_other_and_the_release_done(platform: Platform) -> None:
     failing = {Ref("land_cover", "sim-serra|2024")}
     done = states(run(platform, STEPS, select(platform, STEPS, FAMILY), maker(platform, failing)))

@@ -1,0 +1,92 @@
+"""The line on the real MapBiomas map of the gold field of Lourenço (Collection 8)."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from mining_platform.artifacts import ArtifactStore, Ref, open_artifact
+from mining_platform.datasets import RANGES
+from tests.conftest import ROOT, Installation
+
+MINING_PIXELS = {2016: 19_874, 2017: 19_893, 2018: 20_060, 2019: 20_069, 2020: 20_153, 2021: 20_161, 2022: 20_235}
+"""Pixels of class 30 in the published map."""
+
+
+@pytest.fixture(scope="module")
+def sampled(lourenco_map: Path, tmp_path_factory: pytest.TempPathFactory) -> Installation:
+    """Land cover, candidates, quotas and samples of 2016 to 2022."""
+    assert lourenco_map.exists()
+    installation = Installation(tmp_path_factory.mktemp("lourenco") / "home", ROOT / "regions.geojson")
+    states = installation.states("--assets", "lourenco_ranges/sample", "--regions", "lourenco")
+    assert {row["state"] for row in states.values()} == {"made"}
+    return installation
+
+
+def facts(installation: Installation, asset: str, partition: str) -> dict:
+    return open_artifact(ArtifactStore(installation.home / "artifacts"), Ref(asset, partition)).facts
+
+
+@pytest.mark.parametrize(("year", "pixels"), MINING_PIXELS.items())
+def test_the_published_count_of_mining_pixels_is_found(sampled: Installation, year: int, pixels: int) -> None:
+    found = facts(sampled, "land_cover", f"lourenco|{year}")
+    assert found["class_pixels"]["30"] == pixels
+    assert found["collection"] == "8"
+    assert found["simulated"] is False
+
+
+@pytest.mark.parametrize("year", MINING_PIXELS)
+def test_the_shortage_in_the_upper_ranges_is_reported(sampled: Installation, year: int) -> None:
+    rows = {row["range"]: row for row in facts(sampled, "lourenco_ranges/quotas", str(year))["shortage"]}
+    assert list(rows) == list(RANGES)
+    assert rows["000"]["short"] == 0
+    for upper in ("070_080", "080_090", "090_100"):
+        assert rows[upper]["wanted"] == 13
+        assert rows[upper]["taken"] == rows[upper]["found"] <= 1
+        assert rows[upper]["short"] >= 12
+
+
+def test_the_sample_takes_whole_windows_whose_two_shares_agree_on_the_range(sampled: Installation) -> None:
+    artifact = open_artifact(ArtifactStore(sampled.home / "artifacts"), Ref("lourenco_ranges/sample", "lourenco|2022"))
+    table = pd.read_parquet(artifact.path / "sample.parquet")
+    assert (table["valid_share"] == 1).all()
+    assert (table["eligible"]).all()
+    assert (table["range"] == "000").sum() == 130
+    assert table["class_px"].sum() < MINING_PIXELS[2022]
+
+
+def test_the_same_ground_has_the_same_window_in_every_year(sampled: Installation) -> None:
+    store = ArtifactStore(sampled.home / "artifacts")
+    tables = [
+        pd.read_parquet(open_artifact(store, Ref("lourenco_ranges/candidates", f"lourenco|{year}")).path / "candidates.parquet")
+        for year in (2016, 2022)
+    ]
+    both = tables[0].merge(tables[1], on="window_id", suffixes=("_2016", "_2022"))
+    assert len(both) > 400
+    assert (both["minx_2016"] == both["minx_2022"]).all()
+    assert (both["order_2016"] == both["order_2022"]).all()
+
+
+@pytest.mark.slow
+def test_the_whole_line_runs_over_scenes_painted_on_the_real_map(lourenco_map: Path, tmp_path: Path) -> None:
+    assert lourenco_map.exists()
+    installation = Installation(tmp_path / "home", ROOT / "regions.geojson")
+    printed = installation.run("demo", "lourenco", timeout=600)
+    assert "The scenes are SIMULATED." in printed
+    evaluation = facts(installation, "evaluation", "lourenco-painted-cnn|2022")
+    assert evaluation["positives"] > 0
+    assert evaluation["simulated"] is True
+    assert facts(installation, "land_cover", "lourenco-painted|2022")["simulated"] is False
+    page = (installation.home / "reports" / "lourenco" / "index.html").read_text()
+    assert "PARTLY SIMULATED DATA" in page
+
+
+def test_without_the_real_map_the_demonstration_is_skipped_with_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tests.conftest.REALDATA", tmp_path / "nothing")
+    installation = Installation(tmp_path / "home", ROOT / "regions.geojson")
+    printed = installation.run("demo", "lourenco")
+    assert "Skipped: the real map" in printed
+    assert "MINING_PLATFORM_REALDATA" in printed
+    assert installation.digests() == {}
