@@ -11,6 +11,7 @@ import dagster as dg
 
 from assets_defs.partitions import REGIONS
 from mining_platform import plans
+from mining_platform.sessions import open_session
 
 
 class RefreshConfig(dg.Config):
@@ -23,8 +24,6 @@ class RefreshConfig(dg.Config):
 @dg.op
 def refresh(context: dg.OpExecutionContext, config: RefreshConfig) -> None:
     """Make everything of a year that is not fresh; fails naming what failed."""
-    from assets_defs.runner import open_session
-
     with open_session() as session:
         selection = plans.Selection(regions=tuple(config.regions), years=(config.year,))
         refs = plans.select(session.platform, session.steps, selection)

@@ -15,7 +15,8 @@ from assets_defs.results import current
 from assets_defs.specs import asset_key
 from mining_platform import facts
 from mining_platform.artifacts import Artifact
-from mining_platform.pipeline import Platform, active_datasets
+from mining_platform.graph import active_datasets
+from mining_platform.pipeline import Platform
 
 Fact = Callable[[Platform, Artifact], facts.Verdict]
 

@@ -10,7 +10,8 @@ from assets_defs.partitions import REGIONS
 from assets_defs.results import published
 from assets_defs.specs import spec
 from mining_platform.datasets import Dataset
-from mining_platform.pipeline import Platform, active_datasets
+from mining_platform.graph import active_datasets
+from mining_platform.pipeline import Platform
 from mining_platform.stages import datasets
 
 DatasetStage = Callable[..., dict[str, Any]]

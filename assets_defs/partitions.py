@@ -1,7 +1,7 @@
 """Partitions and partition mappings, derived from the domain's graph.
 
 What belongs here: turning `pipeline.Step` rows into Dagster partition definitions and mappings. What does
-not: which partition rests on which; that is said once, in `mining_platform/pipeline.py`, and a test holds
+not: which partition rests on which; that is said once, in `mining_platform/graph.py`, and a test holds
 the two together.
 """
 
@@ -10,7 +10,8 @@ from datetime import datetime
 import dagster as dg
 
 from mining_platform.datasets import DATASETS
-from mining_platform.pipeline import Reach, Step, active_experiments, build_steps
+from mining_platform.graph import active_experiments, build_steps
+from mining_platform.pipeline import Reach, Step
 from mining_platform.regions import load_regions
 
 REGIONS = load_regions()

@@ -1,6 +1,6 @@
 """Artifacts: the one door to published versions. Skip what is fresh, else compute, publish and record.
 
-The rest of the project imports names, errors and reading from here too; `versions.py` is behind.
+The rest of the project imports names, errors and reading from here too; `store/versions.py` is behind.
 The order of publishing decides what a kill can leave:
 
 1. the files are computed in a temporary directory, listed, hashed, made read-only, brought to the disk;
@@ -20,8 +20,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from mining_platform import digests, durable, leases, lineage, publishing, versions
-from mining_platform.versions import (
+from mining_platform import lineage
+from mining_platform.store import digests, durable, leases, publishing, versions
+from mining_platform.store.versions import (
     Artifact,
     ArtifactError,
     ArtifactStore,

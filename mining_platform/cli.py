@@ -1,46 +1,27 @@
 """The command `mining-platform`: everything the web UI does, without a browser, on the same installation."""
 
 import json
-import os
 import sys
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from dataclasses import asdict
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
-from mining_platform import demos, homes, pipeline, plans, regions, reports, servers
+from mining_platform import demos, graph, homes, pipeline, plans, regions, reports, servers
 from mining_platform.artifacts import ArtifactError
+from mining_platform.consoles import console, errors, print_outcomes, print_planned, print_rows, progress_bar
 from mining_platform.datasets import DATASETS
 from mining_platform.lineage import LineageError
+from mining_platform.sessions import RunnerError, open_session
 from mining_platform.simulation import archive
 from mining_platform.sources.protocol import SourceError
-
-RUNNERS = "mining_platform.runners"
-"""Entry point group of what makes partitions; the domain itself knows no orchestrator."""
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Mining datasets, models and maps from public satellite data.")
 regions_app = typer.Typer(no_args_is_help=True, help="The study regions of regions.geojson.")
 app.add_typer(regions_app, name="regions")
-
-PIPE_WIDTH = 180
-"""Columns of a table that goes to a file or a pipe, where no terminal says how wide it is."""
-
-
-def _console(*, stderr: bool = False) -> Console:
-    stream = sys.stderr if stderr else sys.stdout
-    return Console(stderr=stderr, highlight=False, width=None if stream.isatty() else PIPE_WIDTH)
-
-
-console = _console()
-errors = _console(stderr=True)
 
 DEMO_REGIONS = ",".join(demos.SIMULATED_REGIONS)
 DEMO_YEARS = ",".join(map(str, demos.SIMULATED_YEARS))
@@ -74,18 +55,10 @@ EXPECTED = (
     SourceError,
     ArtifactError,
     LineageError,
+    RunnerError,
     CommandError,
 )
 """Errors whose message is all a person needs."""
-
-
-def open_session() -> AbstractContextManager[plans.Session]:
-    """The installation, opened through the registered runner."""
-    found = list(entry_points(group=RUNNERS))
-    if not found:
-        raise CommandError(f"No runner is installed (entry point group {RUNNERS!r}). Install the project: pip install -e .")
-    os.environ[homes.HOME_VARIABLE] = str(homes.platform_home())
-    return found[0].load()()
 
 
 @app.command()
@@ -215,7 +188,7 @@ def list_datasets(as_json: Json = False) -> None:
             "regions": list(row.regions),
             "years": list(row.years),
             "wanted": sum(row.quotas.values()),
-            "inactive": pipeline.inactive_reason(row, known),
+            "inactive": graph.inactive_reason(row, known),
         }
         for row in DATASETS.values()
     ]
@@ -294,12 +267,6 @@ def make(session: plans.Session, selection: plans.Selection, *, quiet: bool = Fa
         return plans.run(session.platform, session.steps, refs, session.execute, told)
 
 
-def progress_bar(*, disable: bool = False) -> Progress:
-    """The bar that long work shows on standard error."""
-    columns = (TextColumn("{task.description:<58}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    return Progress(*columns, console=errors, disable=disable, transient=True)
-
-
 def selected(assets: str, region_ids: str, years: str, experiments: str, only: bool) -> plans.Selection:
     """The selection that the options of a command describe."""
     return plans.Selection(words(assets), words(region_ids), numbers(years), words(experiments), upstream=not only)
@@ -335,63 +302,6 @@ def region_row(region: regions.Region) -> dict[str, Any]:
         "scenes": f"{scenes.source} {scenes.collection}" if scenes else None,
         "simulated": region.simulated,
     }
-
-
-def print_rows(rows: list[dict[str, Any]], *, as_json: bool) -> None:
-    """A table of equal rows, or JSON."""
-    if as_json:
-        console.print_json(data=rows)
-        return
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for name in rows[0] if rows else ():
-        table.add_column(name, overflow="fold")
-    for row in rows:
-        table.add_row(*(_cell(value) for value in row.values()))
-    console.print(table)
-
-
-def _cell(value: Any) -> str:
-    match value:
-        case None | False:
-            return "-"
-        case [int(), *_] as years:
-            whole = years == list(range(years[0], years[-1] + 1)) and len(years) > 2  # noqa: PLR2004
-            return f"{years[0]}-{years[-1]}" if whole else ", ".join(map(str, years))
-        case list():
-            return ", ".join(map(str, value))
-        case _:
-            return escape(str(value))
-
-
-def print_planned(items: Sequence[plans.Planned], *, as_json: bool) -> None:
-    """Partitions with their state and why."""
-    rows = [
-        {
-            "asset": item.ref.asset,
-            "partition": item.ref.partition,
-            "state": item.state,
-            "why": item.problem or "; ".join(item.reasons),
-        }
-        for item in items
-    ]
-    if rows or as_json:
-        print_rows(rows, as_json=as_json)
-
-
-def print_outcomes(outcomes: Sequence[plans.Outcome]) -> None:
-    """The table of what was made: asset, partition, state, digest, seconds; then a summary."""
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for name in ("asset", "partition", "state", "digest", "seconds", "note"):
-        table.add_column(name, justify="right" if name == "seconds" else "left", no_wrap=name != "note")
-    colours = {"made": "green", "skipped": "dim", "failed": "red", "blocked": "yellow"}
-    for done in outcomes:
-        state = f"[{colours[done.state]}]{done.state}[/]"
-        note = escape(done.message) if done.state == "made" else ""
-        table.add_row(done.ref.asset, done.ref.partition, state, done.digest[:12], f"{done.seconds:.1f}", note)
-    console.print(table)
-    counts = {state: sum(done.state == state for done in outcomes) for state in colours}
-    seconds = sum(done.seconds for done in outcomes)
-    console.print(", ".join(f"{count} {state}" for state, count in counts.items() if count) + f" in {seconds:.0f} s")
 
 
 def exit_by(outcomes: Sequence[plans.Outcome]) -> None:

@@ -17,7 +17,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from mining_platform import digests, durable
+from mining_platform.store import digests, durable
 
 PROJECT_DIRECTORY = Path(__file__).resolve().parent.parent
 GIT_TIMEOUT_S = 10

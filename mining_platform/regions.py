@@ -233,7 +233,7 @@ class _Fields:
 def _region(feature: Any, where: str) -> Region:
     properties = feature.get("properties") if isinstance(feature, dict) else None
     if not isinstance(properties, dict) or feature.get("type") != "Feature":
-        raise RegionError(f"{where}: not a GeoJSON Feature with properties. See docs for the fields of a region.")
+        raise RegionError(f"{where}: not a GeoJSON Feature with properties. docs/regions.md lists the fields of a region.")
     fields = _Fields(properties, f"{where} (id {properties.get('id')!r})")
     region_id = fields.text("id")
     if not ID_PATTERN.fullmatch(region_id):

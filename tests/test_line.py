@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -10,10 +12,10 @@ import pytest
 from mining_platform import patches
 from mining_platform.artifacts import ArtifactStore, Ref, open_artifact, records
 from mining_platform.datasets import DATASETS
+from mining_platform.graph import DATASET_STAGES
 from mining_platform.mosaics import MOSAIC_NAME, computed_blocks
 from mining_platform.packages.proportion_ranges import recompute_ranges
-from mining_platform.pipeline import DATASET_STAGES
-from tests.conftest import Installation, Line
+from tests.conftest import ROOT, Installation, Line
 
 
 def opened(line: Line, asset: str, partition: str):  # noqa: ANN201 - Artifact
@@ -210,3 +212,18 @@ def test_datasets_without_their_regions_are_left_out_and_say_why(fresh_home: Ins
     rows = {row["id"]: row for row in json.loads(Installation(fresh_home.home, path).run("datasets", "--json"))}
     assert rows["sim_ranges"]["inactive"] == "region sim-serra is not in the region file"
     assert rows["ranges"]["inactive"] is None
+
+
+def test_the_yearly_job_refreshes_through_the_planner(line: Line) -> None:
+    code = """
+from assets_defs.automation import RefreshConfig, yearly_refresh
+import dagster as dg
+config = dg.RunConfig(ops={"refresh": RefreshConfig(year=2024, regions=["sim-igarape", "sim-serra"])})
+print("success", yearly_refresh.execute_in_process(run_config=config).success)
+"""
+    before = line.installation.digests()
+    environment = line.installation.environment
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=200, check=False)
+    assert "success True" in done.stdout, done.stderr[-3000:]
+    assert line.installation.digests() == before

@@ -20,10 +20,10 @@ from rasterio.warp import transform_geom
 from rasterio.windows import Window
 from shapely.geometry import mapping, shape
 
-from mining_platform.digests import file_digest
 from mining_platform.labels.mapbiomas import LEGEND, SIMULATED_MARK
 from mining_platform.regions import LandCover, Region
 from mining_platform.sources.protocol import LAND_COVER_FILE, SourceError, refusal
+from mining_platform.store.digests import file_digest
 
 BLOCK_PX = 256  # block size of the public files
 _OUTLINE_STEP_DEGREES = 0.05  # edges are cut this fine before projecting, so that curved ones stay inside

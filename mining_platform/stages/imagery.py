@@ -10,7 +10,7 @@ import numpy as np
 from mining_platform import bands, mosaics
 from mining_platform.artifacts import Artifact, Ref
 from mining_platform.chunks import Block, blocks_of_windows
-from mining_platform.mosaic_previews import mosaic_picture
+from mining_platform.mosaic_figures import mosaic_picture
 from mining_platform.pipeline import Platform
 from mining_platform.regions import Region
 

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from mining_platform.artifacts import Artifact, Ref
+from mining_platform.label_figures import label_picture, land_cover_picture
 from mining_platform.labels import mapbiomas
-from mining_platform.labels.pictures import label_picture, land_cover_picture
 from mining_platform.pipeline import Platform
 from mining_platform.sources.protocol import LAND_COVER_FILE
 from mining_platform.stages.imagery import PREVIEW, blocks_to_compute

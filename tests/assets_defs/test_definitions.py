@@ -10,7 +10,8 @@ from assets_defs.definitions import defs
 from assets_defs.partitions import REGIONS, STEPS
 from assets_defs.specs import asset_key
 from mining_platform.datasets import DATASETS
-from mining_platform.pipeline import DATASET_STAGES, Step
+from mining_platform.graph import DATASET_STAGES
+from mining_platform.pipeline import Step
 
 GRAPH = defs.resolve_asset_graph()
 STEP_ROWS = list(STEPS.values())

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from blake3 import blake3
 
-from mining_platform import artifacts, digests, lineage
+from mining_platform import artifacts, lineage
 from mining_platform.artifacts import (
     Artifact,
     ArtifactError,
@@ -23,6 +23,7 @@ from mining_platform.artifacts import (
     MissingArtifact,
     Ref,
 )
+from mining_platform.store import digests
 
 SCENES = Ref("scenes", "lourenco|2022")
 MOSAIC = Ref("mosaic", "lourenco|2022")

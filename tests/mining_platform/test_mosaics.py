@@ -7,7 +7,7 @@ import xarray as xr
 import zarr
 
 from mining_platform.chunks import blocks_of_windows
-from mining_platform.mosaic_previews import MISSING_GREY, preview
+from mining_platform.mosaic_figures import MISSING_GREY, preview
 from mining_platform.mosaics import compose, computed_blocks, harmonised, open_mosaic, read_window, solar_days
 from mining_platform.sources import stac
 from mining_platform.sources.protocol import SourceError, scenes_of

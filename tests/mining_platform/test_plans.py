@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from mining_platform.artifacts import ArtifactStore, Ref, current_digest, produce
-from mining_platform.pipeline import PartitionError, Platform, build_steps, inputs_now
+from mining_platform.graph import build_steps
+from mining_platform.pipeline import PartitionError, Platform, inputs_now
 from mining_platform.plans import Outcome, PlanError, Selection, assess, plan, run, select
 from mining_platform.regions import load_regions
 from mining_platform.sources.protocol import SourceError

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from mining_platform import digests, durable, versions
-from mining_platform.versions import ArtifactError, ArtifactStore, Ref
+from mining_platform.store import digests, durable, versions
+from mining_platform.store.versions import ArtifactError, ArtifactStore, Ref
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from blake3 import blake3
 
-from mining_platform import durable
+from mining_platform.store import durable
 
 MANIFEST_NAME = "manifest.json"
 HASHING_THREADS = 4  # blake3 and fsync release the GIL; more threads gain nothing on small machines

@@ -1,0 +1,1 @@
+"""How published versions lie on disk: names, digests, durable writes, leases. `artifacts.py` is the one door to it."""

@@ -1,0 +1,93 @@
+"""Asset checks: facts about what was published, and what a failing one does to a run."""
+
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import numpy as np
+import pandas as pd
+import pytest
+import rasterio
+from affine import Affine
+
+from assets_defs.checks import fact_check
+from assets_defs.labels import land_cover
+from assets_defs.runner import _outcome
+from mining_platform import facts
+from mining_platform.artifacts import Artifact, ArtifactStore, Ref
+from mining_platform.facts import Verdict
+from mining_platform.pipeline import Platform
+from mining_platform.regions import load_regions
+
+ROOT = Path(__file__).parents[2]
+
+
+class Maps:
+    """A land-cover source with one tiny map."""
+
+    def fingerprint_land_cover(self, _region: Any, _year: int) -> dict[str, Any]:
+        return {"version": 1}
+
+    def read_land_cover(self, _region: Any, _year: int, out: Path) -> dict[str, Any]:
+        profile = {"driver": "GTiff", "width": 4, "height": 4, "count": 1, "dtype": "uint8", "crs": 4326}
+        with rasterio.open(out / "land_cover.tif", "w", **profile, transform=Affine(1, 0, 10, 0, -1, 20)) as raster:
+            raster.write(np.full((1, 4, 4), 30, np.uint8))
+        return {"simulated": True}
+
+
+def run(tmp_path: Path, verdict: Verdict, *, blocking: bool) -> dg.ExecuteInProcessResult:
+    """Materialize one land cover with one check of a given verdict."""
+    regions = load_regions(ROOT / "regions.geojson")
+    platform = Platform(tmp_path, regions, ArtifactStore(tmp_path / "artifacts"), Maps(), Maps())  # type: ignore[arg-type]
+    check = fact_check("land_cover", "map_is_good", lambda _platform, _artifact: verdict, blocking=blocking)
+    defs = dg.Definitions([land_cover], asset_checks=[check], resources={"platform": platform}, executor=dg.in_process_executor)
+    job = defs.resolve_implicit_global_asset_job_def()
+    with dg.instance_for_test() as instance:
+        return job.execute_in_process(partition_key="sim-serra|2024", instance=instance, raise_on_error=False)
+
+
+def test_a_fact_that_holds_passes_with_its_reason(tmp_path: Path) -> None:
+    result = run(tmp_path, Verdict(True, "all good", {"n": 1}), blocking=True)
+    (evaluation,) = result.get_asset_check_evaluations()
+    assert result.success
+    assert evaluation.passed
+    assert evaluation.description == "all good"
+
+
+def test_a_blocking_fact_that_does_not_hold_fails_the_run_and_the_planner_hears_why(tmp_path: Path) -> None:
+    result = run(tmp_path, Verdict(False, "half the map is missing"), blocking=True)
+    assert not result.success
+    outcome = _outcome(Ref("land_cover", "sim-serra|2024"), result, 0.1)
+    assert outcome.state == "failed"
+    assert outcome.message == "check not passed: map_is_good. half the map is missing"
+
+
+def test_a_fact_that_only_warns_lets_the_run_pass_and_is_told(tmp_path: Path) -> None:
+    result = run(tmp_path, Verdict(False, "a bit short"), blocking=False)
+    assert result.success
+    assert _outcome(Ref("land_cover", "sim-serra|2024"), result, 0.1).message == "check not passed: map_is_good"
+
+
+def artifact(tmp_path: Path, asset: str, content: dict[str, Any]) -> Artifact:
+    return Artifact(Ref(asset, "2024"), "0" * 64, tmp_path, content)
+
+
+@pytest.mark.parametrize(("gap", "holds"), [(0.0, True), (0.01, True), (0.011, False)])
+def test_a_mosaic_may_have_one_per_cent_of_gaps(tmp_path: Path, gap: float, holds: bool) -> None:
+    assert facts.mosaic_is_nearly_gap_free(None, artifact(tmp_path, "mosaic", {"gap_share": gap})).holds is holds  # type: ignore[arg-type]
+
+
+def test_ranges_are_balanced_only_when_none_is_short(tmp_path: Path) -> None:
+    rows = [{"range": "000", "wanted": 8, "taken": 8, "short": 0}, {"range": "090_100", "wanted": 8, "taken": 1, "short": 7}]
+    verdict = facts.ranges_are_balanced(None, artifact(tmp_path, "sim_ranges/quotas", {"shortage": rows}))  # type: ignore[arg-type]
+    assert not verdict.holds
+    assert verdict.reason == "short: 090_100 has 1 of 8"
+    assert facts.ranges_are_balanced(None, artifact(tmp_path, "sim_ranges/quotas", {"shortage": rows[:1]})).holds  # type: ignore[arg-type]
+
+
+def test_one_window_in_two_splits_is_found(tmp_path: Path) -> None:
+    table = pd.DataFrame({"window_id": ["32722_0_128_128", "32722_0_128_128"], "split": ["train", "test"], "block": ["a", "b"]})
+    table.to_parquet(tmp_path / "splits.parquet")
+    verdict = facts.no_ground_is_in_two_splits(None, artifact(tmp_path, "sim_ranges/splits", {}))  # type: ignore[arg-type]
+    assert not verdict.holds
+    assert verdict.numbers["conflicts"] == 1
