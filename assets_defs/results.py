@@ -13,6 +13,7 @@ import dagster as dg
 
 from assets_defs.partitions import STEPS
 from mining_platform.artifacts import Artifact, Produced, Ref, open_artifact, produce
+from mining_platform.figures import thumbnail_jpeg
 from mining_platform.pipeline import Platform, inputs_now
 
 PREVIEW = "preview.png"
@@ -54,8 +55,8 @@ def described(made: Produced) -> dict[str, dg.MetadataValue]:
     metadata |= {name: _value(value) for name, value in made.facts.items() if value is not None and name not in metadata}
     picture = made.path / PREVIEW
     if picture.exists():
-        encoded = base64.b64encode(picture.read_bytes()).decode()
-        metadata["preview"] = dg.MetadataValue.md(f"![{made.ref}](data:image/png;base64,{encoded})")
+        encoded = base64.b64encode(thumbnail_jpeg(picture.read_bytes())).decode()
+        metadata["preview"] = dg.MetadataValue.md(f"![{made.ref}](data:image/jpeg;base64,{encoded})")
     return metadata
 
 

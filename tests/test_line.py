@@ -168,6 +168,35 @@ def test_a_partition_without_scenes_fails_naming_region_year_source_and_remedy(l
     }
 
 
+def test_one_regions_failure_leaves_the_other_done_and_is_named(line: Line, fresh_home: Installation) -> None:
+    (fresh_home.home / "archive").unlink()
+    shutil.copytree(line.installation.home / "archive" / "land_cover", fresh_home.home / "archive" / "land_cover")
+    (fresh_home.home / "archive" / "land_cover" / "sim-serra_coverage_2024.tif").unlink()
+    rows = fresh_home.states("--assets", "sim_ranges/splits", "--years", "2024", code=1)
+    states = {ref: row["state"] for ref, row in rows.items()}
+    assert states == {
+        "land_cover@sim-igarape|2024": "made",
+        "land_cover@sim-serra|2024": "failed",
+        "sim_ranges/candidates@sim-igarape|2024": "made",
+        "sim_ranges/candidates@sim-serra|2024": "blocked",
+        "sim_ranges/quotas@2024": "made",
+        "sim_ranges/sample@sim-igarape|2024": "made",
+        "sim_ranges/sample@sim-serra|2024": "blocked",
+        "sim_ranges/splits@2024": "made",
+    }
+    assert "Region sim-serra, year 2024" in rows["land_cover@sim-serra|2024"]["message"]
+    store = ArtifactStore(fresh_home.home / "artifacts")
+    assert open_artifact(store, Ref("sim_ranges/quotas", "2024")).facts["left_out"] == ["sim-serra"]
+    printed = fresh_home.run("materialize", "--assets", "sim_ranges/splits", "--years", "2024", code=1)
+    assert "failed land_cover@sim-serra|2024: Region sim-serra, year 2024" in printed
+
+
+@pytest.mark.slow
+def test_the_same_archive_and_code_give_the_same_digests_in_another_home(line: Line, fresh_home: Installation) -> None:
+    fresh_home.run("demo")
+    assert fresh_home.digests() == line.installation.digests()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

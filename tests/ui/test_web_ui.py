@@ -197,7 +197,7 @@ def test_a_person_picks_a_partition_presses_materialize_and_sees_the_picture(url
     wait_for(lambda: "land_cover/@sim-igarape+2023" in home.digests(), RUN_S, "the materialization")
     page.goto(f"{url}/assets/land_cover?view=partitions&partition=sim-igarape%7C2023")
     page.get_by_text("Show Markdown").first.click()
-    picture = page.locator("img[src^='data:image/png']").first
+    picture = page.locator("img[src^='data:image/jpeg']").first
     picture.wait_for()
     assert picture.evaluate("each => each.naturalWidth") > 300
     shots = os.environ.get("MINING_PLATFORM_SCREENSHOTS")
@@ -209,7 +209,7 @@ def test_the_same_through_graphql_gives_the_same_content_as_the_command_line(url
     for asset in ("scenes", "mosaic"):
         assert finished(url, launch(url, asset, "sim-igarape", "2023")) == "SUCCESS"
     entries = metadata(url, "mosaic", "sim-igarape|2023")
-    assert entries["preview"].startswith("![mosaic@sim-igarape|2023](data:image/png;base64,")
+    assert entries["preview"].startswith("![mosaic@sim-igarape|2023](data:image/jpeg;base64,")
     assert home.digests()["mosaic/@sim-igarape+2023"] == entries["digest"]
     assert entries["digest"] == line.installation.digests()["mosaic/@sim-igarape+2023"]
 
