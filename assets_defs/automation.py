@@ -58,7 +58,10 @@ def _beyond(year: int) -> str:
     )
 
 
-@dg.schedule(job=yearly_refresh, cron_schedule="0 6 10 1 *", default_status=dg.DefaultScheduleStatus.STOPPED)
+WHEN = "Refreshes the year that ended, for every region that declares it; off until somebody turns it on."
+
+
+@dg.schedule(job=yearly_refresh, cron_schedule="0 6 10 1 *", description=WHEN, default_status=dg.DefaultScheduleStatus.STOPPED)
 def every_january(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
     """On 10 January at 06:00 UTC: the year that ended, for every region that declares it."""
     return refresh_request(context.scheduled_execution_time)

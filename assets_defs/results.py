@@ -46,18 +46,28 @@ def current(platform: Platform, context: dg.AssetCheckExecutionContext, asset: s
 
 def described(made: Produced) -> dict[str, dg.MetadataValue]:
     """Metadata of a production: digest, whether it was skipped, its facts and its picture."""
-    metadata: dict[str, dg.MetadataValue] = {
+    metadata: dict[str, dg.MetadataValue] = _preview(made)
+    metadata |= {
         "digest": dg.MetadataValue.text(made.digest),
         "skipped": dg.MetadataValue.bool(made.skipped),
         "reason": dg.MetadataValue.text(made.reason),
         "path": dg.MetadataValue.path(str(made.path)),
     }
-    metadata |= {name: _value(value) for name, value in made.facts.items() if value is not None and name not in metadata}
+    facts = {name: _value(value) for name, value in made.facts.items() if value is not None}
+    return {**metadata, **{name: value for name, value in facts.items() if name not in metadata}}
+
+
+def _preview(made: Produced) -> dict[str, dg.MetadataValue]:
+    """The version's picture, small, where it has one."""
     picture = made.path / PREVIEW
-    if picture.exists():
-        encoded = base64.b64encode(thumbnail_jpeg(picture.read_bytes())).decode()
-        metadata["preview"] = dg.MetadataValue.md(f"![{made.ref}](data:image/jpeg;base64,{encoded})")
-    return metadata
+    if not picture.exists():
+        return {}
+    encoded = base64.b64encode(thumbnail_jpeg(picture.read_bytes())).decode()
+    return {"preview": dg.MetadataValue.md(f"![{made.ref}](data:image/jpeg;base64,{encoded})")}
+
+
+def _is_row(value: Any) -> bool:
+    return isinstance(value, dict) and all(isinstance(cell, (str, int, float, bool)) for cell in value.values())
 
 
 def _value(value: Any) -> dg.MetadataValue:
@@ -70,5 +80,7 @@ def _value(value: Any) -> dg.MetadataValue:
             return dg.MetadataValue.float(value)
         case str():
             return dg.MetadataValue.text(value)
+        case [dict() as first, *_] if all(_is_row(row) and row.keys() == first.keys() for row in value):
+            return dg.MetadataValue.table([dg.TableRecord(row) for row in value])
         case _:
             return dg.MetadataValue.json(value)

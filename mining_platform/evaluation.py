@@ -238,8 +238,3 @@ def ndvi_baseline(images: np.ndarray, channels: tuple[str, ...]) -> np.ndarray:
     valid = (nir > 0) & (red > 0)
     is_bare = valid & (nir - red <= NDVI_VEGETATION * (nir + red))
     return is_bare.sum(axis=(1, 2)) / np.maximum(valid.sum(axis=(1, 2)), 1)
-
-
-def always_no(patches: int) -> np.ndarray:
-    """(n,) scores of 0: the baseline that never calls mining, at any threshold above 0."""
-    return np.zeros(patches)

@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from odc.geo.geobox import GeoBox
 from shapely.errors import GEOSException
-from shapely.geometry import box, mapping, shape
+from shapely.geometry import box, shape
 from shapely.geometry.base import BaseGeometry
 from shapely.validation import explain_validity
 
@@ -169,12 +169,6 @@ def add_region(path: Path, feature: dict[str, Any]) -> Region:
     beside.write_text(json.dumps({"type": "FeatureCollection", "features": features}, indent=1, ensure_ascii=False) + "\n")
     beside.replace(path)
     return list(regions.values())[-1]
-
-
-def to_feature(region: Region) -> dict[str, Any]:
-    """GeoJSON feature of a region's outline with its id, name and grid."""
-    properties = {"id": region.id, "name": region.name, "country": region.country, "epsg": region.epsg}
-    return {"type": "Feature", "properties": properties, "geometry": mapping(region.geometry)}
 
 
 def _read_features(path: Path) -> list[Any]:

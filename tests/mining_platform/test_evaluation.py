@@ -8,7 +8,6 @@ from sklearn import metrics
 
 from mining_platform.datasets import RANGES
 from mining_platform.evaluation import (
-    always_no,
     average_precision,
     best_threshold,
     evaluate,
@@ -210,7 +209,7 @@ def test_a_test_split_of_mining_alone_says_so() -> None:
 
 
 def test_a_model_that_never_alarms_has_no_precision_but_a_recall_of_zero() -> None:
-    facts = evaluate(SIX.assign(score=always_no(6)), 0.5, seed=1)
+    facts = evaluate(SIX.assign(score=0.0), 0.5, seed=1)
     assert (facts["precision"], facts["recall"], facts["f1"]) == (None, 0.0, 0.0)
     assert facts["undefined"]["precision"] == "no patch was called mining"
     json_numbers(facts)

@@ -1,0 +1,1 @@
+"""The web UI, driven as a person does."""
