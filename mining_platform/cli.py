@@ -16,15 +16,12 @@ from mining_platform.consoles import console, errors, print_outcomes, print_plan
 from mining_platform.datasets import DATASETS
 from mining_platform.lineage import LineageError
 from mining_platform.sessions import RunnerError, open_session
-from mining_platform.simulation import archive
+from mining_platform.simulation import archive, outlines
 from mining_platform.sources.protocol import SourceError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Mining datasets, models and maps from public satellite data.")
 regions_app = typer.Typer(no_args_is_help=True, help="The study regions of regions.geojson.")
 app.add_typer(regions_app, name="regions")
-
-DEMO_REGIONS = ",".join(demos.SIMULATED_REGIONS)
-DEMO_YEARS = ",".join(map(str, demos.SIMULATED_YEARS))
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 Assets = Annotated[str, typer.Option("--assets", help="Asset keys, dataset ids or patterns, separated by commas.")]
@@ -84,15 +81,25 @@ def ui(
 def simulate(
     out: Annotated[Path | None, typer.Option(help="Folder to write; default the installation's archive.")] = None,
     land_cover: Annotated[Path | None, typer.Option(help="Real land-cover raster to paint the scenes over.")] = None,
-    region_ids: Regions = DEMO_REGIONS,
-    years: Years = DEMO_YEARS,
+    region_ids: Regions = "",
+    years: Years = "",
     seed: Annotated[int, typer.Option(help="Same seed, same bytes.")] = demos.SEED,
     dates: Annotated[int, typer.Option(help="Scenes a year and region.")] = demos.SCENES_A_YEAR,
 ) -> None:
-    """Write a SIMULATED archive in the real formats: land-cover COGs and a STAC catalogue of Sentinel-2 scenes."""
+    """Write a SIMULATED archive in the real formats: land-cover COGs and a STAC catalogue of Sentinel-2 scenes.
+
+    Without --regions: the two simulated regions, or, with --land-cover, the whole of that map. Without --years: 2023 and
+    2024, or the last year that the map's bands name.
+    """
     known = regions.load_regions()
-    chosen = [regions.region(known, region_id) for region_id in words(region_ids)]
-    facts = write_archive(out or homes.archive_path(), chosen, numbers(years), land_cover=land_cover, seed=seed, dates=dates)
+    named = words(region_ids) or (() if land_cover else demos.SIMULATED_REGIONS)
+    try:
+        chosen = [regions.region(known, each) for each in named] or [outlines.region_of_map(land_cover or Path())]
+        of_map = outlines.years_of_map(land_cover)[-1:] if land_cover else ()
+        wanted = numbers(years) or of_map or demos.SIMULATED_YEARS
+        facts = write_archive(out or homes.archive_path(), chosen, wanted, land_cover=land_cover, seed=seed, dates=dates)
+    except ValueError as error:
+        raise CommandError(str(error)) from None
     console.print_json(data=facts)
 
 

@@ -1,5 +1,6 @@
 """The line on the real MapBiomas map of the gold field of Lourenço (Collection 8)."""
 
+import json
 from pathlib import Path
 
 import pandas as pd
@@ -90,3 +91,23 @@ def test_without_the_real_map_the_demonstration_is_skipped_with_the_reason(
     assert "Skipped: the real map" in printed
     assert "MINING_PLATFORM_REALDATA" in printed
     assert installation.digests() == {}
+
+
+def test_scenes_can_be_painted_over_the_whole_map_without_a_region_entry(lourenco_map: Path, tmp_path: Path) -> None:
+    installation = Installation(tmp_path / "home", ROOT / "regions.geojson")
+    out = tmp_path / "archive"
+    printed = installation.run("simulate", "--out", str(out), "--land-cover", str(lourenco_map), "--dates", "4")
+    facts = json.loads(printed[printed.index("{") :])
+    assert (facts["regions"], facts["years"], facts["scene_count"]) == (["lorenco-85a22"], [2022], 4)
+    assert facts["simulated"] is True
+    assert not (out / "land_cover").exists(), "the real map stays the land cover"
+    assert len(list((out / "stac").rglob("B04.tif"))) == 4
+
+
+def test_a_year_that_the_map_lacks_is_refused_in_one_line(lourenco_map: Path, tmp_path: Path) -> None:
+    installation = Installation(tmp_path / "home", ROOT / "regions.geojson")
+    arguments = ("--out", str(tmp_path / "archive"), "--land-cover", str(lourenco_map), "--years", "2024")
+    printed = installation.run("simulate", *arguments, code=2)
+    assert "has no band for 2024" in printed
+    assert "Traceback" not in printed
+    assert list(tmp_path.glob("archive*")) == []

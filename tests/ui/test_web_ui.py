@@ -270,3 +270,41 @@ def test_many_processes_may_open_an_empty_home_at_once(tmp_path: Path) -> None:
     printed = [process.communicate(timeout=120)[0] for process in opening]
     assert [process.returncode for process in opening] == [0] * 5, printed
     assert "assets" in installation.run("init")
+
+
+BACKFILL = """
+mutation ($params: LaunchBackfillParams!) {
+  launchPartitionBackfill(backfillParams: $params) {
+    __typename
+    ... on LaunchBackfillSuccess { backfillId }
+    ... on PythonError { message }
+  }
+}
+"""
+BACKFILL_STATUS = """query ($id: String!) { partitionBackfillOrError(backfillId: $id) { ... on PartitionBackfill { status } } }"""
+
+
+@pytest.mark.slow
+def test_a_backfill_from_the_ui_makes_assets_of_different_partitions_in_order(url: str, home: Installation) -> None:
+    chosen = ("land_cover", "sim_ranges/candidates", "sim_ranges/quotas", "sim_ranges/sample")
+    regional = [f"{region}|{year}" for region in ("sim-igarape", "sim-serra") for year in (2023, 2024)]
+    params = {
+        "title": "candidates",
+        "partitionsByAssets": [
+            {
+                "assetKey": {"path": asset.split("/")},
+                "partitions": {"ranges": [{"start": key, "end": key} for key in keys]},
+            }
+            for asset in chosen
+            for keys in ([regional] if not asset.endswith("quotas") else [["2023", "2024"]])
+        ],
+    }
+    answer = asked(url, BACKFILL, {"params": params})["launchPartitionBackfill"]
+    assert answer["__typename"] == "LaunchBackfillSuccess", answer
+
+    def ended() -> str | None:
+        status = asked(url, BACKFILL_STATUS, {"id": answer["backfillId"]})["partitionBackfillOrError"]["status"]
+        return None if status in ("REQUESTED", "IN_PROGRESS") else status
+
+    assert wait_for(ended, 400, "the end of the backfill") == "COMPLETED_SUCCESS"
+    assert {f"sim_ranges/sample/@{key.replace('|', '+')}" for key in regional} <= set(home.digests())
