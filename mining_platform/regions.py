@@ -32,6 +32,7 @@ SENTINEL_2_FIRST_YEAR = 2015  # Sentinel-2A was launched on 2015-06-23
 LAND_COVER_SOURCES = ("mapbiomas",)
 SCENE_SOURCES = ("stac",)
 PROVIDERS = ("earth-search", "planetary-computer")
+YEAR_PLACEHOLDER = "{year}"
 COVERAGES = ("full", "sampled")
 _VARIABLE = re.compile(r"\$\{(MINING_PLATFORM_[A-Z_]+)\}")
 _VARIABLE_DEFAULTS = {"MINING_PLATFORM_HOME": ".mining_platform", "MINING_PLATFORM_REALDATA": "../shared/realdata"}
@@ -59,11 +60,11 @@ class LandCover:
 
     def file_of(self, year: int) -> str:
         """URL or path of the file that holds a year."""
-        return expand(self.href).replace("{year}", str(year))
+        return expand(self.href).replace(YEAR_PLACEHOLDER, str(year))
 
     def band_of(self, year: int) -> str | None:
         """Name of the year's band, or None where the file has a single band."""
-        return self.bands.replace("{year}", str(year)) if self.bands else None
+        return self.bands.replace(YEAR_PLACEHOLDER, str(year)) if self.bands else None
 
 
 @dataclass(frozen=True)
@@ -324,9 +325,9 @@ def _land_cover(fields: _Fields) -> LandCover | None:
     bands = part.text("bands", default="") or None
     if len(years) != 2:  # noqa: PLR2004 - first and last
         raise part.fail("years", f"expected the first and the last year, found {list(years)}", "Write e.g. [1985, 2024].")
-    if bands is not None and "{year}" not in bands:
+    if bands is not None and YEAR_PLACEHOLDER not in bands:
         raise part.fail("bands", f"{bands!r} does not name the year", "Use a template such as 'classification_{year}'.")
-    if bands is None and "{year}" not in href and years[0] != years[1]:
+    if bands is None and YEAR_PLACEHOLDER not in href and years[0] != years[1]:
         raise part.fail("href", "has no {year} although the source spans several years", "Add {year}, or 'bands'.")
     cover = LandCover(source, collection, href, (years[0], years[1]), bands, part.flag("simulated"))
     part.done()
