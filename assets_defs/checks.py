@@ -10,15 +10,14 @@ from typing import Any
 
 import dagster as dg
 
-from assets_defs.partitions import REGIONS, STEPS, partitions_definition
+from assets_defs.partitions import REGIONS, STEPS, asset_key, partitions_definition
 from assets_defs.results import current
-from assets_defs.specs import asset_key
-from mining_platform import facts
+from mining_platform import verdicts
 from mining_platform.artifacts import Artifact
 from mining_platform.graph import active_datasets
 from mining_platform.pipeline import Platform
 
-Fact = Callable[[Platform, Artifact], facts.Verdict]
+Fact = Callable[[Platform, Artifact], verdicts.Verdict]
 
 
 def fact_check(asset: str, name: str, fact: Fact, *, blocking: bool) -> dg.AssetChecksDefinition:
@@ -51,15 +50,15 @@ def _metadata(numbers: Mapping[str, Any]) -> dict[str, dg.MetadataValue]:
 def dataset_checks(dataset_id: str) -> list[dg.AssetChecksDefinition]:
     """The facts of one dataset's family."""
     return [
-        fact_check(f"{dataset_id}/candidates", "shares_lie_between_0_and_1", facts.shares_lie_between_0_and_1, blocking=True),
-        fact_check(f"{dataset_id}/quotas", "ranges_are_balanced", facts.ranges_are_balanced, blocking=False),
-        fact_check(f"{dataset_id}/patches", "every_patch_has_its_size", facts.every_patch_has_its_size, blocking=True),
-        fact_check(f"{dataset_id}/splits", "no_ground_is_in_two_splits", facts.no_ground_is_in_two_splits, blocking=True),
-        fact_check(f"{dataset_id}/manifest", "manifest_matches_the_stores", facts.manifest_matches_the_stores, blocking=True),
+        fact_check(f"{dataset_id}/candidates", "shares_lie_between_0_and_1", verdicts.shares_lie_between_0_and_1, blocking=True),
+        fact_check(f"{dataset_id}/quotas", "ranges_are_balanced", verdicts.ranges_are_balanced, blocking=False),
+        fact_check(f"{dataset_id}/patches", "every_patch_has_its_size", verdicts.every_patch_has_its_size, blocking=True),
+        fact_check(f"{dataset_id}/splits", "no_ground_is_in_two_splits", verdicts.no_ground_is_in_two_splits, blocking=True),
+        fact_check(f"{dataset_id}/manifest", "manifest_matches_the_stores", verdicts.manifest_matches_the_stores, blocking=True),
     ]
 
 
 CHECKS = [
-    fact_check("mosaic", "mosaic_is_nearly_gap_free", facts.mosaic_is_nearly_gap_free, blocking=False),
+    fact_check("mosaic", "mosaic_is_nearly_gap_free", verdicts.mosaic_is_nearly_gap_free, blocking=False),
     *(check for dataset in active_datasets(REGIONS) for check in dataset_checks(dataset.id)),
 ]

@@ -18,6 +18,11 @@ REGIONS = load_regions()
 STEPS = build_steps(REGIONS)
 
 
+def asset_key(asset: str) -> dg.AssetKey:
+    """Dagster's key of one of our asset names (`/` between parts)."""
+    return dg.AssetKey(asset.split("/"))
+
+
 def years_definition(years: set[int]) -> dg.TimeWindowPartitionsDefinition:
     """Yearly windows over exactly these years; Dagster has no yearly class of its own."""
     first, last = min(years), max(years)
@@ -67,6 +72,5 @@ def partition_mapping(step: Step, upstream: Step, reach: Reach) -> dg.PartitionM
 def dependencies(step: Step) -> list[dg.AssetDep]:
     """The step's upstream assets with their partition mappings."""
     return [
-        dg.AssetDep(dg.AssetKey(name.split("/")), partition_mapping=partition_mapping(step, STEPS[name], reach))
-        for name, reach in step.after
+        dg.AssetDep(asset_key(name), partition_mapping=partition_mapping(step, STEPS[name], reach)) for name, reach in step.after
     ]

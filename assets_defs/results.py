@@ -15,9 +15,7 @@ from assets_defs.partitions import STEPS
 from mining_platform.artifacts import Artifact, Produced, Ref, open_artifact, produce
 from mining_platform.figures import thumbnail_jpeg
 from mining_platform.pipeline import Platform, inputs_now
-
-PREVIEW = "preview.png"
-"""A version that holds a file of this name shows it in the web UI."""
+from mining_platform.stages.files import PREVIEW_FILE
 
 Stage = Callable[[Platform, str, Mapping[Ref, Artifact], Path], dict[str, Any]]
 
@@ -59,7 +57,7 @@ def described(made: Produced) -> dict[str, dg.MetadataValue]:
 
 def _preview(made: Produced) -> dict[str, dg.MetadataValue]:
     """The version's picture, small, where it has one."""
-    picture = made.path / PREVIEW
+    picture = made.path / PREVIEW_FILE
     if not picture.exists():
         return {}
     encoded = base64.b64encode(thumbnail_jpeg(picture.read_bytes())).decode()

@@ -13,7 +13,7 @@ from typing import Any
 import dagster as dg
 
 from assets_defs.instances import opened_instance
-from assets_defs.specs import asset_key
+from assets_defs.partitions import STEPS, asset_key
 from mining_platform.artifacts import ArtifactError, Ref, current_digest, open_artifact
 from mining_platform.pipeline import Platform, Step
 from mining_platform.plans import Outcome, Session, assess
@@ -26,7 +26,6 @@ QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 def open_session() -> Iterator[Session]:
     """Platform, graph and a way to make partitions, on the installation's Dagster instance."""
     from assets_defs.definitions import PLATFORM, defs
-    from assets_defs.partitions import STEPS
 
     job = defs.resolve_implicit_global_asset_job_def()
     with opened_instance() as instance:
@@ -62,10 +61,10 @@ class _Runs:
 
     def _done_before(self, ref: Ref) -> str | None:
         """Digest of a fresh, verified version that Dagster knows of; None where a run is needed."""
-        digest = current_digest(self.platform.artifacts, ref)
-        if digest is None or assess(self.platform, self.steps, ref).state != "fresh":
-            return None
         try:
+            digest = current_digest(self.platform.artifacts, ref)
+            if digest is None or assess(self.platform, self.steps, ref).state != "fresh":
+                return None
             open_artifact(self.platform.artifacts, ref, digest)
         except ArtifactError:
             return None

@@ -5,9 +5,7 @@ What belongs here: key, partitions, dependencies, group, owner, kinds and code v
 
 from typing import Any
 
-import dagster as dg
-
-from assets_defs.partitions import STEPS, dependencies, partitions_definition
+from assets_defs.partitions import STEPS, asset_key, dependencies, partitions_definition
 
 OWNERS = ["team:mining-platform"]
 GROUPS = {
@@ -18,11 +16,6 @@ GROUPS = {
     "model": "models",
     "evaluation": "models",
 }
-
-
-def asset_key(asset: str) -> dg.AssetKey:
-    """Dagster's key of one of our asset names (`/` between parts)."""
-    return dg.AssetKey(asset.split("/"))
 
 
 def spec(asset: str, *, kinds: set[str], description: str | None = None) -> dict[str, Any]:

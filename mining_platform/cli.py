@@ -74,7 +74,9 @@ def ui(
     with open_session():
         pass  # prepares the databases once, before two processes open them
     console.print(f"Web UI: http://{host}:{port} (stop with Ctrl-C)")
-    raise typer.Exit(servers.serve(host, port))
+    ended = servers.serve(host, port)
+    if ended:
+        raise CommandError(f"{ended} ended by itself; its last lines above say why (is port {port} in use?).")
 
 
 @app.command()
@@ -109,6 +111,7 @@ def demo(name: Annotated[str, typer.Argument(help=f"One of: {', '.join(demos.DEM
     if name not in demos.DEMOS:
         raise CommandError(f"There is no demonstration {name!r}. Use one of: {', '.join(demos.DEMOS)}.")
     row = demos.DEMOS[name]
+    console.print(row.description)
     with open_session() as session:
         outcomes = run_demo(session, row)
         if outcomes is None:

@@ -24,6 +24,9 @@ Narrowing = Literal["none", "available", "release"]
 those of the regions that the release's quotas count."""
 
 
+OPTIONAL_STAGES = ("/candidates", "/sample")
+
+
 class PartitionError(ValueError):
     """A partition key that no region, dataset or experiment declares."""
 
@@ -127,9 +130,16 @@ def inputs_now(platform: Platform, step: Step, key: str) -> tuple[Ref, ...]:
     return declared
 
 
+def may_be_left_out(step: Step, parent: Ref) -> bool:
+    """Whether a production can do without a declared input, as long as others of its kind are there."""
+    if step.narrowing == "available":
+        return parent.asset.endswith(OPTIONAL_STAGES)
+    return step.narrowing == "release" and "|" in parent.partition and parent.asset not in ("model", "evaluation")
+
+
 def _available(platform: Platform, declared: tuple[Ref, ...]) -> tuple[Ref, ...]:
     """The inputs without candidates and samples that are not published; all of them where none is."""
-    optional = {each for each in declared if each.asset.endswith(("/candidates", "/sample"))}
+    optional = {each for each in declared if each.asset.endswith(OPTIONAL_STAGES)}
     absent = {each for each in optional if current_digest(platform.artifacts, each) is None}
     return declared if absent == optional else tuple(each for each in declared if each not in absent)
 

@@ -11,7 +11,7 @@ from typing import Literal, Protocol
 
 from mining_platform.artifacts import ArtifactError, Ref, current_digest, freshness
 from mining_platform.lineage import LineageError
-from mining_platform.pipeline import PartitionError, Platform, Step, dataset_of, inputs_now, key_parts
+from mining_platform.pipeline import PartitionError, Platform, Step, dataset_of, inputs_now, key_parts, may_be_left_out
 from mining_platform.sources.protocol import SourceError
 
 State = Literal["made", "skipped", "failed", "blocked"]
@@ -153,24 +153,48 @@ def assess(platform: Platform, steps: Mapping[str, Step], ref: Ref) -> Planned:
             config=step.config(platform, key),
         )
     except (SourceError, PartitionError, ArtifactError, LineageError) as error:
-        made = current_digest(platform.artifacts, ref) is not None
-        return Planned(ref, () if made else ("not made yet",), str(error))
+        return Planned(ref, () if is_published(platform, ref) else ("not made yet",), str(error))
     return Planned(ref, reasons)
 
 
+def is_published(platform: Platform, ref: Ref) -> bool:
+    """Whether a partition has a current version whose pointer can be read."""
+    try:
+        return current_digest(platform.artifacts, ref) is not None
+    except ArtifactError:
+        return False
+
+
 def plan(platform: Platform, steps: Mapping[str, Step], selection: Selection) -> list[Planned]:
-    """Each partition of a selection with its state; one that rests on a stale one says so."""
+    """Each partition of a selection with its state; one that rests on a stale one, or on one that cannot be made, says so."""
     stale: set[Ref] = set()
+    lost: dict[Ref, Ref] = {}
     planned = []
     for ref in select(platform, steps, selection):
         item = assess(platform, steps, ref)
-        awaited = [parent for parent in steps[ref.asset].inputs(platform, ref.partition) if parent in stale]
+        step = steps[ref.asset]
+        parents = step.inputs(platform, ref.partition)
+        cause = _foreseen_cause(step, parents, lost)
+        if cause and not item.problem:
+            item = Planned(ref, item.reasons, f"rests on {cause}, which cannot be made")
+        awaited = tuple(f"input {parent} is to be made" for parent in parents if parent in stale)
         if awaited and not item.reasons:
-            item = Planned(ref, tuple(f"input {parent} is to be made" for parent in awaited), item.problem)
-        if item.state != "fresh":
+            item = Planned(ref, awaited, item.problem)
+        if item.state == "cannot":
+            lost[ref] = cause or ref
+        elif item.state != "fresh":
             stale.add(ref)
         planned.append(item)
     return planned
+
+
+def _foreseen_cause(step: Step, parents: Sequence[Ref], lost: Mapping[Ref, Ref]) -> Ref | None:
+    """What will keep a partition from being made: a lost input that it needs, or all of those it could do without some of."""
+    spare = {parent for parent in parents if may_be_left_out(step, parent)}
+    for parent in parents:
+        if parent in lost and (parent not in spare or spare <= lost.keys()):
+            return lost[parent]
+    return None
 
 
 def run(
@@ -187,8 +211,12 @@ def run(
     lost: dict[Ref, Ref] = {}
     outcomes = []
     for ref in refs:
-        cause = _cause(platform, steps[ref.asset], ref, lost)
-        outcome = Outcome(ref, "blocked", "", 0.0, f"rests on {cause}, which failed") if cause else execute(ref)
+        try:
+            cause = _cause(platform, steps[ref.asset], ref, lost)
+        except (ArtifactError, LineageError) as error:
+            cause, outcome = None, Outcome(ref, "failed", "", 0.0, str(error))
+        else:
+            outcome = Outcome(ref, "blocked", "", 0.0, f"rests on {cause}, which failed") if cause else execute(ref)
         if outcome.state in ("failed", "blocked"):
             lost[ref] = cause or ref
         on_outcome(outcome)
@@ -201,7 +229,7 @@ def _cause(platform: Platform, step: Step, ref: Ref, lost: Mapping[Ref, Ref]) ->
     if not lost:
         return None
     for parent in inputs_now(platform, step, ref.partition):
-        usable = step.dimensions != "region|year" and current_digest(platform.artifacts, parent) is not None
+        usable = step.dimensions != "region|year" and is_published(platform, parent)
         if parent in lost and not usable:
             return lost[parent]
     return None

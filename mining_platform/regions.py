@@ -21,7 +21,7 @@ from shapely.geometry import box, shape
 from shapely.geometry.base import BaseGeometry
 from shapely.validation import explain_validity
 
-from mining_platform import grids
+from mining_platform import grids, homes
 
 REGIONS_VARIABLE = "MINING_PLATFORM_REGIONS"
 ID_PATTERN = re.compile(r"[a-z0-9-]{1,64}")
@@ -35,7 +35,7 @@ PROVIDERS = ("earth-search", "planetary-computer")
 YEAR_PLACEHOLDER = "{year}"
 COVERAGES = ("full", "sampled")
 _VARIABLE = re.compile(r"\$\{(MINING_PLATFORM_[A-Z_]+)\}")
-_VARIABLE_DEFAULTS = {"MINING_PLATFORM_HOME": ".mining_platform", "MINING_PLATFORM_REALDATA": "../shared/realdata"}
+_VARIABLE_DEFAULTS = {homes.HOME_VARIABLE: homes.DEFAULT_HOME, "MINING_PLATFORM_REALDATA": "../shared/realdata"}
 
 
 class RegionError(ValueError):

@@ -13,9 +13,9 @@ from jinja2 import Environment, FileSystemLoader, Template, select_autoescape
 
 from mining_platform.artifacts import Artifact, Ref, current_digest, open_artifact
 from mining_platform.pipeline import Platform
+from mining_platform.stages.files import PREVIEW_FILE
 
 TEMPLATES = Path(__file__).parent / "templates"
-PREVIEW = "preview.png"
 
 SECTIONS: tuple[tuple[str, str, str], ...] = (
     ("evaluation", "How well mining is found", "Share of test patches called mining, by how much of the patch is mining."),
@@ -76,8 +76,8 @@ def _template() -> Template:
 def section_of(artifacts: Sequence[Artifact], kind: str, heading: str, line: str) -> Section:
     """The pictures of all partitions of one kind of asset."""
     of_kind = [artifact for artifact in artifacts if artifact.ref.asset.split("/")[-1] == kind]
-    chosen = [artifact for artifact in of_kind if (artifact.path / PREVIEW).exists()]
-    pictures = (Picture(caption(each.ref), base64.b64encode((each.path / PREVIEW).read_bytes()).decode()) for each in chosen)
+    chosen = [artifact for artifact in of_kind if (artifact.path / PREVIEW_FILE).exists()]
+    pictures = (Picture(caption(each.ref), base64.b64encode((each.path / PREVIEW_FILE).read_bytes()).decode()) for each in chosen)
     return Section(heading, line, tuple(pictures))
 
 

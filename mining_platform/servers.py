@@ -16,20 +16,21 @@ GRACE_S = 15.0  # seconds that a process gets to end by itself before it is kill
 POLL_S = 0.2
 
 
-def serve(host: str, port: int) -> int:
-    """Run web server and daemon on the installation until a signal comes or one of them ends; returns the exit code.
+def serve(host: str, port: int) -> str | None:
+    """Run web server and daemon on the installation until a signal comes or one of them ends.
 
-    SIGINT and SIGTERM end both and give 0; a process that ends by itself ends the other and gives 1.
+    SIGINT and SIGTERM end both and give None; a process that ends by itself ends the other and is named.
     """
     environment = {**os.environ, "DAGSTER_HOME": str(homes.dagster_home()), homes.HOME_VARIABLE: str(homes.platform_home())}
     with _stopping() as stopped:
-        processes = [subprocess.Popen(command, env=environment) for command in _commands(host, port)]
+        processes = {Path(command[0]).name: subprocess.Popen(command, env=environment) for command in _commands(host, port)}
         try:
-            while not stopped and all(process.poll() is None for process in processes):
+            while not stopped and all(process.poll() is None for process in processes.values()):
                 time.sleep(POLL_S)
+            ended = next((name for name, process in processes.items() if process.poll() is not None), None)
         finally:
-            _end(processes)
-    return 0 if stopped else 1
+            _end(list(processes.values()))
+    return None if stopped else ended
 
 
 def _commands(host: str, port: int) -> tuple[list[str], list[str]]:

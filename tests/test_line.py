@@ -4,17 +4,21 @@ import json
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
+import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pytest
 
 from mining_platform import patches
-from mining_platform.artifacts import ArtifactStore, Ref, open_artifact, records
+from mining_platform.artifacts import Artifact, ArtifactStore, Ref, open_artifact, records
 from mining_platform.datasets import DATASETS
 from mining_platform.graph import DATASET_STAGES
 from mining_platform.mosaics import MOSAIC_NAME, computed_blocks
 from mining_platform.packages.proportion_ranges import recompute_ranges
+from mining_platform.regions import load_regions
+from mining_platform.stages.imagery import blocks_to_compute
 from tests.conftest import ROOT, Installation, Line
 
 
@@ -77,15 +81,30 @@ def test_every_record_names_all_inputs_with_their_digests(line: Line) -> None:
 
 
 def test_a_full_region_composes_everything_and_a_sampled_one_just_the_chunks_of_its_windows(line: Line) -> None:
+    regions = load_regions(line.installation.regions)
     full = computed_blocks(opened(line, "mosaic", "sim-igarape|2024").path / MOSAIC_NAME)
-    assert len(full) == 4, "1,000 x 1,000 pixels in chunks of 512"
-    sparse = opened(line, "mosaic", "sim-serra|2024")
-    windows = pd.concat(
-        pd.read_parquet(opened(line, f"{name}/sample", "sim-serra|2024").path / "sample.parquet")
-        for name in ("sim_ranges", "sim_ranges_48")
-    )
-    assert 0 < len(computed_blocks(sparse.path / MOSAIC_NAME)) <= 4
-    assert len(windows)
+    height, width = regions["sim-igarape"].geobox.shape
+    assert full == [(i, j) for i in range(-(-height // 512)) for j in range(-(-width // 512))]
+    bounds = regions["sim-serra"].geobox.boundingbox
+    touched = set()
+    for name in ("sim_ranges", "sim_ranges_48"):
+        for window in pd.read_parquet(opened(line, f"{name}/sample", "sim-serra|2024").path / "sample.parquet").itertuples():
+            rows = range(int(bounds.top - window.maxy) // 5120, -(-int(bounds.top - window.miny) // 5120))
+            columns = range(int(window.minx - bounds.left) // 5120, -(-int(window.maxx - bounds.left) // 5120))
+            touched |= {(i, j) for i in rows for j in columns}
+    assert computed_blocks(opened(line, "mosaic", "sim-serra|2024").path / MOSAIC_NAME) == sorted(touched)
+
+
+def test_one_window_asks_for_one_chunk_of_a_sampled_region_and_for_all_of_a_full_one(line: Line, tmp_path: Path) -> None:
+    regions = load_regions(line.installation.regions)
+    sample = gpd.read_parquet(opened(line, "sim_ranges/sample", "sim-serra|2024").path / "sample.parquet")
+    bounds = regions["sim-serra"].geobox.boundingbox
+    inside = (bounds.top - sample["miny"] <= 5120) & (sample["maxx"] - bounds.left <= 5120)
+    sample[inside].head(1).to_parquet(tmp_path / "sample.parquet")
+    inputs = {Ref("sim_ranges/sample", "sim-serra|2024"): Artifact(Ref("sim_ranges/sample"), "", tmp_path, {})}
+    assert inside.any()
+    assert blocks_to_compute(regions["sim-serra"], inputs) == [(0, 0)]
+    assert blocks_to_compute(regions["sim-igarape"], inputs) is None
 
 
 def test_patches_have_the_declared_size_and_their_pixels_are_the_mosaics(line: Line) -> None:
@@ -114,8 +133,10 @@ def test_a_release_never_has_ground_in_two_splits_nor_more_than_it_wants(line: L
 def test_recomputing_a_packages_labels_puts_every_patch_into_its_own_range(line: Line) -> None:
     package = opened(line, "sim_ranges/package", "2024").path
     table = recompute_ranges(package, frozenset({30}))
-    manifest = pd.read_csv(package / "manifest.csv", dtype={"range": str}).set_index("patch_id")
-    assert (table.set_index("patch_id")["range"] == manifest["range"].reindex(table["patch_id"])).all()
+    assert len(table) == len(list((package / "images").rglob("*.png"))) > 0
+    folders = {path.stem: path.parent.name.removeprefix("range_") for path in (package / "labels").rglob("*.tif")}
+    assert table["recomputed_range"].tolist() == [folders[patch_id] for patch_id in table["patch_id"]]
+    assert (table["recomputed_share"] - table["share"]).abs().max() < 1e-6
 
 
 def test_an_evaluation_counts_its_positives_in_every_range(line: Line) -> None:
@@ -142,6 +163,31 @@ def test_without_dagsters_database_a_run_changes_no_digest_and_dagster_knows_the
 
     with dg.DagsterInstance.from_config(str(line.installation.home / "dagster")) as instance:
         assert "sim-serra|2024" in instance.get_materialized_partitions(dg.AssetKey(["sim_ranges", "candidates"]))
+
+
+@pytest.mark.parametrize("damage", ["garbage", ""])
+def test_a_damaged_pointer_is_restored_by_the_next_run_and_nothing_else_is_made(line: Line, damage: str) -> None:
+    before = line.installation.digests()
+    pointer = line.installation.home / "artifacts" / "sim_ranges" / "quotas" / "@2024" / "current.json"
+    pointer.chmod(0o644)
+    pointer.write_text(damage)
+    rows = line.installation.states("--assets", "sim_ranges/sample", "--years", "2024")
+    assert {row["state"] for row in rows.values()} == {"skipped"}
+    assert line.installation.digests() == before
+
+
+def test_a_plan_foresees_what_cannot_be_made_and_leaves_the_lost_region_out(line: Line, fresh_home: Installation) -> None:
+    (fresh_home.home / "archive").unlink()
+    shutil.copytree(line.installation.home / "archive" / "land_cover", fresh_home.home / "archive" / "land_cover")
+    (fresh_home.home / "archive" / "land_cover" / "sim-serra_coverage_2024.tif").unlink()
+    rows = json.loads(fresh_home.run("plan", "--assets", "sim_ranges/splits", "--years", "2024", "--json"))
+    states = {f"{row['asset']}@{row['partition']}": row["state"] for row in rows}
+    assert {ref for ref, state in states.items() if state == "cannot"} == {
+        "land_cover@sim-serra|2024",
+        "sim_ranges/candidates@sim-serra|2024",
+        "sim_ranges/sample@sim-serra|2024",
+    }
+    assert states["sim_ranges/splits@2024"] == "missing"
 
 
 def test_status_and_plan_say_that_all_is_fresh(line: Line) -> None:

@@ -48,8 +48,9 @@ def read_land_cover(region: Region, year: int, out: Path) -> dict[str, Any]:
             band = _band_index(source, region, cover, year)
             window = _window(source, region, cover, year)
             out.mkdir(parents=True, exist_ok=True)
-            counts = _write_cog(source, band, window, out / LAND_COVER_FILE, _description(cover, year))
-            return {**_facts(source, window, counts, cover, year), "source": identity}
+            simulated = _is_simulated(source, cover)
+            counts = _write_cog(source, band, window, out / LAND_COVER_FILE, _description(cover, year, simulated=simulated))
+            return {**_facts(source, window, counts, cover, year), "source": identity, "simulated": simulated}
     except RasterioError as error:
         raise _refuse(region, cover, year, f"the map cannot be read ({error})", "Fetch the file anew.") from None
 
@@ -181,8 +182,13 @@ def _write_cog(source: rasterio.DatasetReader, band: int, window: Window, path: 
     return counts
 
 
-def _description(cover: LandCover, year: int) -> str:
-    mark = f"{SIMULATED_MARK}. " if cover.simulated else ""
+def _is_simulated(source: rasterio.DatasetReader, cover: LandCover) -> bool:
+    """Whether the region file or the map itself says so: a forgotten flag does not lose the mark."""
+    return cover.simulated or source.tags().get("TIFFTAG_IMAGEDESCRIPTION", "").startswith(SIMULATED_MARK)
+
+
+def _description(cover: LandCover, year: int, *, simulated: bool) -> str:
+    mark = f"{SIMULATED_MARK}. " if simulated else ""
     return f"{mark}Land cover {year}, MapBiomas legend, {cover.source} collection {cover.collection}"
 
 
@@ -202,5 +208,4 @@ def _facts(
         "nodata_pixels": 0 if nodata is None else int(counts[int(nodata)]),
         "crs": source.crs.to_string(),
         "resolution": [source.res[0], source.res[1]],
-        "simulated": cover.simulated,
     }

@@ -18,7 +18,15 @@ from mining_platform.packages.proportion_ranges import write_package
 from mining_platform.pipeline import Platform, key_parts
 from mining_platform.sources.protocol import LAND_COVER_FILE
 from mining_platform.split_figures import split_figure
-from mining_platform.stages.imagery import PREVIEW
+from mining_platform.stages.files import (
+    CANDIDATES_FILE,
+    MANIFEST_FILE,
+    PREVIEW_FILE,
+    QUOTAS_FILE,
+    SAMPLE_FILE,
+    SHORTAGE_FILE,
+    SPLITS_FILE,
+)
 
 SHEET_PER_RANGE = 3  # pictures of each range on the contact sheet
 
@@ -47,7 +55,7 @@ def find_candidates(dataset: Dataset, platform: Platform, key: str, inputs: Mapp
         seed=dataset.seed,
         outline=region.geometry,
     )
-    table.to_parquet(out / "candidates.parquet", index=False)
+    table.to_parquet(out / CANDIDATES_FILE, index=False)
     return facts
 
 
@@ -55,12 +63,12 @@ def share_quotas(dataset: Dataset, _platform: Platform, _key: str, inputs: Mappi
     """`quotas.parquet` and `shortage.csv`: windows per range and region, and what is lacking."""
     found = of_stage(inputs, "candidates")
     columns = ["region", "range", "eligible"]
-    tables = [pd.read_parquet(artifact.path / "candidates.parquet", columns=columns) for artifact in found.values()]
+    tables = [pd.read_parquet(artifact.path / CANDIDATES_FILE, columns=columns) for artifact in found.values()]
     counts = sampling.count_table(pd.concat(tables), list(found))
     table = sampling.quotas(counts, dataset.quotas, dataset.regions)
-    table.to_parquet(out / "quotas.parquet", index=False)
+    table.to_parquet(out / QUOTAS_FILE, index=False)
     shortage = sampling.shortage(table)
-    shortage.to_csv(out / "shortage.csv", index=False)
+    shortage.to_csv(out / SHORTAGE_FILE, index=False)
     return {
         "regions": list(found),
         "left_out": sampling.missing_regions(counts, dataset.regions),
@@ -73,10 +81,10 @@ def share_quotas(dataset: Dataset, _platform: Platform, _key: str, inputs: Mappi
 def draw_sample(dataset: Dataset, platform: Platform, key: str, inputs: Mapping[Ref, Artifact], out: Path) -> dict[str, Any]:
     """`sample.parquet`: the chosen windows."""
     region, year = platform.region_year(key)
-    candidates = gpd.read_parquet(inputs[Ref(f"{dataset.id}/candidates", key)].path / "candidates.parquet")
-    quota_table = pd.read_parquet(inputs[Ref(f"{dataset.id}/quotas", str(year))].path / "quotas.parquet")
+    candidates = gpd.read_parquet(inputs[Ref(f"{dataset.id}/candidates", key)].path / CANDIDATES_FILE)
+    quota_table = pd.read_parquet(inputs[Ref(f"{dataset.id}/quotas", str(year))].path / QUOTAS_FILE)
     chosen = sampling.sample(candidates, sampling.region_quota(quota_table, region.id))
-    chosen.to_parquet(out / "sample.parquet", index=False)
+    chosen.to_parquet(out / SAMPLE_FILE, index=False)
     counts = chosen["range"].value_counts()
     return {"windows": len(chosen), "by_range": {name: int(counts.get(name, 0)) for name in RANGES}}
 
@@ -84,7 +92,7 @@ def draw_sample(dataset: Dataset, platform: Platform, key: str, inputs: Mapping[
 def cut_patches(dataset: Dataset, platform: Platform, key: str, inputs: Mapping[Ref, Artifact], out: Path) -> dict[str, Any]:
     """`patches.zarr` and its index, and a contact sheet."""
     region, year = platform.region_year(key)
-    windows = gpd.read_parquet(inputs[Ref(f"{dataset.id}/sample", key)].path / "sample.parquet")
+    windows = gpd.read_parquet(inputs[Ref(f"{dataset.id}/sample", key)].path / SAMPLE_FILE)
     channels = bands.PROFILES[dataset.profile].channels
     index, facts = patches.write_store(
         windows,
@@ -100,7 +108,7 @@ def cut_patches(dataset: Dataset, platform: Platform, key: str, inputs: Mapping[
     simulated = any(artifact.facts.get("simulated") for artifact in inputs.values())
     shares = index.merge(windows[["window_id", "range", "share"]], on="window_id")
     sheet = range_sheet(out, shares, f"{region.name}, {year}", simulated)
-    (out / PREVIEW).write_bytes(sheet)
+    (out / PREVIEW_FILE).write_bytes(sheet)
     return facts
 
 
@@ -117,7 +125,7 @@ def range_sheet(store: Path, index: pd.DataFrame, place: str, simulated: bool) -
 
 def samples_of(inputs: Mapping[Ref, Artifact]) -> pd.DataFrame:
     """The samples of all regions in one table."""
-    return pd.concat([gpd.read_parquet(artifact.path / "sample.parquet") for artifact in of_stage(inputs, "sample").values()])
+    return pd.concat([gpd.read_parquet(artifact.path / SAMPLE_FILE) for artifact in of_stage(inputs, "sample").values()])
 
 
 def part_windows(dataset: Dataset, _platform: Platform, key: str, inputs: Mapping[Ref, Artifact], out: Path) -> dict[str, Any]:
@@ -130,10 +138,10 @@ def part_windows(dataset: Dataset, _platform: Platform, key: str, inputs: Mappin
         raise ValueError(
             f"{dataset.id} {key}: {len(conflicts)} pairs of windows in different splits share ground, first {worst}."
         )
-    table.to_parquet(out / "splits.parquet", index=False)
+    table.to_parquet(out / SPLITS_FILE, index=False)
     placed = windows[["window_id", "region", "range"]].merge(table, on="window_id", validate="one_to_one")
     simulated = any(artifact.facts.get("simulated") for artifact in inputs.values())
-    (out / PREVIEW).write_bytes(split_figure(placed, f"Splits of {dataset.id}, {key}", simulated))
+    (out / PREVIEW_FILE).write_bytes(split_figure(placed, f"Splits of {dataset.id}, {key}", simulated))
     summary = splits.split_summary(placed)
     return {
         "windows": len(table),
@@ -151,12 +159,12 @@ def list_patches(dataset: Dataset, platform: Platform, key: str, inputs: Mapping
     manifest = build_manifest(
         samples_of(inputs),
         pd.concat([patches.read_index(artifact.path) for artifact in stores.values()]),
-        pd.read_parquet(of_stage(inputs, "splits")[key].path / "splits.parquet"),
+        pd.read_parquet(of_stage(inputs, "splits")[key].path / SPLITS_FILE),
         sources=partition_sources(platform, int(key), inputs, stores),
         recipe=dataset.recipe,
         profile=dataset.profile,
     )
-    manifest.to_parquet(out / "manifest.parquet", index=False)
+    manifest.to_parquet(out / MANIFEST_FILE, index=False)
     return {
         "patches": len(manifest),
         "dropped": int(manifest["dropped"].sum()),
@@ -189,11 +197,11 @@ def write_release(dataset: Dataset, platform: Platform, key: str, inputs: Mappin
     colours = bands.PROFILES["rgb"].channels
     return write_package(
         out,
-        gpd.read_parquet(of_stage(inputs, "manifest")[key].path / "manifest.parquet"),
+        gpd.read_parquet(of_stage(inputs, "manifest")[key].path / MANIFEST_FILE),
         lambda region_id, rows: patches.read_images(stores[region_id].path, rows, colours),
         colours,
         lambda region_id: covers[region_id].path / LAND_COVER_FILE,
-        shortage=sampling.shortage(pd.read_parquet(of_stage(inputs, "quotas")[key].path / "quotas.parquet")),
+        shortage=sampling.shortage(pd.read_parquet(of_stage(inputs, "quotas")[key].path / QUOTAS_FILE)),
         title=f"{dataset.title}, {key}",
         licence_lines=licence_lines(platform, stores),
     )

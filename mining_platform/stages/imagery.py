@@ -13,9 +13,7 @@ from mining_platform.chunks import Block, blocks_of_windows
 from mining_platform.mosaic_figures import mosaic_picture
 from mining_platform.pipeline import Platform
 from mining_platform.regions import Region
-
-SCENES_FILE = "scenes.parquet"
-PREVIEW = "preview.png"
+from mining_platform.stages.files import PREVIEW_FILE, SAMPLE_FILE, SCENES_FILE
 
 
 def list_scenes(platform: Platform, key: str, _inputs: Mapping[Ref, Artifact], out: Path) -> dict[str, Any]:
@@ -37,7 +35,7 @@ def blocks_to_compute(region: Region, inputs: Mapping[Ref, Artifact]) -> list[Bl
     """Chunks that the samples among the inputs touch; None, for all, where the region's coverage is full."""
     if region.coverage == "full":
         return None
-    samples = [artifact.path / "sample.parquet" for ref, artifact in inputs.items() if ref.asset.endswith("/sample")]
+    samples = [artifact.path / SAMPLE_FILE for ref, artifact in inputs.items() if ref.asset.endswith("/sample")]
     bounds = [gpd.read_parquet(path)[["minx", "miny", "maxx", "maxy"]].to_numpy() for path in samples]
     return blocks_of_windows(region.geobox, np.concatenate(bounds)) if bounds else []
 
@@ -54,5 +52,5 @@ def compose_mosaic(platform: Platform, key: str, inputs: Mapping[Ref, Artifact],
         blocks=blocks_to_compute(region, inputs),
         source=platform.scenes,
     )
-    (out / PREVIEW).write_bytes(mosaic_picture(out / mosaics.MOSAIC_NAME, f"Mosaic {year}, {region.name}"))
+    (out / PREVIEW_FILE).write_bytes(mosaic_picture(out / mosaics.MOSAIC_NAME, f"Mosaic {year}, {region.name}"))
     return facts

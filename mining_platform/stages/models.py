@@ -16,7 +16,7 @@ from mining_platform.experiments import EXPERIMENTS, Experiment
 from mining_platform.models.classifier import load_model, predict
 from mining_platform.pipeline import Platform, key_parts
 from mining_platform.stages.datasets import of_stage
-from mining_platform.stages.imagery import PREVIEW
+from mining_platform.stages.files import EVALUATION_FILE, MANIFEST_FILE, PREDICTIONS_FILE, PREVIEW_FILE
 from mining_platform.training_patches import PatchArrays, hold_out
 
 
@@ -31,7 +31,7 @@ def train_model(_platform: Platform, key: str, inputs: Mapping[Ref, Artifact], o
     figure = evaluation_figures.history_figure(
         trained.history, trained.best_epoch, title=f"Training of {row.id}, {key_parts(key)[1]}", simulated=simulated
     )
-    (out / PREVIEW).write_bytes(figures.figure_png(figure))
+    (out / PREVIEW_FILE).write_bytes(figures.figure_png(figure))
     return {
         "train": dict(trained.train_counts),
         "epochs": len(trained.history),
@@ -54,11 +54,11 @@ def evaluate_model(_platform: Platform, key: str, inputs: Mapping[Ref, Artifact]
         score=predict(classifier, arrays.images, arrays.channels),
         score_ndvi=evaluation.ndvi_baseline(arrays.images, arrays.channels),
     )
-    predictions.to_parquet(out / "predictions.parquet", index=False)
+    predictions.to_parquet(out / PREDICTIONS_FILE, index=False)
     facts = evaluation.evaluate(predictions, classifier.threshold, seed=row.seed)
     _, val = training_patches(row, dataset, manifest, inputs)
     facts["ndvi_baseline"] = ndvi_scores(predictions, val)
-    (out / "evaluation.json").write_text(json.dumps(facts, indent=1, sort_keys=True, allow_nan=False) + "\n")
+    (out / EVALUATION_FILE).write_text(json.dumps(facts, indent=1, sort_keys=True, allow_nan=False) + "\n")
     write_figures(out, predictions, facts, f"{row.id}, {key_parts(key)[1]}", is_simulated(inputs))
     return facts
 
@@ -77,7 +77,7 @@ def write_figures(out: Path, predictions: pd.DataFrame, facts: Mapping[str, Any]
     tables = {"model": predictions, "bare pixels (NDVI)": predictions.assign(score=predictions["score_ndvi"])}
     curves = evaluation_figures.precision_recall_figure(tables, facts, title=f"Precision and recall: {name}", simulated=simulated)
     scores = evaluation_figures.score_figure(predictions, facts["threshold"], title=f"Scores: {name}", simulated=simulated)
-    for file_name, figure in ((PREVIEW, recall), ("precision_recall.png", curves), ("scores.png", scores)):
+    for file_name, figure in ((PREVIEW_FILE, recall), ("precision_recall.png", curves), ("scores.png", scores)):
         (out / file_name).write_bytes(figures.figure_png(figure))
 
 
@@ -89,7 +89,7 @@ def experiment_of(key: str) -> tuple[Experiment, Dataset]:
 
 def manifest_of(inputs: Mapping[Ref, Artifact], key: str) -> gpd.GeoDataFrame:
     """The release's patch table."""
-    return gpd.read_parquet(of_stage(inputs, "manifest")[key_parts(key)[1]].path / "manifest.parquet")
+    return gpd.read_parquet(of_stage(inputs, "manifest")[key_parts(key)[1]].path / MANIFEST_FILE)
 
 
 def is_simulated(inputs: Mapping[Ref, Artifact]) -> bool:

@@ -13,11 +13,11 @@ from affine import Affine
 from assets_defs.checks import fact_check
 from assets_defs.labels import land_cover
 from assets_defs.runner import _outcome
-from mining_platform import facts
+from mining_platform import verdicts
 from mining_platform.artifacts import Artifact, ArtifactStore, Ref
-from mining_platform.facts import Verdict
 from mining_platform.pipeline import Platform
 from mining_platform.regions import load_regions
+from mining_platform.verdicts import Verdict
 
 ROOT = Path(__file__).parents[2]
 
@@ -74,20 +74,20 @@ def artifact(tmp_path: Path, asset: str, content: dict[str, Any]) -> Artifact:
 
 @pytest.mark.parametrize(("gap", "holds"), [(0.0, True), (0.01, True), (0.011, False)])
 def test_a_mosaic_may_have_one_per_cent_of_gaps(tmp_path: Path, gap: float, holds: bool) -> None:
-    assert facts.mosaic_is_nearly_gap_free(None, artifact(tmp_path, "mosaic", {"gap_share": gap})).holds is holds  # type: ignore[arg-type]
+    assert verdicts.mosaic_is_nearly_gap_free(None, artifact(tmp_path, "mosaic", {"gap_share": gap})).holds is holds  # type: ignore[arg-type]
 
 
 def test_ranges_are_balanced_only_when_none_is_short(tmp_path: Path) -> None:
     rows = [{"range": "000", "wanted": 8, "taken": 8, "short": 0}, {"range": "090_100", "wanted": 8, "taken": 1, "short": 7}]
-    verdict = facts.ranges_are_balanced(None, artifact(tmp_path, "sim_ranges/quotas", {"shortage": rows}))  # type: ignore[arg-type]
+    verdict = verdicts.ranges_are_balanced(None, artifact(tmp_path, "sim_ranges/quotas", {"shortage": rows}))  # type: ignore[arg-type]
     assert not verdict.holds
     assert verdict.reason == "short: 090_100 has 1 of 8"
-    assert facts.ranges_are_balanced(None, artifact(tmp_path, "sim_ranges/quotas", {"shortage": rows[:1]})).holds  # type: ignore[arg-type]
+    assert verdicts.ranges_are_balanced(None, artifact(tmp_path, "sim_ranges/quotas", {"shortage": rows[:1]})).holds  # type: ignore[arg-type]
 
 
 def test_one_window_in_two_splits_is_found(tmp_path: Path) -> None:
     table = pd.DataFrame({"window_id": ["32722_0_128_128", "32722_0_128_128"], "split": ["train", "test"], "block": ["a", "b"]})
     table.to_parquet(tmp_path / "splits.parquet")
-    verdict = facts.no_ground_is_in_two_splits(None, artifact(tmp_path, "sim_ranges/splits", {}))  # type: ignore[arg-type]
+    verdict = verdicts.no_ground_is_in_two_splits(None, artifact(tmp_path, "sim_ranges/splits", {}))  # type: ignore[arg-type]
     assert not verdict.holds
     assert verdict.numbers["conflicts"] == 1

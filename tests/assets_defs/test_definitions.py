@@ -7,8 +7,7 @@ import pytest
 
 from assets_defs import automation, partitions
 from assets_defs.definitions import defs
-from assets_defs.partitions import REGIONS, STEPS
-from assets_defs.specs import asset_key
+from assets_defs.partitions import REGIONS, STEPS, asset_key
 from mining_platform.datasets import DATASETS
 from mining_platform.graph import DATASET_STAGES
 from mining_platform.pipeline import Step

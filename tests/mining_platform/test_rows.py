@@ -2,9 +2,10 @@
 
 import pytest
 
-from mining_platform import bands
+from mining_platform import bands, regions
 from mining_platform.datasets import DATASETS, RANGES, dataset
 from mining_platform.labels.recipes import RECIPES
+from mining_platform.sources import router
 
 
 def test_there_are_eleven_ranges() -> None:
@@ -47,3 +48,8 @@ def test_an_unknown_row_is_refused_with_the_remedy(look_up: object, remedy: str)
 def test_bands_are_found_by_role() -> None:
     assert bands.band_of_role("nir") == "B08"
     assert bands.band_of_role("red", ("B04", "B03", "B02")) == "B04"
+
+
+def test_the_region_file_may_name_just_the_sources_that_the_router_knows() -> None:
+    assert set(regions.LAND_COVER_SOURCES) == set(router.LAND_COVERS)
+    assert set(regions.SCENE_SOURCES) == set(router.SCENES)

@@ -90,6 +90,15 @@ def test_a_file_of_many_bands_without_names_is_refused(tmp_path: Path) -> None:
         read_land_cover(map_region(tmp_path, np.stack([classes(), classes()])), 2024, tmp_path / "out")
 
 
+def test_a_map_that_calls_itself_simulated_keeps_the_mark_though_the_region_file_forgot_it(tmp_path: Path) -> None:
+    path = write_land_cover(tmp_path / "m.tif", classes())
+    with rasterio.open(path, "r+") as raster:
+        raster.update_tags(TIFFTAG_IMAGEDESCRIPTION="SIMULATED: land cover of nowhere")
+    assert read_land_cover(region(land_cover=yearly_map(path)), 2024, tmp_path / "out")["simulated"] is True
+    with rasterio.open(tmp_path / "out" / "land_cover.tif") as made:
+        assert made.tags()["TIFFTAG_IMAGEDESCRIPTION"].startswith("SIMULATED")
+
+
 def test_the_simulated_mark_is_in_the_raster_and_the_facts(tmp_path: Path) -> None:
     place = region(land_cover=yearly_map(write_land_cover(tmp_path / "m.tif", classes()), simulated=True))
     assert read_land_cover(place, 2024, tmp_path / "out")["simulated"]

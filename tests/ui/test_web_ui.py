@@ -115,6 +115,13 @@ mutation ($params: ExecutionParams!) {
 }
 """
 STATUS = """query ($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }"""
+FAILURES = """
+query ($id: ID!) {
+  logsForRun(runId: $id) { ... on EventConnection { events {
+    ... on ExecutionStepFailureEvent { error { message causes { message } } }
+  } } }
+}
+"""
 PARTITION = """
 query ($key: AssetKeyInput!, $partitions: [String!]) {
   assetOrError(assetKey: $key) {
@@ -159,6 +166,13 @@ def finished(url: str, run_id: str) -> str:
         return status if status in ("SUCCESS", "FAILURE", "CANCELED") else None
 
     return str(wait_for(ended, RUN_S, f"the end of run {run_id}"))
+
+
+def failure(url: str, run_id: str) -> str:
+    """The messages of a run's failed steps, innermost cause included."""
+    events = asked(url, FAILURES, {"id": run_id})["logsForRun"]["events"]
+    errors = [event["error"] for event in events if event.get("error")]
+    return "\n".join(part["message"] for error in errors for part in (error, *error["causes"]))
 
 
 def metadata(url: str, asset: str, partition: str) -> dict[str, str]:
@@ -216,13 +230,21 @@ def test_the_same_through_graphql_gives_the_same_content_as_the_command_line(url
 
 def test_a_partition_that_no_region_declares_fails_and_publishes_nothing(url: str, home: Installation) -> None:
     before = home.digests()
-    assert finished(url, launch(url, "land_cover", "lourenco", "2023")) == "FAILURE"
+    run_id = launch(url, "land_cover", "lourenco", "2023")
+    assert finished(url, run_id) == "FAILURE"
+    message = failure(url, run_id)
+    assert "Region lourenco has the years 2016" in message
+    assert "mapbiomas collection 8, 1985 to 2022" in message
+    assert "add the year to the region in the region file" in message
     assert home.digests() == before
 
 
 def test_missing_inputs_fail_the_run_and_publish_nothing(url: str, home: Installation) -> None:
     before = home.digests()
-    assert finished(url, launch(url, "sim_ranges/patches", "sim-serra", "2024")) == "FAILURE"
+    run_id = launch(url, "sim_ranges/patches", "sim-serra", "2024")
+    assert finished(url, run_id) == "FAILURE"
+    remedy = "mining-platform materialize --assets sim_ranges/sample --regions sim-serra --years 2024"
+    assert remedy in failure(url, run_id)
     assert home.digests() == before
 
 
@@ -259,6 +281,13 @@ def test_webserver_and_daemon_start_together_on_an_empty_home_ten_times_out_of_t
     regions = small_regions(tmp_path / "regions.geojson")
     for attempt in range(10):
         first_start(Installation(tmp_path / f"home-{attempt}", regions), tmp_path / f"{attempt}.log")
+
+
+def test_a_port_in_use_ends_both_servers_and_says_so(home: Installation, url: str) -> None:
+    port = url.rpartition(":")[2]
+    assert f"dagster-webserver ended by itself; its last lines above say why (is port {port} in use?)" in home.run(
+        "ui", "--port", port, code=2, timeout=90
+    )
 
 
 def test_many_processes_may_open_an_empty_home_at_once(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Facts that a person wants to see kept about published versions: the verdicts behind Dagster's asset checks."""
+"""Verdicts on published versions: whether a fact that a person wants to see kept holds. Dagster's asset checks ask them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,6 +11,7 @@ from mining_platform import patches, splits
 from mining_platform.artifacts import Artifact, Ref, open_artifact
 from mining_platform.datasets import DATASETS, RANGES
 from mining_platform.pipeline import Platform
+from mining_platform.stages.files import CANDIDATES_FILE, MANIFEST_FILE, SPLITS_FILE
 
 MAX_GAP_SHARE = 0.01  # of a mosaic's computed pixels without any clear observation in the year
 
@@ -32,7 +33,7 @@ def mosaic_is_nearly_gap_free(_platform: Platform, mosaic: Artifact) -> Verdict:
 
 def shares_lie_between_0_and_1(_platform: Platform, candidates: Artifact) -> Verdict:
     """Every window's exact, nearest and valid share lies in [0, 1], and its range is that of its share."""
-    table = gpd.read_parquet(candidates.path / "candidates.parquet")
+    table = gpd.read_parquet(candidates.path / CANDIDATES_FILE)
     outside = {name: int((~table[name].between(0, 1)).sum()) for name in ("share", "share_nn", "valid_share")}
     unknown = int((~table["range"].isin(RANGES)).sum())
     holds = not any(outside.values()) and not unknown
@@ -60,7 +61,7 @@ def every_patch_has_its_size(_platform: Platform, patch_artifact: Artifact) -> V
 def no_ground_is_in_two_splits(_platform: Platform, split_artifact: Artifact) -> Verdict:
     """No footprint of one split overlaps, or comes nearer than the buffer to, one of another split."""
     rule = DATASETS[split_artifact.ref.asset.split("/")[0]].split
-    table = pd.read_parquet(split_artifact.path / "splits.parquet")
+    table = pd.read_parquet(split_artifact.path / SPLITS_FILE)
     conflicts = splits.footprint_conflicts(table, buffer_m=rule.buffer_m)
     numbers = {"conflicts": len(conflicts), "worst": conflicts.head(5).to_dict("records")}
     return Verdict(conflicts.empty, f"{len(conflicts)} pairs of windows of different splits share ground", numbers)
@@ -69,7 +70,7 @@ def no_ground_is_in_two_splits(_platform: Platform, split_artifact: Artifact) ->
 def manifest_matches_the_stores(platform: Platform, manifest: Artifact) -> Verdict:
     """Every patch of the manifest is in its region's store at its row, and every stored patch is in the manifest."""
     dataset_id, _ = manifest.ref.asset.split("/")
-    table = gpd.read_parquet(manifest.path / "manifest.parquet")
+    table = gpd.read_parquet(manifest.path / MANIFEST_FILE)
     problems = []
     for region_id, rows in table.groupby("region"):
         store = open_artifact(platform.artifacts, Ref(f"{dataset_id}/patches", f"{region_id}|{manifest.ref.partition}"))

@@ -1,0 +1,17 @@
+"""Names of the files inside published versions, said once for those who write and those who read them.
+
+Rasters and arrays are named where they are made: `protocol.LAND_COVER_FILE`, `mosaics.MOSAIC_NAME`,
+`mapbiomas.LABEL_NAME`, `patches.STORE_NAME` and `INDEX_NAME`.
+"""
+
+CANDIDATES_FILE = "candidates.parquet"
+EVALUATION_FILE = "evaluation.json"
+MANIFEST_FILE = "manifest.parquet"
+PREDICTIONS_FILE = "predictions.parquet"
+PREVIEW_FILE = "preview.png"
+"""A version that holds it shows it in the web UI and in reports."""
+QUOTAS_FILE = "quotas.parquet"
+SAMPLE_FILE = "sample.parquet"
+SCENES_FILE = "scenes.parquet"
+SHORTAGE_FILE = "shortage.csv"
+SPLITS_FILE = "splits.parquet"
