@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo demo-lourenco ui test test-slow lint bench clean install
+.PHONY: demo demo-lourenco demo-trombetas ui test test-slow lint bench clean install
 
 install: $(STAMP)
 
@@ -21,6 +21,10 @@ demo: $(STAMP)
 demo-lourenco: $(STAMP)
 	$(BIN)/mining-platform demo lourenco
 
+# A real Sentinel-2 scene with people's polygons, where it is at hand (MINING_PLATFORM_REALDATA).
+demo-trombetas: $(STAMP)
+	$(BIN)/mining-platform demo trombetas
+
 ui: $(STAMP)
 	$(BIN)/mining-platform ui
 
@@ -36,8 +40,7 @@ test-slow: $(STAMP)
 	$(BIN)/pytest -m slow
 
 bench: $(STAMP)
-	@ls benchmarks/*.py >/dev/null 2>&1 || { echo "There is no benchmark yet."; exit 1; }
-	@for file in benchmarks/*.py; do $(BIN)/python $$file || exit 1; done
+	@for name in orchestration medians clouds; do $(BIN)/python -m benchmarks.$$name || exit 1; done
 
 clean:
 	rm -rf $(VENV) .mining_platform .pytest_cache .mypy_cache .ruff_cache build dist *.egg-info

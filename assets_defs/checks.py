@@ -60,5 +60,8 @@ def dataset_checks(dataset_id: str) -> list[dg.AssetChecksDefinition]:
 
 CHECKS = [
     fact_check("mosaic", "mosaic_is_nearly_gap_free", verdicts.mosaic_is_nearly_gap_free, blocking=False),
+    fact_check("mosaic", "few_clouds_are_left", verdicts.few_clouds_are_left, blocking=False),
+    fact_check("mosaic", "the_offset_is_applied_once", verdicts.the_offset_is_applied_once, blocking=True),
+    fact_check("mosaic_quality", "the_mask_spares_bright_soil", verdicts.the_mask_spares_bright_soil, blocking=False),
     *(check for dataset in active_datasets(REGIONS) for check in dataset_checks(dataset.id)),
 ]

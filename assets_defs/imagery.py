@@ -23,4 +23,10 @@ def mosaic(context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platfor
     return published(context, platform, imagery.compose_mosaic)
 
 
-ASSETS = [scenes, mosaic]
+@dg.asset(**spec("mosaic_quality", kinds={"json"}))
+def mosaic_quality(context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]) -> dg.MaterializeResult:
+    """Evidence about the mosaic: clouds that are left, dark pixels, and the share of labelled mining that the cloud mask took."""
+    return published(context, platform, imagery.judge_mosaic)
+
+
+ASSETS = [scenes, mosaic, mosaic_quality]

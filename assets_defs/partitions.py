@@ -12,7 +12,7 @@ import dagster as dg
 from mining_platform.datasets import DATASETS
 from mining_platform.graph import active_experiments, build_steps
 from mining_platform.pipeline import Reach, Step
-from mining_platform.regions import load_regions
+from mining_platform.region_files import load_regions
 
 REGIONS = load_regions()
 STEPS = build_steps(REGIONS)

@@ -32,6 +32,7 @@ def published(context: dg.AssetExecutionContext, platform: Platform, stage: Stag
         config=step.config(platform, key),
         compute=partial(stage, platform, key),
         run_id=context.run_id,
+        resumable=step.resumable,
     )
     context.log.info(f"{made.ref}: {'skipped' if made.skipped else 'made'} {made.digest} ({made.reason})")
     return dg.MaterializeResult(data_version=dg.DataVersion(made.digest), metadata=described(made))

@@ -14,7 +14,7 @@ pointer and moves the pointer on. Everything before 3 counts as not done.
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -89,10 +89,20 @@ class _Task:
     code_version: str
     configuration: dict[str, Any]
     """Plain JSON."""
+    resumable: bool
+
+    def unfinished_name(self, inputs: Mapping[Ref, str]) -> str | None:
+        """Name of the directory in which the work is resumed; None where it begins anew each time."""
+        if not self.resumable:
+            return None
+        told = [self.code_version, self.configuration, [[str(ref), digest] for ref, digest in sorted(inputs.items())]]
+        digest = digests.digest_of(digests.canonical_json(told, f"What {self.ref} rests on"))
+        return f"{durable.UNFINISHED_PREFIX}{digest[:32]}"
 
 
-def _task(ref: Ref, inputs: Sequence[Ref], code_version: str, config: Mapping[str, Json]) -> _Task:
-    return _Task(ref, tuple(sorted(set(inputs))), code_version, digests.plain(config, f"The configuration of {ref}"))
+def _task(ref: Ref, inputs: Sequence[Ref], code_version: str, config: Mapping[str, Json], *, resumable: bool = False) -> _Task:
+    plain = digests.plain(config, f"The configuration of {ref}")
+    return _Task(ref, tuple(sorted(set(inputs))), code_version, plain, resumable)
 
 
 def freshness(
@@ -131,7 +141,7 @@ def _damaged(damage: Sequence[str]) -> str:
     return f"the current version is damaged: {'; '.join(damage)}"
 
 
-def produce(
+def produce(  # noqa: PLR0913 - what decides a version, each by name
     store: ArtifactStore,
     ref: Ref,
     *,
@@ -140,21 +150,24 @@ def produce(
     config: Mapping[str, Json],
     compute: Compute,
     run_id: str = "",
+    resumable: bool = False,
 ) -> Produced:
     """Let the current version of an artifact rest on these inputs, code version and configuration.
 
-    Skips where a version, verified byte by byte, already does. Raises MissingArtifact that names all
+    Skips where a version, verified byte by byte, already does. `resumable` work finds in its directory what an
+    interrupted production with the same inputs, code version and configuration left there, and has to tell whole files
+    from torn ones itself. Raises MissingArtifact that names all
     missing inputs, DamagedArtifact (an input), LeaseHeld, lineage.LineageError (altered records),
     ArtifactError (unfit output, full disk), and whatever `compute` raises, unchanged. After an error
     the version that was current before still is.
     """
     clock = time.perf_counter()
-    task = _task(ref, inputs, code_version, config)
+    task = _task(ref, inputs, code_version, config, resumable=resumable)
     _require_inputs(store, task)
     reasons, skipped = _reasons(store, task), UNCHANGED
     if reasons:
         with _lease(store, ref, run_id):
-            skipped = FINISHED if _finish_publication(store, ref) else UNCHANGED
+            skipped = FINISHED if _finish_publication(store, task) else UNCHANGED
             reasons = _reasons(store, task)
             if reasons:
                 _make(store, task, compute, run_id)
@@ -196,10 +209,11 @@ def _lease(store: ArtifactStore, ref: Ref, run_id: str) -> Iterator[None]:
         yield
 
 
-def _finish_publication(store: ArtifactStore, ref: Ref) -> bool:
+def _finish_publication(store: ArtifactStore, task: _Task) -> bool:
     """Remove what dead writers left and move a pointer that lags behind the newest record; whether it did."""
+    ref, inputs = task.ref, {each: current_digest(store, each) or "" for each in task.inputs}
     with publishing.disk(ref):
-        durable.sweep(versions.partition_directory(store, ref))
+        durable.sweep(versions.partition_directory(store, ref), spared=task.unfinished_name(inputs))
         durable.sweep(versions.records_directory(store, ref))
     chain = records(store, ref)
     if not chain or versions.points_to(store, ref, chain[-1]):
@@ -216,7 +230,7 @@ def _make(store: ArtifactStore, task: _Task, compute: Compute, run_id: str) -> N
     """Compute, publish and record; the caller holds the lease."""
     started = datetime.now(UTC)
     inputs = {ref: open_artifact(store, ref) for ref in task.inputs}
-    with publishing.temporary(store, task.ref) as out:
+    with _working_directory(store, task, inputs) as out:
         facts = publishing.marked_facts(task.ref, _computed(compute, inputs, out), [each.facts for each in inputs.values()])
         with publishing.disk(task.ref):
             digest = publishing.seal(task.ref, out, facts)
@@ -236,6 +250,11 @@ def _make(store: ArtifactStore, task: _Task, compute: Compute, run_id: str) -> N
     with publishing.disk(task.ref):
         record = lineage.append_record(versions.records_directory(store, task.ref), production)
         versions.write_pointer(store, task.ref, record)
+
+
+def _working_directory(store: ArtifactStore, task: _Task, inputs: Mapping[Ref, Artifact]) -> AbstractContextManager[Path]:
+    name = task.unfinished_name({ref: each.digest for ref, each in inputs.items()})
+    return publishing.temporary(store, task.ref) if name is None else publishing.resumed(store, task.ref, name)
 
 
 def _computed(compute: Compute, inputs: Mapping[Ref, Artifact], out: Path) -> dict[str, Any]:

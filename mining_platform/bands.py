@@ -1,15 +1,21 @@
-"""Bands, their names at each provider, and the profiles that stack them into images.
+"""Sensors' bands and mask layers, their names at each provider, the collections they come in, and the profiles that stack them.
 
-A new band is one row of `BANDS`; a new stack of channels is one row of `PROFILES`. Everything else
-addresses channels by id, never by position.
+A new band is one row of `BANDS`, a new mask layer one of `LAYERS`, a new collection one of `COLLECTIONS`, a new stack of
+channels one of `PROFILES`. Everything else addresses channels by id, never by position.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 S2_SCALE = 1e-4  # reflectance per digital number, Sentinel-2 Products Specification Document
-S2_BOA_OFFSET_DN = -1000  # BOA_ADD_OFFSET, in products since baseline 04.00 (2022-01-25), same document
+S2_OFFSET_DN = -1000  # BOA_ADD_OFFSET and RADIO_ADD_OFFSET, in products since baseline 04.00 (2022-01-25), same document
 S2_OFFSET_BASELINE = 4.0  # first processing baseline that carries the offset
 S2_NODATA = 0
+LANDSAT_SCALE, LANDSAT_OFFSET = 2.75e-5, -0.2  # surface reflectance, Landsat 8-9 Collection 2 Level 2 Science Product Guide
+
+PROVIDERS = ("earth-search", "planetary-computer", "safe", "earth-engine", "landsat-tm", "landsat-oli")
+"""Who names bands: two STAC services, the files of Sentinel-2 products, Earth Engine, the files of Landsat products of the
+Thematic Mappers (Landsat 4, 5, 7) and of the Operational Land Imagers (Landsat 8, 9)."""
 
 
 @dataclass(frozen=True)
@@ -24,23 +30,38 @@ class Band:
     gsd_m: int
     """Native ground sampling distance in metres."""
     wavelength_nm: float
-    """Central wavelength, Sentinel-2A, from the Sentinel-2 User Handbook."""
-    providers: dict[str, str]
-    """Asset name of the band at each provider, by provider id."""
+    """Central wavelength: Sentinel-2A, from the Sentinel-2 User Handbook; Landsat 8, from the Landsat 8 Data Users Handbook."""
+    providers: Mapping[str, str]
+    """Name of the band at each provider."""
     unit: str = "reflectance"
     scale: float = S2_SCALE
     nodata: int = S2_NODATA
 
 
+@dataclass(frozen=True)
+class Layer:
+    """A raster beside the bands that tells clear pixels from others."""
+
+    id: str
+    title: str
+    gsd_m: int
+    providers: Mapping[str, str]
+    """Name of the layer at each provider that has it."""
+
+
 def _s2(band_id: str, role: str, gsd_m: int, wavelength_nm: float, earth_search: str) -> Band:
-    return Band(
-        id=band_id,
-        role=role,
-        sensor="sentinel-2",
-        gsd_m=gsd_m,
-        wavelength_nm=wavelength_nm,
-        providers={"earth-search": earth_search, "planetary-computer": band_id},
-    )
+    names = {
+        "earth-search": earth_search,
+        "planetary-computer": band_id,
+        "safe": band_id,
+        "earth-engine": band_id.replace("B0", "B"),
+    }
+    return Band(band_id, role, "sentinel-2", gsd_m, wavelength_nm, names)
+
+
+def _landsat(role: str, wavelength_nm: float, planetary_computer: str, tm: str, oli: str) -> Band:
+    names = {"planetary-computer": planetary_computer, "landsat-tm": tm, "landsat-oli": oli}
+    return Band(f"L-{role}", role, "landsat", 30, wavelength_nm, names, scale=LANDSAT_SCALE)
 
 
 BANDS: dict[str, Band] = {
@@ -56,13 +77,115 @@ BANDS: dict[str, Band] = {
         _s2("B08", "nir", 10, 832.8, "nir"),
         _s2("B8A", "nir08", 20, 864.7, "nir08"),
         _s2("B09", "watervapour", 60, 945.1, "nir09"),
+        _s2("B10", "cirrus", 60, 1373.5, "cirrus"),
         _s2("B11", "swir1", 20, 1613.7, "swir16"),
         _s2("B12", "swir2", 20, 2202.4, "swir22"),
+        _landsat("blue", 482.0, "blue", "SR_B1", "SR_B2"),
+        _landsat("green", 561.4, "green", "SR_B2", "SR_B3"),
+        _landsat("red", 654.6, "red", "SR_B3", "SR_B4"),
+        _landsat("nir", 864.7, "nir08", "SR_B4", "SR_B5"),
+        _landsat("swir1", 1608.9, "swir16", "SR_B5", "SR_B6"),
+        _landsat("swir2", 2200.7, "swir22", "SR_B7", "SR_B7"),
     )
 }
 
-SCL_ASSETS = {"earth-search": "scl", "planetary-computer": "SCL"}
-"""Asset name of the 20 m scene classification layer at each provider."""
+SCL, CLOUD_PROBABILITY, CLOUD_SCORE, QA_PIXEL = "SCL", "CLP", "CSP", "QA"
+
+LAYERS: dict[str, Layer] = {
+    layer.id: layer
+    for layer in (
+        Layer(
+            SCL,
+            "Sentinel-2 scene classification, codes 0..11, uint8",
+            20,
+            {"earth-search": "scl", "planetary-computer": "SCL", "safe": "SCL", "earth-engine": "SCL"},
+        ),
+        Layer(
+            CLOUD_PROBABILITY,
+            "Cloud probability in per cent, 0..100, uint8",
+            20,
+            {"earth-search": "cloud", "safe": "MSK_CLDPRB", "earth-engine": "probability"},
+        ),
+        Layer(
+            CLOUD_SCORE,
+            "Cloud Score+ cs_cdf, usability in per cent, 0..100, uint8 (Earth Engine gives 0..1)",
+            10,
+            {"safe": "cs_cdf", "earth-engine": "cs_cdf"},
+        ),
+        Layer(
+            QA_PIXEL,
+            "Landsat Collection 2 pixel quality bits, uint16",
+            30,
+            {"planetary-computer": "qa_pixel", "landsat-tm": "QA_PIXEL", "landsat-oli": "QA_PIXEL"},
+        ),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Collection:
+    """A kind of satellite product, under the same name whichever source serves it."""
+
+    id: str
+    sensor: str
+    profile: str
+    """Channels of its mosaics, a row of PROFILES."""
+    recipe: str
+    """How its mosaics are made unless the region says otherwise, a row of mosaic_recipes.RECIPES."""
+    first_year: int
+    """First year with scenes."""
+    product: str
+    """Product type in official names: `MSIL2A`, `MSIL1C`, `L2SP`."""
+    stac: Mapping[str, str] = field(default_factory=dict)
+    """STAC collection id at each provider that serves it."""
+    earth_engine: str | None = None
+    """Earth Engine image collection, harmonised by Earth Engine; None where the platform does not read it from there."""
+
+
+COLLECTIONS: dict[str, Collection] = {
+    collection.id: collection
+    for collection in (
+        Collection(
+            id="sentinel-2-l2a",
+            sensor="sentinel-2",
+            profile="s2-12",
+            recipe="scl-median",
+            first_year=2015,
+            product="MSIL2A",
+            stac={"earth-search": "sentinel-2-l2a", "planetary-computer": "sentinel-2-l2a"},
+            earth_engine="COPERNICUS/S2_SR_HARMONIZED",
+        ),
+        Collection(
+            id="sentinel-2-c1-l2a",
+            sensor="sentinel-2",
+            profile="s2-12",
+            recipe="scl-median",
+            first_year=2015,
+            product="MSIL2A",
+            stac={"earth-search": "sentinel-2-c1-l2a"},
+            earth_engine="COPERNICUS/S2_SR_HARMONIZED",
+        ),
+        Collection(
+            id="sentinel-2-l1c",
+            sensor="sentinel-2",
+            profile="s2-12",
+            recipe="s2cloudless-median",
+            first_year=2015,
+            product="MSIL1C",
+            stac={"earth-search": "sentinel-2-l1c"},
+            earth_engine="COPERNICUS/S2_HARMONIZED",
+        ),
+        Collection(
+            id="landsat-c2-l2",
+            sensor="landsat",
+            profile="landsat-6",
+            recipe="qa-median",
+            first_year=1984,
+            product="L2SP",
+            stac={"planetary-computer": "landsat-c2-l2"},
+        ),
+    )
+}
 
 
 @dataclass(frozen=True)
@@ -84,6 +207,11 @@ PROFILES: dict[str, Profile] = {
             ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B11", "B12"),
             "All twelve Sentinel-2 L2A bands, by wavelength",
         ),
+        Profile(
+            "landsat-6",
+            ("L-blue", "L-green", "L-red", "L-nir", "L-swir1", "L-swir2"),
+            "The six bands that Landsat 4 to 9 share, by wavelength",
+        ),
     )
 }
 
@@ -94,6 +222,22 @@ def band(band_id: str) -> Band:
         return BANDS[band_id]
     except KeyError:
         raise KeyError(f"Unknown band {band_id!r}; known: {', '.join(BANDS)}. Add a row in mining_platform/bands.py.") from None
+
+
+def collection(collection_id: str) -> Collection:
+    """The row of a collection; KeyError with the known ids and the remedy otherwise."""
+    try:
+        return COLLECTIONS[collection_id]
+    except KeyError:
+        raise KeyError(
+            f"Unknown collection {collection_id!r}; known: {', '.join(COLLECTIONS)}. Add a row in mining_platform/bands.py."
+        ) from None
+
+
+def provider_name(band_id: str, provider: str) -> str | None:
+    """What a provider calls a band or mask layer; None where it has none. KeyError for an unknown id."""
+    row = LAYERS.get(band_id) or band(band_id)
+    return row.providers.get(provider)
 
 
 def band_of_role(role: str, channels: tuple[str, ...] = PROFILES["s2-12"].channels) -> str:

@@ -3,31 +3,46 @@
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
 
-from mining_platform import demos, graph, homes, pipeline, plans, regions, reports, servers
+from mining_platform import costs, demos, graph, homes, imagery_commands, pipeline, plans, region_files, regions, reports, servers
 from mining_platform.artifacts import ArtifactError
-from mining_platform.consoles import console, errors, print_outcomes, print_planned, print_rows, progress_bar
+from mining_platform.consoles import (
+    CommandError,
+    console,
+    errors,
+    print_costs,
+    print_outcomes,
+    print_planned,
+    print_rows,
+    progress_bar,
+)
 from mining_platform.datasets import DATASETS
 from mining_platform.lineage import LineageError
+from mining_platform.mosaics import MosaicError
 from mining_platform.sessions import RunnerError, open_session
 from mining_platform.simulation import archive, outlines
 from mining_platform.sources.protocol import SourceError
+from mining_platform.stack_pixels import IngestError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Mining datasets, models and maps from public satellite data.")
 regions_app = typer.Typer(no_args_is_help=True, help="The study regions of regions.geojson.")
 app.add_typer(regions_app, name="regions")
+for command in (imagery_commands.mosaic, imagery_commands.clouds, imagery_commands.ingest):
+    app.command()(command)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 Assets = Annotated[str, typer.Option("--assets", help="Asset keys, dataset ids or patterns, separated by commas.")]
 Regions = Annotated[str, typer.Option("--regions", help="Region ids, separated by commas.")]
 Years = Annotated[str, typer.Option("--years", help="Years such as 2024, 2020,2022 or 2016-2022.")]
 Experiments = Annotated[str, typer.Option("--experiments", help="Experiment ids, separated by commas.")]
+MaxRequests = Annotated[int | None, typer.Option(help="Most requests to services that a run may take.")]
+MaxBytes = Annotated[int | None, typer.Option(help="Most bytes from services that a run may take, uncompressed.")]
 Only = Annotated[bool, typer.Option("--only", help="Just these assets, not what they rest on.")]
 
 
@@ -40,10 +55,6 @@ def main() -> None:
         sys.exit(2)
 
 
-class CommandError(ValueError):
-    """A command was called with something it cannot use."""
-
-
 EXPECTED = (
     regions.RegionError,
     plans.PlanError,
@@ -54,6 +65,9 @@ EXPECTED = (
     LineageError,
     RunnerError,
     CommandError,
+    MosaicError,
+    IngestError,
+    costs.CostError,
 )
 """Errors whose message is all a person needs."""
 
@@ -93,7 +107,7 @@ def simulate(
     Without --regions: the two simulated regions, or, with --land-cover, the whole of that map. Without --years: 2023 and
     2024, or the last year that the map's bands name.
     """
-    known = regions.load_regions()
+    known = region_files.load_regions()
     named = words(region_ids) or (() if land_cover else demos.SIMULATED_REGIONS)
     try:
         chosen = [regions.region(known, each) for each in named] or [outlines.region_of_map(land_cover or Path())]
@@ -119,37 +133,67 @@ def demo(name: Annotated[str, typer.Argument(help=f"One of: {', '.join(demos.DEM
         page = reports.write_report(session.platform, [done.ref for done in outcomes], homes.reports_path() / row.id)
     print_outcomes(outcomes)
     console.print(f"\nReport: {page}")
-    console.print("The scenes are SIMULATED." if row.painted else "Everything in it rests on SIMULATED data.")
+    console.print(row.truth)
     exit_by(outcomes)
 
 
 def run_demo(session: plans.Session, row: demos.Demo) -> list[plans.Outcome] | None:
-    """Simulate and make a demonstration's selections; None, with the reason printed, where its real map is absent."""
+    """Prepare and make a demonstration's selections; None, with the reason printed, where its real data are absent."""
     chosen = [regions.region(session.platform.regions, region_id) for region_id in row.regions]
     painted = row.land_cover(chosen[0])
-    if painted is not None and not painted.exists():
-        console.print(f"Skipped: the real map {painted} is not here. Set MINING_PLATFORM_REALDATA to the folder that holds it.")
+    needed = row.stack.path if row.stack else painted
+    if needed is not None and not needed.exists():
+        console.print(f"Skipped: the real {needed} is not here. Set MINING_PLATFORM_REALDATA to the folder that holds it.")
         return None
-    write_archive(row.archive_path, chosen, row.years, land_cover=painted, seed=demos.SEED, dates=demos.SCENES_A_YEAR)
+    if row.stack:
+        take_in(row.stack, row.archive_path)
+    else:
+        write_archive(row.archive_path, chosen, row.years, land_cover=painted, seed=demos.SEED, dates=demos.SCENES_A_YEAR)
     made = [done for selection in row.selections for done in make(session, selection)]
     return list({done.ref: done for done in made}.values())
 
 
+def take_in(stack: demos.Stack, archive_path: Path) -> None:
+    """Make a real stack of bands a scene of a demonstration's archive."""
+    from mining_platform.ingest import ingest_stack
+
+    facts = ingest_stack(
+        stack.path,
+        archive_path,
+        scene_id=stack.scene_id,
+        band_ids=None,
+        collection="sentinel-2-l2a",
+        acquired=stack.acquired,
+        platform=stack.platform,
+        baseline=None,
+        sun=None,
+        description=stack.description,
+    )
+    console.print_json(data=facts)
+
+
 @app.command()
-def materialize(
+def materialize(  # noqa: PLR0913 - the options of a command
     assets: Assets = "",
     region_ids: Regions = "",
     years: Years = "",
     experiments: Experiments = "",
     only: Only = False,
+    max_requests: MaxRequests = None,
+    max_bytes: MaxBytes = None,
     as_json: Json = False,
 ) -> None:
     """Make what is not fresh; exit code 1 if anything failed."""
     selection = selected(assets, region_ids, years, experiments, only)
     if not (assets or region_ids or experiments):
         raise CommandError("Name what to make with --assets, --regions or --experiments; `mining-platform status` lists all.")
+    budget = costs.Budget(max_requests, max_bytes)
     with open_session() as session:
-        outcomes = make(session, selection, quiet=as_json)
+        if budget.limits:
+            planned = plans.plan(session.platform, session.steps, selection)
+            budget.check(costs.estimates(session.platform, session.steps, planned))
+        execute = costs.limited(session.execute, session.platform, session.steps, budget)
+        outcomes = make(replace(session, execute=execute), selection, quiet=as_json)
     if as_json:
         console.print_json(data=[{**asdict(done), "ref": str(done.ref)} for done in outcomes])
     else:
@@ -158,20 +202,28 @@ def materialize(
 
 
 @app.command()
-def plan(
+def plan(  # noqa: PLR0913 - the options of a command
     assets: Assets = "",
     region_ids: Regions = "",
     years: Years = "",
     experiments: Experiments = "",
     only: Only = False,
+    max_requests: MaxRequests = None,
+    max_bytes: MaxBytes = None,
     as_json: Json = False,
 ) -> None:
-    """What `materialize` would make, in its order, and why."""
+    """What `materialize` would make, in its order, why, and what it would take from services that count.
+
+    Exit code 2 where that is more than --max-requests or --max-bytes.
+    """
     with open_session() as session:
         planned = plans.plan(session.platform, session.steps, selected(assets, region_ids, years, experiments, only))
-    print_planned([item for item in planned if item.state != "fresh"], as_json=as_json)
+        told = costs.estimates(session.platform, session.steps, planned)
+    print_planned([item for item in planned if item.state != "fresh"], told, as_json=as_json)
     if not as_json:
         console.print(f"{sum(item.state == 'fresh' for item in planned)} of {len(planned)} partitions are fresh.")
+        print_costs(told)
+    costs.Budget(max_requests, max_bytes).check(told)
 
 
 @app.command()
@@ -189,7 +241,7 @@ def status(assets: Assets = "", region_ids: Regions = "", years: Years = "", as_
 @app.command(name="datasets")
 def list_datasets(as_json: Json = False) -> None:
     """The dataset rows, and whether the region file has what they need."""
-    known = regions.load_regions()
+    known = region_files.load_regions()
     rows = [
         {
             "id": row.id,
@@ -208,13 +260,13 @@ def list_datasets(as_json: Json = False) -> None:
 @regions_app.command(name="list")
 def list_regions(as_json: Json = False) -> None:
     """All regions with their years and sources."""
-    print_rows([region_row(region) for region in regions.load_regions().values()], as_json=as_json)
+    print_rows([region_row(region) for region in region_files.load_regions().values()], as_json=as_json)
 
 
 @regions_app.command()
 def show(region_id: str) -> None:
     """One region as JSON, with its grid."""
-    region = regions.region(regions.load_regions(), region_id)
+    region = regions.region(region_files.load_regions(), region_id)
     shape, bounds = region.geobox.shape, list(region.geobox.boundingbox)
     described = {
         **region_row(region),
@@ -230,8 +282,8 @@ def show(region_id: str) -> None:
 @regions_app.command()
 def validate(path: Annotated[Path | None, typer.Argument(help="Region file; default the one in use.")] = None) -> None:
     """Check a region file; every mistake is named with feature, field and remedy."""
-    path = path or regions.regions_file()
-    console.print(f"{path}: {len(regions.load_regions(path))} regions, all valid.")
+    path = path or region_files.regions_file()
+    console.print(f"{path}: {len(region_files.load_regions(path))} regions, all valid.")
 
 
 @regions_app.command()
@@ -241,9 +293,9 @@ def add(feature: Annotated[Path, typer.Argument(help="GeoJSON file with one Feat
         content = json.loads(feature.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise CommandError(f"{feature} is not a readable GeoJSON file: {error}.") from None
-    added = regions.add_region(regions.regions_file(), content)
+    added = region_files.add_region(region_files.regions_file(), content)
     shape = added.geobox.shape
-    console.print(f"Added {added.id} to {regions.regions_file()}; its grid is {shape.x} x {shape.y} pixels.")
+    console.print(f"Added {added.id} to {region_files.regions_file()}; its grid is {shape.x} x {shape.y} pixels.")
 
 
 def write_archive(

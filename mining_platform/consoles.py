@@ -9,7 +9,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from mining_platform import plans
+from mining_platform import costs, plans
+from mining_platform.sources.protocol import Cost
 
 PIPE_WIDTH = 180
 """Columns of a table that goes to a file or a pipe, where no terminal says how wide it is."""
@@ -56,19 +57,46 @@ def _cell(value: Any) -> str:
             return escape(str(value))
 
 
-def print_planned(items: Sequence[plans.Planned], *, as_json: bool) -> None:
-    """Partitions with their state and why."""
+class CommandError(ValueError):
+    """A command was called with something it cannot use."""
+
+
+def print_costs(told: Sequence[costs.Estimate]) -> None:
+    """What a plan takes from services that count requests, bytes or compute units, and the sum; nothing where it takes none."""
+    if not told:
+        return
+    rows = [{"asset": item.ref.asset, "partition": item.ref.partition, **_cost_cells(item.cost, item.at_most)} for item in told]
+    whole = _cost_cells(costs.total(told), any(item.at_most for item in told))
+    console.print("\nFrom services that count (compute units of Earth Engine are a rough guide):")
+    print_rows([*rows, {"asset": "in all", "partition": "", **whole}], as_json=False)
+
+
+def _cost_cells(cost: Cost, at_most: bool) -> dict[str, Any]:
+    bound = "at most " if at_most else ""
+    units = f"{bound}{cost.eecu_s / 3600:.2f}"
+    return {"requests": f"{bound}{cost.requests}", "GB": f"{bound}{cost.bytes / 1e9:.3f}", "EECU-hours": units}
+
+
+def print_planned(items: Sequence[plans.Planned], told: Sequence[costs.Estimate] = (), *, as_json: bool) -> None:
+    """Partitions with their state and why; as JSON also with what they take from services."""
+    taken = {item.ref: item for item in told}
     rows = [
         {
             "asset": item.ref.asset,
             "partition": item.ref.partition,
             "state": item.state,
             "why": item.problem or "; ".join(item.reasons),
+            **(_cost_fields(taken.get(item.ref)) if as_json else {}),
         }
         for item in items
     ]
     if rows or as_json:
         print_rows(rows, as_json=as_json)
+
+
+def _cost_fields(item: costs.Estimate | None) -> dict[str, Any]:
+    cost = item.cost if item else Cost()
+    return {"requests": cost.requests, "bytes": cost.bytes, "eecu_s": cost.eecu_s, "at_most": bool(item and item.at_most)}
 
 
 def print_outcomes(outcomes: Sequence[plans.Outcome]) -> None:

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
+from mining_platform.labels.recipes import MINING, RECIPES
+
 RANGES: tuple[str, ...] = ("000", *(f"{low:03d}_{low + 10:03d}" for low in range(0, 100, 10)))
 """Mining-proportion ranges in per cent: exactly 0, then (0, 10], (10, 20] ... (90, 100]."""
 
@@ -72,7 +74,7 @@ _RANGES = Dataset(
     years=(2024,),
     px=128,
     profile="s2-12",
-    recipe="mapbiomas-mining",
+    recipe=MINING,
     quotas=_quotas(1300, 130),
     split=_BLOCKS_80_20,
     min_valid_share=1.0,
@@ -125,6 +127,19 @@ DATASETS: dict[str, Dataset] = {
             regions=("lourenco-painted",),
             years=(2022,),
         ),
+        replace(
+            _RANGES,
+            id="trombetas_polygons",
+            title="Patches of 160 m over people's polygons, Porto Trombetas; built-up and dried-out ground stand for mining",
+            regions=("trombetas",),
+            years=(2022,),
+            px=16,
+            recipe="disturbed-ground",
+            quotas=MappingProxyType({**_quotas(0, 0), "000": 24, "090_100": 24}),  # a polygon has one class, so windows are pure
+            split=SplitRule("block", MappingProxyType({"train": 0.6, "val": 0.15, "test": 0.25}), 320, 0.0, 7),
+            min_valid_share=0.02,
+            zero_candidates=400,
+        ),
     )
 }
 
@@ -137,3 +152,15 @@ def dataset(dataset_id: str) -> Dataset:
         raise KeyError(
             f"Unknown dataset {dataset_id!r}; known: {', '.join(DATASETS)}. Add a row in mining_platform/datasets.py."
         ) from None
+
+
+def caveat(row: Dataset) -> str:
+    """What a figure's title has to add where the dataset's label is not mining itself, led by ` · `; else empty."""
+    text = RECIPES[row.recipe].caveat
+    return f" · {text}" if text else ""
+
+
+def mining_codes(region_id: str) -> tuple[int, ...]:
+    """Class codes that count as mining in a region: those of the recipes of the datasets that cover it, else MINING's."""
+    used = {row.recipe for row in DATASETS.values() if region_id in row.regions} or {MINING}
+    return tuple(sorted({code for recipe_id in used for code in RECIPES[recipe_id].mining_codes}))

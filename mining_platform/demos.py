@@ -1,11 +1,30 @@
-"""Demonstrations are rows: what is simulated, what is made, and what must be at hand."""
+"""Demonstrations are rows: what is simulated or taken in, what is made, and what must be at hand."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from mining_platform import homes
 from mining_platform.plans import Selection
 from mining_platform.regions import Region, expand
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A real stack of bands that becomes a scene of the demonstration's archive."""
+
+    href: str
+    """Place of the GeoTIFF, as in a region file."""
+    scene_id: str
+    acquired: tuple[datetime, datetime]
+    """First and last moment at which it may have been sensed, UTC."""
+    platform: str
+    description: str
+
+    @property
+    def path(self) -> Path:
+        """The GeoTIFF, which may be absent."""
+        return Path(expand(self.href))
 
 
 @dataclass(frozen=True)
@@ -22,6 +41,10 @@ class Demo:
     painted: bool
     """Paint the scenes over the first region's own land-cover map, which must be at hand; else the landscape is made up."""
     selections: tuple[Selection, ...]
+    truth: str
+    """What in it is real, said at the end."""
+    stack: Stack | None = None
+    """A real scene to take in; then nothing is simulated."""
 
     def land_cover(self, first: Region) -> Path | None:
         """The raster to paint over, None for a made-up landscape; it may be absent."""
@@ -49,7 +72,12 @@ DEMOS: dict[str, Demo] = {
             regions=SIMULATED_REGIONS,
             years=SIMULATED_YEARS,
             painted=False,
-            selections=(Selection(("sim_ranges", "sim_ranges_48", "model", "evaluation"), SIMULATED_REGIONS, SIMULATED_YEARS),),
+            selections=(
+                Selection(
+                    ("sim_ranges", "sim_ranges_48", "mosaic_quality", "model", "evaluation"), SIMULATED_REGIONS, SIMULATED_YEARS
+                ),
+            ),
+            truth="Everything in it rests on SIMULATED data.",
         ),
         Demo(
             id="lourenco",
@@ -61,7 +89,27 @@ DEMOS: dict[str, Demo] = {
             painted=True,
             selections=(
                 Selection(assets=("lourenco_ranges/sample",), regions=("lourenco",)),
-                Selection(assets=("lourenco_painted", "evaluation"), regions=("lourenco-painted",), years=(2022,)),
+                Selection(("lourenco_painted", "mosaic_quality", "evaluation"), ("lourenco-painted",), (2022,)),
+            ),
+            truth="The land-cover map is real, the scenes are SIMULATED.",
+        ),
+        Demo(
+            id="trombetas",
+            description="A real Sentinel-2 scene of Porto Trombetas (Pará) and people's labelled polygons: mosaic, patches, "
+            "splits, model, evaluation",
+            archive="archive-trombetas",
+            regions=("trombetas",),
+            years=(2022,),
+            painted=False,
+            selections=(Selection(("trombetas_polygons", "mosaic_quality", "evaluation"), ("trombetas",)),),
+            truth="Scene and labels are real; the polygons have no mining class, built-up and dried-out ground stand for it.",
+            stack=Stack(
+                href="${MINING_PLATFORM_REALDATA}/trombetas-s2-srtm-polygons/sen2_12band.tif",
+                scene_id="trombetas-sen2",
+                acquired=(datetime(2022, 1, 25, tzinfo=UTC), datetime(2024, 4, 25, tzinfo=UTC)),
+                platform="sentinel-2",
+                description="Sentinel-2 L2A reflectance of Porto Trombetas, Pará, as github.com/bleutner/RStoolbox publishes it; "
+                "the day is not told: after baseline 04.00 (2022-01-25), whose offset is in, before its release (2024-04-25)",
             ),
         ),
     )

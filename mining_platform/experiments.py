@@ -59,6 +59,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         _SIM_CNN,
         replace(_SIM_CNN, id="sim-cnn-48", dataset="sim_ranges_48", epochs=24, patience=8),
         replace(_SIM_CNN, id="lourenco-painted-cnn", dataset="lourenco_painted"),
+        replace(_SIM_CNN, id="trombetas-cnn", dataset="trombetas_polygons", epochs=60, patience=15),
         replace(_SIM_CNN, id="ranges-cnn", dataset="ranges", epochs=40, batch_size=32, learning_rate=1e-3),
     )
 }

@@ -11,11 +11,13 @@ from shapely.geometry import mapping as geojson_of
 
 from mining_platform import bands
 from mining_platform.artifacts import Ref
-from mining_platform.datasets import DATASETS, Dataset
+from mining_platform.clouds import cloud_rule
+from mining_platform.datasets import DATASETS, Dataset, mining_codes
 from mining_platform.experiments import EXPERIMENTS, Experiment
 from mining_platform.labels.recipes import RECIPES
+from mining_platform.mosaic_recipes import mosaic_recipe
 from mining_platform.pipeline import Config, Inputs, Platform, Reach, Step, key_parts, ref
-from mining_platform.regions import Region
+from mining_platform.regions import Region, required_scenes
 
 DATASET_STAGES = ("candidates", "quotas", "sample", "patches", "splits", "manifest", "package")
 
@@ -50,7 +52,7 @@ def build_steps(regions: Mapping[str, Region]) -> dict[str, Step]:
     sampled: tuple[tuple[str, Reach], ...] = tuple((f"{dataset.id}/sample", "same") for dataset in datasets)
     before = [_land_cover(regions), _scenes(regions)]
     drawn = [step for dataset in datasets for step in (_candidates(dataset), _quotas(dataset), _sample(dataset))]
-    grids = [_mosaic(regions, datasets, sampled), _label(regions, datasets, sampled)]
+    grids = [_mosaic(regions, datasets, sampled), _label(regions, datasets, sampled), _mosaic_quality(regions)]
     made = [step for dataset in datasets for step in (_patches(dataset), _splits(dataset), _manifest(dataset), _package(dataset))]
     learned = [_model(experiments), _evaluation(experiments)] if experiments else []
     return {step.asset: step for step in (*before, *drawn, *grids, *made, *learned)}
@@ -94,7 +96,7 @@ def _scenes(regions: Mapping[str, Region]) -> Step:
     def config(platform: Platform, key: str) -> dict[str, Any]:
         region, year = platform.region_year(key)
         fingerprint = platform.scenes.fingerprint_scenes(region, year)
-        return {"source": asdict(region.scenes) if region.scenes else None, "outside": fingerprint, **_outline(region)}
+        return {"source": required_scenes(region).identity, "outside": fingerprint, **_outline(region)}
 
     keys = _region_years(region for region in regions.values() if region.scenes)
     return Step("scenes", "region|year", keys, (), _no_inputs, config, "1")
@@ -119,10 +121,27 @@ def _mosaic(regions: Mapping[str, Region], datasets: list[Dataset], sampled: tup
         return (Ref("scenes", key), *_windows_of(platform, datasets, key))
 
     def config(platform: Platform, key: str) -> dict[str, Any]:
-        return {"channels": list(bands.PROFILES["s2-12"].channels), **_grid_config(platform, key)}
+        scenes = required_scenes(platform.region_year(key)[0])
+        recipe = mosaic_recipe(scenes.recipe)
+        rows = {"recipe": asdict(recipe), "clouds": asdict(cloud_rule(recipe.clouds))}
+        return {"channels": list(scenes.channels), **rows, **_grid_config(platform, key)}
 
     keys = _region_years(region for region in regions.values() if region.scenes)
-    return Step("mosaic", "region|year", keys, (("scenes", "same"), *sampled), inputs, config, "1", "available")
+    after: tuple[tuple[str, Reach], ...] = (("scenes", "same"), *sampled)
+    return Step("mosaic", "region|year", keys, after, inputs, config, "2", "available", resumable=True)
+
+
+def _mosaic_quality(regions: Mapping[str, Region]) -> Step:
+    def inputs(platform: Platform, key: str) -> tuple[Ref, ...]:
+        region, _ = platform.region_year(key)
+        return (Ref("mosaic", key), *((Ref("label", key),) if region.land_cover else ()))
+
+    def config(_platform: Platform, key: str) -> dict[str, Any]:
+        return {"codes": list(mining_codes(key_parts(key)[0]))}
+
+    keys = _region_years(region for region in regions.values() if region.scenes)
+    after: tuple[tuple[str, Reach], ...] = (("mosaic", "same"), ("label", "same"))
+    return Step("mosaic_quality", "region|year", keys, after, inputs, config, "1")
 
 
 def _label(regions: Mapping[str, Region], datasets: list[Dataset], sampled: tuple[tuple[str, Reach], ...]) -> Step:

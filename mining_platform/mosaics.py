@@ -1,23 +1,26 @@
-"""Scenes and their clear masks -> one cloud-free composite a year, on the region's grid.
+"""A source's composites -> one mosaic a year in chunks on the region's grid, resumed where a kill left it.
 
 `mosaic.zarr` is a Zarr v3 group with `image` (band, y, x) uint16 digital numbers (reflectance = 1e-4 x DN, offset
-removed, 0 = no clear observation), `clear_count` (y, x) uint16 clear days, and the pixel centres `x` and `y` in metres.
-A file holds one chunk of 512 x 512 pixels with all bands, in pieces of 1 x 256 x 256 that are read and checked by
-themselves; chunks that were not asked for do not exist, and reading them is an error.
+removed, 0 = no clear observation), `clear_count` and `observed_count` (y, x) uint16, clear days and days with data, and the
+pixel centres `x` and `y` in metres. A file holds one chunk of 512 x 512 pixels with all bands, in pieces of 1 x 256 x 256
+that are read and checked by themselves; chunks that were not asked for do not exist, and reading them is an error.
 """
 
-import os
+import json
+import shutil
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import geopandas as gpd
 import numpy as np
 import tensorstore as ts
+from blake3 import blake3
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
+from shapely.geometry import box as shapely_box
 
 from mining_platform import bands, zarr_arrays
 from mining_platform.chunks import (
@@ -30,24 +33,24 @@ from mining_platform.chunks import (
     grid_attributes,
     window_slices,
 )
-from mining_platform.clouds import clear_on, masking_geobox
-from mining_platform.medians import median_of_values
+from mining_platform.clouds import cloud_rule
+from mining_platform.composites import Composite
+from mining_platform.mosaic_recipes import MosaicRecipe
 from mining_platform.regions import Region
+from mining_platform.scenes import Scene, SolarDay, scenes_of, solar_days
 from mining_platform.sources import router
-from mining_platform.sources.protocol import SCL_BAND, Scene, SceneSource, refusal, scenes_of
+from mining_platform.sources.protocol import SceneSource, refusal
 
 MOSAIC_NAME = "mosaic.zarr"
+FOOTPRINT_MARGIN_M = 3_000  # masks look up to 1.2 km beyond a grid, and published footprints are simplified
 GROUP_SIDE = 2  # chunks a side that are composed at once: their scenes' tiles, cut askew, are decoded half as often
-MAX_THREADS = 8  # a thread holds one band of a group for all days, 2 MB a day, and the group's image
 
 Progress = Callable[[str, float], None]
 """Told what is done, and which share of the whole, 0 to 1."""
 
-SolarDay = tuple[Scene, ...]
-"""Scenes of one solar day, the least cloudy first."""
 
-DayTakes = list[tuple[Scene, NDArray[np.bool_]]]
-"""For one solar day, which pixels (y, x) are taken from which scene; no pixel twice, no scene without pixels."""
+class MosaicError(ValueError):
+    """A mosaic cannot be written as asked; the message says why and what to do."""
 
 
 @dataclass(frozen=True)
@@ -60,72 +63,132 @@ class Mosaic:
     """(band, y, x) uint16."""
     clear_count: ts.TensorStore
     """(y, x) uint16."""
+    observed_count: ts.TensorStore
+    """(y, x) uint16."""
     simulated: bool
 
 
-def compose(
+def compose(  # noqa: PLR0913 - what decides a mosaic, each by name
     region: Region,
     scenes: gpd.GeoDataFrame,
     channels: Sequence[str],
     out: Path,
     *,
+    recipe: MosaicRecipe,
     blocks: Iterable[Sequence[int]] | None,
     source: SceneSource = router,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """Write `out/mosaic.zarr`: per channel, the median over solar days of the clear observations of `scenes`.
+    """Write `out/mosaic.zarr`: the composite of `scenes` by a recipe, see `composites.Composite`.
 
-    `scenes` is a `protocol.scenes_table`. Scenes of one solar day count once: the least cloudy first, its gaps filled
-    from the others. Digital numbers are harmonised: `offset_dn` added, at least 1. A pixel that was never clear, or
-    has no value in one of the channels, is 0 in all of them and in `clear_count`. `blocks` (row, column of chunks)
-    None composes the whole grid. Memory holds, per thread, a few chunks and one band of their days.
+    `scenes` is a `scenes.scenes_table`. `blocks` (row, column of chunks) None composes the whole grid. Chunks that an
+    interrupted call with the same arguments has written to `out` are read back and kept. Memory holds a few chunks and what
+    the source holds for them, whatever the number of scenes.
 
-    Returns facts: scene_count, scenes, solar_days, channels, computed_chunks, computed_pixels, gap_share,
+    Returns facts: scene_count, scenes, solar_days, channels, recipe, computed_chunks, computed_pixels, gap_share,
     clear_count_min, clear_count_median, simulated. SourceError naming scene and band where a raster is missing or
-    damaged.
+    damaged; MosaicError where `out` holds another mosaic.
     """
     rows = scenes_of(scenes)
     if not rows:
         raise refusal(region, None, "scenes", "the list of scenes is empty", "Materialize `scenes` for a year that has some.")
     wanted = checked_blocks(region.geobox, blocks)
-    source.check_scenes(region, rows, [*channels, SCL_BAND])
+    source.check_scenes(region, rows, [*channels, *cloud_rule(recipe.clouds).layers])
     days = solar_days(rows)
-    mosaic = _create(out / MOSAIC_NAME, region.geobox, tuple(channels), simulated=any(scene.simulated for scene in rows))
+    mosaic, kept = _opened(out / MOSAIC_NAME, region.geobox, tuple(channels), recipe, rows)
+    histogram = sum((_histogram(mosaic, block, len(days)) for block in kept), np.zeros(len(days) + 1, np.int64))
+    done = len(kept)
+
+    footprints = scenes.geometry.to_crs(region.epsg)
 
     def compose_group(group: Sequence[Block]) -> list[NDArray[np.int64]]:
-        rows, columns = _covering(mosaic.geobox, group)
-        image, count = _compose_box(region, mosaic.geobox[rows, columns], days, mosaic.channels, source)
-        return [_write_block(mosaic, block, image, count, (rows.start, columns.start), len(days)) for block in group]
+        down, across = _covering(mosaic.geobox, group)
+        box = mosaic.geobox[down, across]
+        near = _near(rows, footprints, box)
+        made = source.composite(region, near, mosaic.channels, box, recipe)
+        return [_write_block(mosaic, block, made, (down.start, across.start), len(days)) for block in group]
 
-    histogram, done = np.zeros(len(days) + 1, np.int64), 0
-    with ThreadPoolExecutor(min(MAX_THREADS, os.cpu_count() or 1)) as threads:
-        for parts in threads.map(compose_group, _groups(wanted)):
-            histogram += np.sum(parts, axis=0)
-            done += len(parts)
-            if progress:
-                progress(f"{done} of {len(wanted)} chunks composed", done / len(wanted))
+    with ThreadPoolExecutor(source.parallel_composites(region)) as threads:
+        try:
+            for parts in threads.map(compose_group, _groups(block for block in wanted if block not in kept)):
+                histogram += np.sum(parts, axis=0)
+                done += len(parts)
+                if progress:
+                    progress(f"{done} of {len(wanted)} chunks composed", done / len(wanted))
+        except BaseException:
+            threads.shutdown(cancel_futures=True)
+            raise
     return {
         **_scene_facts(rows, days),
         **_pixel_facts(histogram, wanted),
         "channels": list(channels),
+        "recipe": recipe.id,
         "simulated": mosaic.simulated,
     }
 
 
-def solar_days(scenes: Iterable[Scene]) -> list[SolarDay]:
-    """Scenes grouped by solar day, in order of day; within a day by cloud share, then id."""
-    days: dict[str, list[Scene]] = {}
-    for scene in sorted(scenes, key=lambda scene: (scene.solar_day, scene.cloud_pct, scene.scene_id)):
-        days.setdefault(scene.solar_day, []).append(scene)
-    return [tuple(day) for day in days.values()]
+def _near(scenes: Sequence[Scene], footprints: gpd.GeoSeries, box: GeoBox) -> list[Scene]:
+    """The scenes that can matter to a part of the grid: those whose footprints come near it."""
+    wide = shapely_box(*box.boundingbox.bbox).buffer(FOOTPRINT_MARGIN_M, join_style="mitre")
+    return [scene for scene, touches in zip(scenes, footprints.intersects(wide), strict=True) if touches]
 
 
-def harmonised(numbers: NDArray[np.uint16], offset_dn: int) -> NDArray[np.uint16]:
-    """Digital numbers with a processing offset of at most 0 added, at least 1; 0 (no data) stays 0."""
-    if offset_dn == 0:
-        return numbers
-    less = np.uint16(-offset_dn)
-    return (np.maximum(numbers, less + np.uint16(1)) - less) * (numbers != 0)
+def _opened(
+    path: Path, geobox: GeoBox, channels: tuple[str, ...], recipe: MosaicRecipe, scenes: Sequence[Scene]
+) -> tuple[Mosaic, set[Block]]:
+    """The mosaic to write into, and the chunks that an interrupted call has left in it whole."""
+    made_of = _made_of(geobox, channels, recipe, scenes)
+    if not (path / "zarr.json").exists():
+        shutil.rmtree(path, ignore_errors=True)  # arrays without a group: a call was interrupted while it made them
+        return _create(path, geobox, channels, made_of, simulated=any(scene.simulated for scene in scenes)), set()
+    found = zarr_arrays.group_attributes(path).get("made_of")
+    if found != made_of:
+        raise MosaicError(
+            f"{path} holds a mosaic of other scenes, channels, recipe or grid. Choose another folder, or remove it."
+        )
+    zarr_arrays.remove_unfinished(path)
+    mosaic = open_mosaic(path)
+    kept = {block for block in computed_blocks(path) if _is_whole(mosaic, block)}
+    for name in ("image", "observed_count", "clear_count"):
+        torn = [index for index in zarr_arrays.written_files(path / name) if index[-2:] not in kept]
+        zarr_arrays.remove_files(path / name, torn)
+    return mosaic, kept
+
+
+def _made_of(geobox: GeoBox, channels: tuple[str, ...], recipe: MosaicRecipe, scenes: Sequence[Scene]) -> str:
+    """Digest of all that decides the pixels, so that chunks of one mosaic never get into another."""
+    told = {
+        "grid": grid_attributes(geobox),
+        "channels": channels,
+        "recipe": asdict(recipe),
+        "clouds": asdict(cloud_rule(recipe.clouds)),
+        "scenes": sorted(json.dumps(asdict(scene), sort_keys=True, default=str) for scene in scenes),
+    }
+    return blake3(json.dumps(told, sort_keys=True).encode()).hexdigest()
+
+
+def _is_whole(mosaic: Mosaic, block: Block) -> bool:
+    """Whether every array has the chunk, and its checksums hold."""
+    rows, columns = block_slices(mosaic.geobox, block)
+    try:
+        zarr_arrays.read_box(mosaic.image, (slice(0, len(mosaic.channels)), rows, columns))
+        zarr_arrays.read_box(mosaic.observed_count, (rows, columns))
+        zarr_arrays.read_box(mosaic.clear_count, (rows, columns))
+    except zarr_arrays.ArrayError:
+        return False
+    return True
+
+
+def _histogram(mosaic: Mosaic, block: Block, days: int) -> NDArray[np.int64]:
+    """A chunk's number of pixels per clear count (days + 1,)."""
+    count = zarr_arrays.read_box(mosaic.clear_count, block_slices(mosaic.geobox, block))
+    return np.bincount(count.ravel(), minlength=days + 1)
+
+
+def group_geoboxes(geobox: GeoBox, blocks: Iterable[Block]) -> list[GeoBox]:
+    """The grids that a source is asked for, one after another, when these chunks are composed."""
+    boxes = (_covering(geobox, group) for group in _groups(blocks))
+    return [geobox[rows, columns] for rows, columns in boxes]
 
 
 def _groups(blocks: Iterable[Block]) -> list[list[Block]]:
@@ -143,61 +206,18 @@ def _covering(geobox: GeoBox, group: Sequence[Block]) -> tuple[slice, slice]:
     return slice(min(part.start for part in rows), down), slice(min(part.start for part in columns), right)
 
 
-def _write_block(
-    mosaic: Mosaic, block: Block, image: NDArray[np.uint16], count: NDArray[np.uint16], corner: Block, days: int
-) -> NDArray[np.int64]:
-    """Write a chunk out of pixels that begin at `corner`; returns its number of pixels per clear count (days + 1,)."""
+def _write_block(mosaic: Mosaic, block: Block, made: Composite, corner: Block, days: int) -> NDArray[np.int64]:
+    """Write a chunk out of a composite that begins at `corner`; returns its number of pixels per clear count (days + 1,)."""
     rows, columns = block_slices(mosaic.geobox, block)
     part = np.s_[rows.start - corner[0] : rows.stop - corner[0], columns.start - corner[1] : columns.stop - corner[1]]
-    zarr_arrays.write_box(mosaic.image, (0, rows.start, columns.start), image[:, *part])
-    zarr_arrays.write_box(mosaic.clear_count, (rows.start, columns.start), count[part])
-    return np.bincount(count[part].ravel(), minlength=days + 1)
+    zarr_arrays.write_box(mosaic.image, (0, rows.start, columns.start), made.image[:, *part])
+    zarr_arrays.write_box(mosaic.observed_count, (rows.start, columns.start), made.observed_count[part])
+    zarr_arrays.write_box(mosaic.clear_count, (rows.start, columns.start), made.clear_count[part])
+    return np.bincount(made.clear_count[part].ravel(), minlength=days + 1)
 
 
-def _day_takes(region: Region, box: GeoBox, day: SolarDay, source: SceneSource) -> DayTakes:
-    takes: DayTakes = []
-    taken = np.zeros(box.shape, bool)
-    for scene in day:
-        scl = source.open_scene_band(region, scene, SCL_BAND, masking_geobox(box))
-        take = clear_on(box, scl) & ~taken
-        if take.any():
-            takes.append((scene, take))
-            taken |= take
-    return takes
-
-
-def _compose_box(
-    region: Region, box: GeoBox, days: Sequence[SolarDay], channels: tuple[str, ...], source: SceneSource
-) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
-    """Image (band, y, x) and clear days (y, x) of a part of the grid."""
-    takes = [found for day in days if (found := _day_takes(region, box, day, source))]
-    image = np.zeros((len(channels), *box.shape), np.uint16)
-    count = np.zeros(box.shape, np.uint16)
-    for day in takes:
-        for _, take in day:
-            count += take
-    if takes:
-        for band, channel in enumerate(channels):
-            image[band] = median_of_values(_stack(region, box, takes, channel, source))
-    gap = (image == 0).any(axis=0)
-    image[:, gap] = 0
-    count[gap] = 0
-    return image, count
-
-
-def _stack(region: Region, box: GeoBox, takes: Sequence[DayTakes], channel: str, source: SceneSource) -> NDArray[np.uint16]:
-    """Clear harmonised digital numbers of a channel, (day, y, x); 0 where the day has none."""
-    stack = np.zeros((len(takes), *box.shape), np.uint16)
-    for values, day in zip(stack, takes, strict=True):
-        for scene, take in day:
-            numbers = source.open_scene_band(region, scene, channel, box)
-            np.copyto(values, harmonised(numbers, scene.offset_dn), where=take)
-    return stack
-
-
-def _create(path: Path, geobox: GeoBox, channels: tuple[str, ...], *, simulated: bool) -> Mosaic:
+def _create(path: Path, geobox: GeoBox, channels: tuple[str, ...], made_of: str, *, simulated: bool) -> Mosaic:
     described = {"channels": list(channels), "scale": bands.S2_SCALE, "offset": 0.0, "nodata": bands.S2_NODATA}
-    zarr_arrays.create_group(path, {**grid_attributes(geobox), **described, "unit": "reflectance", "simulated": simulated})
     for name, coordinates in geobox.coordinates.items():
         size = len(coordinates.values)
         axis = zarr_arrays.create_array(
@@ -213,16 +233,21 @@ def _create(path: Path, geobox: GeoBox, channels: tuple[str, ...], *, simulated:
         dimension_names=("band", "y", "x"),
         attributes=described,
     )
-    count = zarr_arrays.create_array(
-        path / "clear_count",
-        shape=geobox.shape,
-        dtype=np.uint16,
-        chunks=(INNER_PX, INNER_PX),
-        shards=(CHUNK_PX, CHUNK_PX),
-        dimension_names=("y", "x"),
-        attributes={"units": "solar days"},
+    clear_count, observed_count = (
+        zarr_arrays.create_array(
+            path / name,
+            shape=geobox.shape,
+            dtype=np.uint16,
+            chunks=(INNER_PX, INNER_PX),
+            shards=(CHUNK_PX, CHUNK_PX),
+            dimension_names=("y", "x"),
+            attributes={"units": "solar days"},
+        )
+        for name in ("clear_count", "observed_count")
     )
-    return Mosaic(geobox, channels, image, count, simulated)
+    attributes = {**grid_attributes(geobox), **described, "unit": "reflectance", "simulated": simulated, "made_of": made_of}
+    zarr_arrays.create_group(path, attributes)  # last: a group that exists has all its arrays
+    return Mosaic(geobox, channels, image, clear_count, observed_count, simulated)
 
 
 def _scene_facts(scenes: Sequence[Scene], days: Sequence[SolarDay]) -> dict[str, Any]:
@@ -255,8 +280,8 @@ def _pixel_facts(histogram: NDArray[np.int64], blocks: Sequence[Block]) -> dict[
 def open_mosaic(path: Path) -> Mosaic:
     """Open `mosaic.zarr` for reading; ArrayError where it is absent or damaged."""
     attributes = zarr_arrays.group_attributes(path)
-    image, count = (zarr_arrays.open_array(path / name) for name in ("image", "clear_count"))
-    return Mosaic(geobox_of(attributes), tuple(attributes["channels"]), image, count, bool(attributes["simulated"]))
+    image, clear, observed = (zarr_arrays.open_array(path / name) for name in ("image", "clear_count", "observed_count"))
+    return Mosaic(geobox_of(attributes), tuple(attributes["channels"]), image, clear, observed, bool(attributes["simulated"]))
 
 
 def computed_blocks(path: Path) -> list[Block]:

@@ -69,6 +69,8 @@ class Step:
     version: str
     """Version of the code that computes the asset; raised when results change."""
     narrowing: Narrowing = "none"
+    resumable: bool = False
+    """Whether the stage goes on with the files that an interrupted production of the same left."""
 
     def check_key(self, key: str, regions: Mapping[str, Region]) -> str:
         """The key itself; PartitionError naming what is declared, and the remedy, if it is not declared."""

@@ -24,6 +24,11 @@ SECTIONS: tuple[tuple[str, str, str], ...] = (
         "Cloud-free mosaics",
         "Median of the year's clear observations, natural colour; grey: not composed, or never clear.",
     ),
+    (
+        "mosaic_quality",
+        "Evidence about the mosaics",
+        "Days on which the ground was clear, what still stands out as cloud, and what the mask took of the labelled mining.",
+    ),
     ("patches", "Patches", "A few patches of each range, in order of mining share."),
     ("splits", "Splits", "Blocks of ground go to one side whole; no footprint is in two splits."),
     ("land_cover", "Land-cover maps", "The yearly maps that labels and mining shares come from."),

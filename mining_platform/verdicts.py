@@ -7,13 +7,18 @@ from typing import Any
 import geopandas as gpd
 import pandas as pd
 
-from mining_platform import patches, splits
+from mining_platform import offsets, patches, splits
 from mining_platform.artifacts import Artifact, Ref, open_artifact
+from mining_platform.bands import band_of_role
 from mining_platform.datasets import DATASETS, RANGES
 from mining_platform.pipeline import Platform
 from mining_platform.stages.files import CANDIDATES_FILE, MANIFEST_FILE, SPLITS_FILE
 
 MAX_GAP_SHARE = 0.01  # of a mosaic's computed pixels without any clear observation in the year
+
+MAX_REMNANT_SCORE = 0.005  # of a mosaic's pixels that stand out as clouds do
+MAX_FLOOR_SHARE = 0.05  # of the pixels in green, which water and forest both reflect, at the least value
+MAX_EXCESS_LOSS = 0.1  # of observations of mining that are masked, above the share of others
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,37 @@ def mosaic_is_nearly_gap_free(_platform: Platform, mosaic: Artifact) -> Verdict:
     """At most 1 % of the mosaic's computed pixels have no clear observation."""
     gap = float(mosaic.facts["gap_share"])
     return Verdict(gap <= MAX_GAP_SHARE, f"{gap:.2%} of the computed pixels have no clear observation", {"gap_share": gap})
+
+
+def few_clouds_are_left(_platform: Platform, mosaic: Artifact) -> Verdict:
+    """At most 0.5 % of the mosaic's pixels stand out in blue from the year's clear ground as clouds do."""
+    score = mosaic.facts["remnant_score"]
+    if score is None:
+        return Verdict(False, "no pixel has a clear observation")
+    return Verdict(score <= MAX_REMNANT_SCORE, f"{score:.3%} of the pixels stand out as clouds do", {"remnant_score": score})
+
+
+def the_offset_is_applied_once(_platform: Platform, mosaic: Artifact) -> Verdict:
+    """Dark pixels are dark, as they are not while an offset of 1,000 is in, and few are at the floor, as they are after two."""
+    dark, floor = mosaic.facts["dark_dn"], mosaic.facts["floor_share"]
+    if dark is None:
+        return Verdict(False, "no pixel has a clear observation")
+    green = floor[band_of_role("green", tuple(floor))]
+    still_in, twice = offsets.detected_offset(dark) != 0, green > MAX_FLOOR_SHARE
+    words = "the offset is still in" if still_in else "an offset was taken off twice" if twice else "dark pixels are dark"
+    least = min(dark, key=dark.__getitem__)
+    reason = f"{words}: 0.1 % of {least} lie below {dark[least] / 10_000:.3f}, {green:.2%} of green at the floor"
+    return Verdict(not still_in and not twice, reason, {"dark_dn": dark, "floor_share": floor})
+
+
+def the_mask_spares_bright_soil(_platform: Platform, quality: Artifact) -> Verdict:
+    """The cloud mask takes hardly more of the labelled mining pixels than of others, and leaves none without a clear day."""
+    loss, other, never = (quality.facts.get(name) for name in ("bright_soil_loss", "other_loss", "never_clear_share"))
+    if loss is None or other is None or never is None:
+        return Verdict(True, "no labelled mining pixel has been observed here: nothing to judge")
+    holds = loss - other <= MAX_EXCESS_LOSS and never <= MAX_GAP_SHARE
+    reason = f"{loss:.1%} of mining observations are masked, {other:.1%} of others; {never:.2%} of mining pixels are never clear"
+    return Verdict(holds, reason, {"bright_soil_loss": loss, "other_loss": other, "never_clear_share": never})
 
 
 def shares_lie_between_0_and_1(_platform: Platform, candidates: Artifact) -> Verdict:

@@ -5,7 +5,7 @@ compressed with blosc (lz4, bitshuffle) and end in a Crc32c; shards keep a Crc32
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any, cast
@@ -15,6 +15,9 @@ import tensorstore as ts
 from numpy.typing import DTypeLike, NDArray
 
 Box = tuple[slice, ...]
+
+
+_UNFINISHED = ".__lock"  # end of the names of files that tensorstore has not yet renamed to a chunk's
 
 
 class ArrayError(ValueError):
@@ -132,6 +135,18 @@ def written_files(path: Path) -> list[tuple[int, ...]]:
     """Index of every file (shard, else chunk) of an array that exists, sorted."""
     files = (file.relative_to(path / "c").parts for file in (path / "c").rglob("*") if file.is_file())
     return sorted(tuple(map(int, parts)) for parts in files)
+
+
+def remove_unfinished(path: Path) -> None:
+    """Remove what a killed writer left below a folder: files that were not yet renamed to their chunk's name."""
+    for file in path.rglob(f"*{_UNFINISHED}*"):
+        file.unlink()
+
+
+def remove_files(path: Path, indices: Iterable[Sequence[int]]) -> None:
+    """Remove files (shards, else chunks) of an array by their index; they can be written anew."""
+    for index in indices:
+        path.joinpath("c", *map(str, index)).unlink(missing_ok=True)
 
 
 def _check_inside(array: ts.TensorStore, box: Box) -> None:

@@ -13,14 +13,14 @@ from affine import Affine
 from numpy.typing import ArrayLike, NDArray
 from shapely.geometry import box, mapping
 
-from mining_platform.bands import BANDS, SCL_ASSETS
+from mining_platform.bands import BANDS, LAYERS, PROFILES
 from mining_platform.grids import project
 from mining_platform.regions import LandCover, Region, Scenes
 
 EPSG = 32721
 LEFT_M, TOP_M = 600_000, 9_300_000  # multiples of 60 m, as corners of Sentinel-2 tiles are
 VEGETATION, CLOUD, NODATA = 4, 9, 0  # SCL codes
-ALL_BANDS = tuple(BANDS)
+ALL_BANDS = PROFILES["s2-12"].channels
 
 
 def outline(width_px: int, height_px: int) -> Any:
@@ -39,9 +39,21 @@ def region(
     years: Sequence[int] = (2023, 2024),
 ) -> Region:
     """A region at (LEFT_M, TOP_M) over the given sources."""
-    scenes = Scenes("stac", str(catalogue), "sentinel-2-l2a", "earth-search", simulated) if catalogue else None
+    scenes = scenes_at(catalogue, simulated=simulated) if catalogue else None
     shape = outline(width_px, height_px)
     return Region("tiny", "Tiny", "BR", tuple(years), EPSG, "full", land_cover, scenes, shape)
+
+
+def scenes_at(
+    place: Path | str,
+    *,
+    source: str = "stac",
+    collection: str = "sentinel-2-l2a",
+    recipe: str = "scl-median",
+    simulated: bool = False,
+) -> Scenes:
+    """Scenes of a source at its place."""
+    return Scenes(source, collection, "earth-search", recipe, {source: str(place)}, simulated)
 
 
 def yearly_map(href: Path | str, *, simulated: bool = False, bands: str | None = None) -> LandCover:
@@ -111,10 +123,11 @@ def write_json(path: Path, value: Any) -> Path:
 
 def _write_item(folder: Path, scene: TinyScene) -> Path:
     assets = {}
-    for band_id, band in BANDS.items():
+    for band_id in PROFILES["s2-12"].channels:
+        band = BANDS[band_id]
         values = scene.values.get(band_id, 1000) if isinstance(scene.values, Mapping) else scene.values
         assets[band.providers["earth-search"]] = _write_asset(folder, scene, f"{band_id}.tif", values, band.gsd_m, "uint16")
-    assets[SCL_ASSETS["earth-search"]] = _write_asset(folder, scene, "SCL.tif", scene.scl, 20, "uint8")
+    assets[LAYERS["SCL"].providers["earth-search"]] = _write_asset(folder, scene, "SCL.tif", scene.scl, 20, "uint8")
     right, bottom = scene.left_m + scene.width_px * 10, scene.top_m - scene.height_px * 10
     footprint = project(box(scene.left_m, bottom, right, scene.top_m), EPSG, 4326)
     properties = {

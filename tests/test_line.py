@@ -17,7 +17,7 @@ from mining_platform.datasets import DATASETS
 from mining_platform.graph import DATASET_STAGES
 from mining_platform.mosaics import MOSAIC_NAME, computed_blocks
 from mining_platform.packages.proportion_ranges import recompute_ranges
-from mining_platform.regions import load_regions
+from mining_platform.region_files import load_regions
 from mining_platform.stages.imagery import blocks_to_compute
 from tests.conftest import ROOT, Installation, Line
 

@@ -88,7 +88,7 @@ def test_without_the_real_map_the_demonstration_is_skipped_with_the_reason(
     monkeypatch.setattr("tests.conftest.REALDATA", tmp_path / "nothing")
     installation = Installation(tmp_path / "home", ROOT / "regions.geojson")
     printed = installation.run("demo", "lourenco")
-    assert "Skipped: the real map" in printed
+    assert "Skipped: the real" in printed
     assert "MINING_PLATFORM_REALDATA" in printed
     assert installation.digests() == {}
 

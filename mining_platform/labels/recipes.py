@@ -21,11 +21,24 @@ class LabelRecipe:
     description: str
     version: int
     """Raised whenever the rule changes, so that labels made by an older rule are seen as stale."""
+    caveat: str = ""
+    """Said in the titles of figures where the classes are not mining itself."""
 
+
+MINING = "mapbiomas-mining"
 
 RECIPES: dict[str, LabelRecipe] = {
     recipe.id: recipe
-    for recipe in (LabelRecipe("mapbiomas-mining", frozenset({30}), "MapBiomas class 30, mining of any kind and substance", 1),)
+    for recipe in (
+        LabelRecipe(MINING, frozenset({30}), "MapBiomas class 30, mining of any kind and substance", 1),
+        LabelRecipe(
+            "disturbed-ground",
+            frozenset({24, 25}),
+            "Built-up and other non-vegetated ground (classes 24, 25), which mines look like; for labels without a mining class",
+            1,
+            "bare ground as mining",
+        ),
+    )
 }
 
 

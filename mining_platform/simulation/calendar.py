@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mining_platform.bands import S2_BOA_OFFSET_DN, S2_OFFSET_BASELINE
+from mining_platform.bands import S2_OFFSET_BASELINE, S2_OFFSET_DN
 from mining_platform.simulation import noise
 
 OFFSET_START = dt.date(2022, 1, 25)
@@ -45,7 +45,7 @@ class SceneSpec:
     @property
     def added_dn(self) -> int:
         """Digital numbers added to reflectance x 10000 in the files of this baseline."""
-        return -S2_BOA_OFFSET_DN if float(self.baseline) >= S2_OFFSET_BASELINE else 0
+        return -S2_OFFSET_DN if float(self.baseline) >= S2_OFFSET_BASELINE else 0
 
 
 def wetness(day_of_year: int, latitude: float) -> float:

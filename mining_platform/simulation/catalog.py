@@ -13,14 +13,13 @@ from shapely.geometry import Polygon, box, mapping
 from shapely.geometry.base import BaseGeometry
 
 from mining_platform import grids
-from mining_platform.bands import BANDS, SCL_ASSETS
+from mining_platform.bands import BANDS, CLOUD_PROBABILITY, LAYERS, SCL
 from mining_platform.simulation.calendar import SceneSpec
 from mining_platform.simulation.sky import swath_half_plane
 
 COLLECTION = "sentinel-2-l2a"
 PROVIDER = "earth-search"
-CLOUD_ASSET = "cloud"
-"""Asset of cloud probability in Earth Search's sentinel-2-c1-l2a."""
+SCL_ASSET, CLOUD_ASSET = (LAYERS[layer].providers[PROVIDER] for layer in (SCL, CLOUD_PROBABILITY))
 CREATED = "2000-01-01T00:00:00Z"
 """Stands for the time of making, which is left out so that equal archives have equal bytes."""
 EXTENSIONS = (
@@ -199,6 +198,3 @@ def root() -> dict[str, Any]:
             {"rel": "child", "href": f"./{COLLECTION}/collection.json", "type": "application/json"},
         ],
     }
-
-
-SCL_ASSET = SCL_ASSETS[PROVIDER]

@@ -1,97 +1,34 @@
-"""What every source promises, and the scene as the platform knows it.
+"""What every source promises.
 
 A module with these functions is a source; `router` is one that asks the region's own.
 """
 
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import geopandas as gpd
-import numpy as np
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
-from shapely.geometry.base import BaseGeometry
 
+from mining_platform.composites import Composite
+from mining_platform.mosaic_recipes import MosaicRecipe
 from mining_platform.regions import Region
-
-SCL_BAND = "SCL"
-"""Band id of the Sentinel-2 scene classification layer (codes 0..11, 20 m, uint8)."""
+from mining_platform.scenes import Scene
 
 LAND_COVER_FILE = "land_cover.tif"
 """Name of the raster that `read_land_cover` writes."""
 
 
 class SourceError(ValueError):
-    """A source cannot give what was asked; the message names region, year, source and remedy."""
+    """A source cannot give what was asked; the message names region, year, source and remedy, and never a secret."""
 
 
 def refusal(region: Region, year: int | None, source: str, problem: str, remedy: str) -> SourceError:
     """The error of a source, worded alike everywhere."""
     when = f", year {year}" if year is not None else ""
     return SourceError(f"Region {region.id}{when}, source {source}: {problem}. {remedy}")
-
-
-@dataclass(frozen=True)
-class Scene:
-    """One acquisition of one tile."""
-
-    scene_id: str
-    acquired: datetime
-    """Time of acquisition, UTC."""
-    solar_day: str
-    """Local solar date `YYYY-MM-DD`: scenes of one overpass share it."""
-    platform: str
-    tile: str
-    """Sentinel-2 MGRS tile."""
-    cloud_pct: float
-    baseline: float
-    """Processing baseline, e.g. 5.1."""
-    offset_dn: int
-    """Digital numbers to add so that reflectance = 1e-4 x DN; 0 where it is in the pixels already."""
-    epsg: int
-    simulated: bool
-    hrefs: Mapping[str, str]
-    """Band id (and `SCL`) -> place of the raster, relative to the source's folder, `/` between parts."""
-    sizes: Mapping[str, int] = field(default_factory=dict)
-    """Band id -> bytes, where the source states them."""
-    checksums: Mapping[str, str] = field(default_factory=dict)
-    """Band id -> multihash in hex, where the source states them."""
-
-
-_JSON_COLUMNS = ("hrefs", "sizes", "checksums")
-SCENE_COLUMNS = (
-    *("scene_id", "datetime", "solar_day", "platform", "tile", "cloud_pct", "baseline", "offset_dn", "epsg", "simulated"),
-    *_JSON_COLUMNS,
-    "geometry",
-)
-
-
-def scenes_table(scenes: Sequence[Scene], footprints: Sequence[BaseGeometry]) -> gpd.GeoDataFrame:
-    """Table of scenes, columns SCENE_COLUMNS, sorted by scene_id; mappings become JSON text; EPSG:4326 footprints."""
-    rows = [_row(scene, footprint) for scene, footprint in zip(scenes, footprints, strict=True)]
-    table = gpd.GeoDataFrame(rows, columns=list(SCENE_COLUMNS), geometry="geometry", crs="EPSG:4326")
-    return table.sort_values("scene_id", ignore_index=True)
-
-
-def scenes_of(table: gpd.GeoDataFrame) -> list[Scene]:
-    """The scenes of a table, in its order: the inverse of `scenes_table` without the footprints."""
-    return [_scene(row) for row in table.drop(columns="geometry").to_dict("records")]
-
-
-def _row(scene: Scene, footprint: BaseGeometry) -> dict[str, Any]:
-    row = asdict(scene)
-    row["datetime"] = row.pop("acquired")
-    return {**row, **{name: json.dumps(row[name], sort_keys=True) for name in _JSON_COLUMNS}, "geometry": footprint}
-
-
-def _scene(row: Mapping[Any, Any]) -> Scene:
-    values = {**row, **{name: json.loads(row[name]) for name in _JSON_COLUMNS}}
-    values["acquired"] = values.pop("datetime").to_pydatetime().astimezone(UTC)
-    return Scene(**values)
 
 
 class LandCoverSource(Protocol):
@@ -109,26 +46,74 @@ class LandCoverSource(Protocol):
         """What identifies the source's content now, cheap to ask; SourceError where there is no such map."""
         ...
 
+    def cost_land_cover(self, region: Region, year: int) -> "Cost":
+        """What reading the map takes."""
+        ...
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a composite takes from a service that counts; all 0 for files at hand."""
+
+    requests: int = 0
+    bytes: int = 0
+    """Bytes that come over the network, uncompressed: an upper bound where they are compressed."""
+    eecu_s: float = 0.0
+    """Earth Engine compute units, seconds: an estimate."""
+
+    def __add__(self, other: "Cost") -> "Cost":
+        """The cost of both."""
+        return Cost(self.requests + other.requests, self.bytes + other.bytes, self.eecu_s + other.eecu_s)
+
 
 class SceneSource(Protocol):
-    """Satellite scenes with a scene classification layer."""
+    """Satellite scenes and their yearly composites.
+
+    Every function may be called from several threads at once. Nothing is read before it is asked for: listing touches
+    metadata only, and a composite reads just the pixels around its grid.
+    """
 
     def list_scenes(self, region: Region, year: int) -> gpd.GeoDataFrame:
         """Scenes of a calendar year (UTC) that touch the outline (`scenes_table`); SourceError where there are none."""
         ...
 
     def fingerprint_scenes(self, region: Region, year: int) -> dict[str, Any]:
-        """What identifies those scenes now, cheap to ask; SourceError where there are none."""
+        """What identifies those scenes now, cheap to ask, and their number as `items`; SourceError where there are none."""
         ...
 
-    def check_scenes(self, region: Region, scenes: Sequence[Scene], band_ids: Sequence[str]) -> None:
-        """SourceError naming scene and band where a raster is absent or not the one that was listed."""
+    def check_scenes(self, region: Region, scenes: Sequence[Scene], ids: Sequence[str]) -> None:
+        """SourceError naming scene and band where a raster at hand is absent or not the one that was listed.
+
+        `ids` are bands and layers. Rasters of a service are checked when they are read.
+        """
         ...
 
-    def open_scene_band(self, region: Region, scene: Scene, band_id: str, geobox: GeoBox) -> NDArray[np.uint16]:
-        """One band on a grid: (y, x) uint16 digital numbers as stored, 0 where the scene has none.
+    def composite(
+        self, region: Region, scenes: Sequence[Scene], channels: Sequence[str], geobox: GeoBox, recipe: MosaicRecipe
+    ) -> Composite:
+        """One composite of the scenes on a grid, by a recipe; see `composites.Composite` for units and nodata.
 
-        Bands are resampled bilinear, `SCL` nearest; a pixel has a value exactly where the native pixel under its
-        centre has one. SourceError naming scene and band where the raster cannot be read.
+        SourceError naming scene and band where something cannot be read: never zeros in its place.
+        """
+        ...
+
+    def parallel_composites(self, region: Region) -> int:
+        """How many composites may be asked for at once."""
+        ...
+
+    def cost(self, region: Region, scene_count: int, channels: Sequence[str], geoboxes: Sequence[GeoBox]) -> Cost:
+        """What composites of so many scenes on these grids take."""
+        ...
+
+
+class PixelSource(Protocol):
+    """A source whose scenes can be read band by band; `composites.compose_locally` makes its composites."""
+
+    def open_scene_band(self, region: Region, scene: Scene, band_id: str, geobox: GeoBox, *, nearest: bool) -> NDArray[Any]:
+        """One band or mask layer on a grid: (y, x) digital numbers as stored, 0 where the scene has none.
+
+        A pixel has a value exactly where the native pixel under its centre has one: that one itself if `nearest`,
+        else bilinear between native pixel centres. Bands are uint16, layers uint8 or uint16. SourceError naming scene and
+        band where the raster cannot be read.
         """
         ...

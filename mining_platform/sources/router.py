@@ -8,18 +8,23 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import geopandas as gpd
-import numpy as np
-from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
-from mining_platform.regions import Region
-from mining_platform.sources import mapbiomas, stac
-from mining_platform.sources.protocol import LandCoverSource, Scene, SceneSource, refusal
+from mining_platform.composites import Composite
+from mining_platform.mosaic_recipes import MosaicRecipe
+from mining_platform.regions import Region, required_scenes
+from mining_platform.scenes import Scene
+from mining_platform.sources import archive, earth_engine, earth_engine_maps, mapbiomas, polygons, stac
+from mining_platform.sources.protocol import Cost, LandCoverSource, SceneSource, refusal
 
 Source = TypeVar("Source")
 
-LAND_COVERS: Mapping[str, LandCoverSource] = {"mapbiomas": mapbiomas}
-SCENES: Mapping[str, SceneSource] = {"stac": stac}
+LAND_COVERS: Mapping[str, LandCoverSource] = {
+    "mapbiomas": mapbiomas,
+    "earth_engine": earth_engine_maps,
+    "polygons": polygons,
+}
+SCENES: Mapping[str, SceneSource] = {"stac": stac, "earth_engine": earth_engine, "archive": archive}
 
 
 def land_cover_source(region: Region) -> LandCoverSource:
@@ -53,9 +58,21 @@ def fingerprint_land_cover(region: Region, year: int) -> dict[str, Any]:
     return land_cover_source(region).fingerprint_land_cover(region, year)
 
 
+def cost_land_cover(region: Region, year: int) -> Cost:
+    """See LandCoverSource."""
+    return land_cover_source(region).cost_land_cover(region, year)
+
+
 def list_scenes(region: Region, year: int) -> gpd.GeoDataFrame:
-    """See SceneSource."""
-    return scene_source(region).list_scenes(region, year)
+    """See SceneSource; without the scenes that are cloudier than the region allows, whatever their source."""
+    table = scene_source(region).list_scenes(region, year)
+    most = required_scenes(region).max_cloud_pct
+    kept = table[table["cloud_pct"] <= most].reset_index(drop=True)
+    if kept.empty:
+        problem = f"all {len(table)} scenes have more than {most:g} % clouds"
+        remedy = "Raise max_cloud_pct in the region file: each scene has a mask of its own in any case."
+        raise refusal(region, year, required_scenes(region).source, problem, remedy)
+    return kept
 
 
 def fingerprint_scenes(region: Region, year: int) -> dict[str, Any]:
@@ -63,11 +80,23 @@ def fingerprint_scenes(region: Region, year: int) -> dict[str, Any]:
     return scene_source(region).fingerprint_scenes(region, year)
 
 
-def check_scenes(region: Region, scenes: Sequence[Scene], band_ids: Sequence[str]) -> None:
+def check_scenes(region: Region, scenes: Sequence[Scene], ids: Sequence[str]) -> None:
     """See SceneSource."""
-    scene_source(region).check_scenes(region, scenes, band_ids)
+    scene_source(region).check_scenes(region, scenes, ids)
 
 
-def open_scene_band(region: Region, scene: Scene, band_id: str, geobox: GeoBox) -> NDArray[np.uint16]:
+def composite(
+    region: Region, scenes: Sequence[Scene], channels: Sequence[str], geobox: GeoBox, recipe: MosaicRecipe
+) -> Composite:
     """See SceneSource."""
-    return scene_source(region).open_scene_band(region, scene, band_id, geobox)
+    return scene_source(region).composite(region, scenes, channels, geobox, recipe)
+
+
+def parallel_composites(region: Region) -> int:
+    """See SceneSource."""
+    return scene_source(region).parallel_composites(region)
+
+
+def cost(region: Region, scene_count: int, channels: Sequence[str], geoboxes: Sequence[GeoBox]) -> Cost:
+    """See SceneSource."""
+    return scene_source(region).cost(region, scene_count, channels, geoboxes)

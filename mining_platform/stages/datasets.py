@@ -9,7 +9,7 @@ import pandas as pd
 
 from mining_platform import bands, figures, grids, patches, proportions, sampling, splits
 from mining_platform.artifacts import Artifact, Ref
-from mining_platform.datasets import RANGES, Dataset
+from mining_platform.datasets import RANGES, Dataset, caveat
 from mining_platform.labels.mapbiomas import LABEL_NAME
 from mining_platform.labels.recipes import RECIPES
 from mining_platform.manifests import PartitionSources, build_manifest
@@ -107,7 +107,7 @@ def cut_patches(dataset: Dataset, platform: Platform, key: str, inputs: Mapping[
     )
     simulated = any(artifact.facts.get("simulated") for artifact in inputs.values())
     shares = index.merge(windows[["window_id", "range", "share"]], on="window_id")
-    sheet = range_sheet(out, shares, f"{region.name}, {year}", simulated)
+    sheet = range_sheet(out, shares, f"{region.name}, {year}{caveat(dataset)}", simulated)
     (out / PREVIEW_FILE).write_bytes(sheet)
     return facts
 
@@ -141,7 +141,7 @@ def part_windows(dataset: Dataset, _platform: Platform, key: str, inputs: Mappin
     table.to_parquet(out / SPLITS_FILE, index=False)
     placed = windows[["window_id", "region", "range"]].merge(table, on="window_id", validate="one_to_one")
     simulated = any(artifact.facts.get("simulated") for artifact in inputs.values())
-    (out / PREVIEW_FILE).write_bytes(split_figure(placed, f"Splits of {dataset.id}, {key}", simulated))
+    (out / PREVIEW_FILE).write_bytes(split_figure(placed, f"Splits of {dataset.id}, {key}{caveat(dataset)}", simulated))
     summary = splits.split_summary(placed)
     return {
         "windows": len(table),

@@ -1,5 +1,6 @@
 """Stages of the group `imagery`."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -7,13 +8,16 @@ from typing import Any
 import geopandas as gpd
 import numpy as np
 
-from mining_platform import bands, mosaics
+from mining_platform import mosaic_quality, mosaics
 from mining_platform.artifacts import Artifact, Ref
 from mining_platform.chunks import Block, blocks_of_windows
-from mining_platform.mosaic_figures import mosaic_picture
+from mining_platform.datasets import mining_codes
+from mining_platform.labels.mapbiomas import LABEL_NAME
+from mining_platform.mosaic_figures import mosaic_picture, quality_picture
+from mining_platform.mosaic_recipes import mosaic_recipe
 from mining_platform.pipeline import Platform
-from mining_platform.regions import Region
-from mining_platform.stages.files import PREVIEW_FILE, SAMPLE_FILE, SCENES_FILE
+from mining_platform.regions import Region, required_scenes
+from mining_platform.stages.files import PREVIEW_FILE, QUALITY_FILE, SAMPLE_FILE, SCENES_FILE
 
 
 def list_scenes(platform: Platform, key: str, _inputs: Mapping[Ref, Artifact], out: Path) -> dict[str, Any]:
@@ -41,16 +45,32 @@ def blocks_to_compute(region: Region, inputs: Mapping[Ref, Artifact]) -> list[Bl
 
 
 def compose_mosaic(platform: Platform, key: str, inputs: Mapping[Ref, Artifact], out: Path) -> dict[str, Any]:
-    """`mosaic.zarr`: the median of clear observations, and a picture of it."""
+    """`mosaic.zarr` by the region's recipe, evidence about it, and a picture of it."""
     region, year = platform.region_year(key)
-    scenes = gpd.read_parquet(inputs[Ref("scenes", key)].path / SCENES_FILE)
+    scenes = required_scenes(region)
     facts = mosaics.compose(
         region,
-        scenes,
-        bands.PROFILES["s2-12"].channels,
+        gpd.read_parquet(inputs[Ref("scenes", key)].path / SCENES_FILE),
+        scenes.channels,
         out,
+        recipe=mosaic_recipe(scenes.recipe),
         blocks=blocks_to_compute(region, inputs),
         source=platform.scenes,
     )
     (out / PREVIEW_FILE).write_bytes(mosaic_picture(out / mosaics.MOSAIC_NAME, f"Mosaic {year}, {region.name}"))
+    return {**facts, **mosaic_quality.evidence(out / mosaics.MOSAIC_NAME)}
+
+
+def judge_mosaic(platform: Platform, key: str, inputs: Mapping[Ref, Artifact], out: Path) -> dict[str, Any]:
+    """`quality.json`: what clouds are left in the mosaic and what bright soil its mask took, and a picture of where."""
+    region, year = platform.region_year(key)
+    mosaic, label = inputs[Ref("mosaic", key)], inputs.get(Ref("label", key))
+    names = ("remnant_score", "remnant_fences", "dark_dn", "floor_share", "gap_share", "clear_count_median", "recipe")
+    facts = {name: mosaic.facts[name] for name in names}
+    if label is not None:
+        codes = mining_codes(region.id)
+        facts |= mosaic_quality.bright_soil_loss(mosaic.path / mosaics.MOSAIC_NAME, label.path / LABEL_NAME, codes)
+    (out / QUALITY_FILE).write_text(json.dumps(facts, indent=1, sort_keys=True) + "\n")
+    picture = quality_picture(mosaic.path / mosaics.MOSAIC_NAME, facts, f"Evidence {year}, {region.name}")
+    (out / PREVIEW_FILE).write_bytes(picture)
     return facts

@@ -11,7 +11,7 @@ import pandas as pd
 
 from mining_platform import bands, evaluation, evaluation_figures, figures, patches, splits, training
 from mining_platform.artifacts import Artifact, Ref
-from mining_platform.datasets import DATASETS, Dataset
+from mining_platform.datasets import DATASETS, Dataset, caveat
 from mining_platform.experiments import EXPERIMENTS, Experiment
 from mining_platform.models.classifier import load_model, predict
 from mining_platform.pipeline import Platform, key_parts
@@ -59,7 +59,7 @@ def evaluate_model(_platform: Platform, key: str, inputs: Mapping[Ref, Artifact]
     _, val = training_patches(row, dataset, manifest, inputs)
     facts["ndvi_baseline"] = ndvi_scores(predictions, val)
     (out / EVALUATION_FILE).write_text(json.dumps(facts, indent=1, sort_keys=True, allow_nan=False) + "\n")
-    write_figures(out, predictions, facts, f"{row.id}, {key_parts(key)[1]}", is_simulated(inputs))
+    write_figures(out, predictions, facts, f"{row.id}, {key_parts(key)[1]}{caveat(dataset)}", is_simulated(inputs))
     return facts
 
 

@@ -11,7 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 TEMPORARY_PREFIX = "tmp-"
-READ_ONLY = 0o444
+UNFINISHED_PREFIX = "unfinished-"
+"""Of work that an interrupted writer left to be resumed."""
+READ_ONLY, WRITABLE = 0o444, 0o644
 _SYNC_THREADS = 4  # the file system commits concurrent fsyncs together
 
 
@@ -72,12 +74,19 @@ def prune(directory: Path) -> None:
             Path(parent).rmdir()
 
 
-def sweep(directory: Path) -> None:
-    """Remove the temporaries that dead writers left in a directory; call it under the lease only."""
+def thaw(directory: Path) -> None:
+    """Make the files of a tree writable again."""
+    for path in directory.rglob("*"):
+        if path.is_file() and not path.is_symlink():
+            path.chmod(WRITABLE)
+
+
+def sweep(directory: Path, spared: str | None = None) -> None:
+    """Remove what dead writers left in a directory, but for unfinished work of the name `spared`; under the lease only."""
     if not directory.is_dir():
         return
     for path in directory.iterdir():
-        if path.name.startswith(TEMPORARY_PREFIX):
+        if path.name.startswith((TEMPORARY_PREFIX, UNFINISHED_PREFIX)) and path.name != spared:
             remove(path)
 
 

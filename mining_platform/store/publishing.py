@@ -24,6 +24,28 @@ def disk(ref: Ref) -> Iterator[None]:
 
 
 @contextmanager
+def resumed(store: ArtifactStore, ref: Ref, name: str) -> Iterator[Path]:
+    """A directory of this name beside the versions, with what an interrupted writer of the same work left in it.
+
+    It stays after an error or a kill, unless the disk is full, and is gone at the end of what was published.
+    """
+    out = versions.partition_directory(store, ref) / name
+    with disk(ref):
+        out.mkdir(exist_ok=True)
+        durable.thaw(out)
+        for reserved in (versions.FACTS_NAME, digests.MANIFEST_NAME):
+            (out / reserved).unlink(missing_ok=True)
+    try:
+        yield out
+    except OSError as error:
+        if error.errno in DISK_FULL:
+            durable.remove(out)
+        raise
+    if out.exists():
+        durable.remove(out)
+
+
+@contextmanager
 def temporary(store: ArtifactStore, ref: Ref) -> Iterator[Path]:
     """An empty directory on the store's own file system, gone at the end unless it was renamed."""
     out = durable.temporary_in(versions.partition_directory(store, ref))

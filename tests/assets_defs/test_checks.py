@@ -16,7 +16,7 @@ from assets_defs.runner import _outcome
 from mining_platform import verdicts
 from mining_platform.artifacts import Artifact, ArtifactStore, Ref
 from mining_platform.pipeline import Platform
-from mining_platform.regions import load_regions
+from mining_platform.region_files import load_regions
 from mining_platform.verdicts import Verdict
 
 ROOT = Path(__file__).parents[2]

@@ -537,3 +537,73 @@ def test_a_skip_costs_less_than_a_tenth_of_a_second_on_twenty_megabytes(store: A
 
     make(store, compute=large)
     assert min(make(store, compute=never).seconds for _ in range(3)) < 0.1
+
+
+def steps_until(steps: int) -> artifacts.Compute:
+    """A resumable computation of three files; breaks off after so many new ones."""
+
+    def compute(_: Mapping[Ref, Artifact], out: Path) -> dict[str, Any]:
+        made = 0
+        for name in "abc":
+            if not (out / name).exists():
+                if made == steps:
+                    raise RuntimeError("the line went down")
+                (out / name).write_text(name)
+                made += 1
+        return {"made": "abc"}
+
+    return compute
+
+
+def unfinished(store: ArtifactStore) -> list[list[str]]:
+    folders = sorted((store.root / "mosaic" / "@lourenco+2022").glob("unfinished-*"))
+    return [sorted(path.name for path in folder.iterdir()) for folder in folders]
+
+
+def test_resumable_work_goes_on_with_the_files_it_left(store: ArtifactStore) -> None:
+    with pytest.raises(RuntimeError, match="the line went down"):
+        make(store, compute=steps_until(2), resumable=True)
+    assert unfinished(store) == [["a", "b"]]
+    made = make(store, compute=steps_until(1), resumable=True)
+    assert sorted(path.name for path in made.path.iterdir()) == ["a", "b", "c", "facts.json", "manifest.json"]
+    assert unfinished(store) == []
+
+
+def test_work_on_other_inputs_or_settings_never_takes_over_unfinished_files(store: ArtifactStore) -> None:
+    with pytest.raises(RuntimeError):
+        make(store, compute=steps_until(2), resumable=True)
+    with pytest.raises(RuntimeError):
+        make(store, compute=steps_until(1), resumable=True, config={"seed": 8})
+    assert unfinished(store) == [["a"]]
+
+
+def test_work_that_is_not_resumable_begins_anew_and_sweeps_what_was_left(store: ArtifactStore) -> None:
+    with pytest.raises(RuntimeError):
+        make(store, compute=steps_until(2), resumable=True)
+    with pytest.raises(RuntimeError):
+        make(store, compute=steps_until(2))
+    assert unfinished(store) == []
+
+
+def test_a_kill_while_sealing_does_not_keep_the_work_from_being_resumed(
+    store: ArtifactStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("mining_platform.store.publishing.install", killed)
+    with pytest.raises(KeyboardInterrupt):
+        make(store, compute=steps_until(3), resumable=True)
+    assert unfinished(store) == [["a", "b", "c", "facts.json", "manifest.json"]]
+    monkeypatch.undo()
+    assert make(store, compute=steps_until(0), resumable=True).facts["made"] == "abc"
+
+
+def test_unfinished_work_on_a_full_disk_gives_the_space_back(store: ArtifactStore) -> None:
+    def full(_: Mapping[Ref, Artifact], out: Path) -> dict[str, Any]:
+        (out / "a").write_text("a")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left"):
+        make(store, compute=full, resumable=True)
+    assert unfinished(store) == []

@@ -1,3 +1,7 @@
+import os
+import signal
+from datetime import UTC, datetime
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -8,24 +12,34 @@ import zarr
 
 from mining_platform.chunks import blocks_of_windows
 from mining_platform.mosaic_figures import MISSING_GREY, preview
-from mining_platform.mosaics import compose, computed_blocks, harmonised, open_mosaic, read_window, solar_days
-from mining_platform.sources import stac
-from mining_platform.sources.protocol import SourceError, scenes_of
+from mining_platform.mosaic_recipes import RECIPES, MosaicRecipe
+from mining_platform.mosaics import MosaicError, compose, computed_blocks, open_mosaic, read_window
+from mining_platform.scenes import Scene, harmonised, scenes_of, solar_days
+from mining_platform.sources import router, stac
+from mining_platform.sources.protocol import SourceError
 from mining_platform.zarr_arrays import ArrayError
 from tests.synthetic import CLOUD, LEFT_M, NODATA, TOP_M, TinyScene, region, write_catalogue
 
 CHANNELS = ("B04", "B03", "B02", "B11", "B01")
+MEDIAN = RECIPES["scl-median"]
 
 
 def composed(
-    tmp_path: Path, scenes: list[TinyScene], *, px: int = 120, blocks: Any = None
+    tmp_path: Path, scenes: list[TinyScene], *, px: int = 120, blocks: Any = None, recipe: MosaicRecipe = MEDIAN
 ) -> tuple[np.ndarray, np.ndarray, dict]:
     place = region(px, px, catalogue=write_catalogue(tmp_path / "stac", scenes))
-    facts = compose(place, stac.list_scenes(place, 2024), CHANNELS, tmp_path / "out", blocks=blocks)
+    facts = compose(place, stac.list_scenes(place, 2024), CHANNELS, tmp_path / "out", recipe=recipe, blocks=blocks)
     if blocks is not None:
         return np.zeros(0), np.zeros(0), facts
     image, count = read_window(tmp_path / "out" / "mosaic.zarr", place.geobox.boundingbox)
     return image, count, facts
+
+
+def a_scene(**fields: Any) -> Scene:
+    told = {"offset_dn": 0, **fields}
+    return Scene(
+        "S", datetime(2024, 6, 1, tzinfo=UTC), "2024-06-01", "s", "21MXN", 0, 0, epsg=32721, simulated=False, hrefs={}, **told
+    )
 
 
 def on_day(day: int, **fields: Any) -> TinyScene:
@@ -69,7 +83,12 @@ def test_the_offset_of_baseline_4_is_removed_and_older_numbers_are_kept(tmp_path
 
 def test_harmonised_numbers_are_at_least_1_and_no_data_stays_0() -> None:
     numbers = np.array([0, 1, 999, 1000, 1001, 5000], np.uint16)
-    assert harmonised(numbers, -1000).tolist() == [0, 1, 1, 1, 1, 4000]
+    assert harmonised(numbers, a_scene(offset_dn=-1000)).tolist() == [0, 1, 1, 1, 1, 4000]
+
+
+def test_landsat_numbers_become_reflectance_x_10000() -> None:
+    numbers = np.array([0, 1, 7273, 43_636, 65_535], np.uint16)
+    assert harmonised(numbers, a_scene(gain=0.275, offset_dn=-2000)).tolist() == [0, 1, 1, 10_000, 16_022]
 
 
 def test_scenes_of_one_solar_day_count_once_and_fill_each_others_gaps(tmp_path: Path) -> None:
@@ -149,7 +168,7 @@ def test_equal_scenes_give_equal_bytes(tmp_path: Path) -> None:
     composed(tmp_path / "a", scenes)
     composed(tmp_path / "b", scenes)
     files = sorted(path.relative_to(tmp_path / "a") for path in (tmp_path / "a" / "out").rglob("*") if path.is_file())
-    assert len(files) == 9
+    assert len(files) == 11
     assert all((tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes() for name in files)
 
 
@@ -176,7 +195,7 @@ def test_a_truncated_raster_is_refused_by_scene_and_band(tmp_path: Path) -> None
     raster = tmp_path / "stac" / "s2" / "S2_01" / "B03.tif"
     raster.write_bytes(raster.read_bytes()[:-200])
     with pytest.raises(SourceError, match=r"scene S2_01, band B03: the raster has \d+ bytes where"):
-        compose(place, scenes, CHANNELS, tmp_path / "out", blocks=None)
+        compose(place, scenes, CHANNELS, tmp_path / "out", recipe=MEDIAN, blocks=None)
     assert not (tmp_path / "out").exists()
 
 
@@ -188,20 +207,142 @@ def test_a_flipped_bit_in_a_scene_is_refused(tmp_path: Path) -> None:
     content[-5] ^= 1
     raster.write_bytes(content)
     with pytest.raises(SourceError, match="band B11: the raster has another sha2-256"):
-        compose(place, scenes, CHANNELS, tmp_path / "out", blocks=None)
+        compose(place, scenes, CHANNELS, tmp_path / "out", recipe=MEDIAN, blocks=None)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "expected"), [("scl-median", 1000), ("scl-p25", 950), ("scl-medoid", 1000), ("all-median", 1000)]
+)
+def test_a_recipe_decides_the_reduction(tmp_path: Path, recipe: str, expected: int) -> None:
+    days = [on_day(1, values=900), on_day(6, values=5000), on_day(11, values=1000)]
+    image, count, facts = composed(tmp_path, days, recipe=RECIPES[recipe])
+    assert np.unique(image) == expected
+    assert np.unique(count) == 3
+    assert facts["recipe"] == recipe
+
+
+def test_the_medoid_takes_all_bands_of_one_day(tmp_path: Path) -> None:
+    days = [
+        on_day(1, values={"B04": 100, "B03": 900, "B02": 300, "B11": 700, "B01": 500}),
+        on_day(6, values={"B04": 200, "B03": 800, "B02": 200, "B11": 800, "B01": 400}),
+        on_day(11, values={"B04": 300, "B03": 100, "B02": 100, "B11": 900, "B01": 9000}),
+    ]
+    image, _, _ = composed(tmp_path, days, recipe=RECIPES["scl-medoid"])
+    assert image[:, 7, 7].tolist() == [200, 800, 200, 800, 400]
+
+
+def test_coarse_bands_keep_their_native_values_or_are_interpolated_as_the_recipe_says(tmp_path: Path) -> None:
+    native = np.arange(3600).reshape(60, 60) + 100
+    nearest, _, _ = composed(tmp_path / "a", [on_day(1, values={"B11": native})])
+    np.testing.assert_array_equal(nearest[3], np.kron(native, np.ones((2, 2))))
+    between, _, _ = composed(tmp_path / "b", [on_day(1, values={"B11": native})], recipe=RECIPES["scl-median-bilinear"])
+    assert between[3, 1, 1] == round(0.75 * 0.75 * 100 + 0.25 * 0.75 * (101 + 160) + 0.25 * 0.25 * 161)
+
+
+def test_many_days_are_composed_in_low_strips_with_the_same_pixels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(8)
+    scenes = [
+        on_day(1 + 5 * k, values={"B04": rng.integers(1, 6000, (120, 120))}, scl=np.where(rng.random((60, 60)) < 0.1, CLOUD, 4))
+        for k in range(4)
+    ]
+    whole = composed(tmp_path / "a", scenes)[:2]
+    monkeypatch.setattr("mining_platform.composites.STRIP_BYTES", 4 * 120 * 3 * 17)
+    for one, other in zip(whole, composed(tmp_path / "b", scenes)[:2], strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+class Interrupted:
+    """The router, but composites beyond the first few fail or kill the process; counts those that were made."""
+
+    def __init__(self, allowed: int, *, kill: bool = False) -> None:
+        self.allowed, self.kill, self.made = allowed, kill, 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(router, name)
+
+    def parallel_composites(self, _region: Any) -> int:
+        return 1
+
+    def composite(self, *arguments: Any) -> Any:
+        if self.made == self.allowed:
+            if self.kill:
+                os.kill(os.getpid(), signal.SIGKILL)
+            raise SourceError("the line went down")
+        self.made += 1
+        return router.composite(*arguments)
+
+
+def wide_scenes(tmp_path: Path) -> tuple[Any, Any]:
+    rng = np.random.default_rng(3)
+    scenes = [
+        on_day(
+            1 + 5 * k,
+            values={"B04": rng.integers(1, 6000, (120, 3200))},
+            width_px=3200,
+            scl=4 + 5 * (rng.random((60, 1600)) < 0.1),
+        )
+        for k in range(2)
+    ]
+    place = region(3200, 120, catalogue=write_catalogue(tmp_path / "stac", scenes))
+    return place, stac.list_scenes(place, 2024)
+
+
+def compose_until_killed(place: Any, scenes: Any, out: Path) -> None:
+    compose(place, scenes, CHANNELS, out, recipe=MEDIAN, blocks=None, source=Interrupted(3, kill=True))
+
+
+def bytes_of(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_an_interrupted_mosaic_goes_on_with_the_chunks_that_are_there(tmp_path: Path) -> None:
+    place, scenes = wide_scenes(tmp_path)
+    whole = compose(place, scenes, CHANNELS, tmp_path / "whole", recipe=MEDIAN, blocks=None)
+    with pytest.raises(SourceError, match="the line went down"):
+        compose(place, scenes, CHANNELS, tmp_path / "out", recipe=MEDIAN, blocks=None, source=Interrupted(2))
+    assert len(computed_blocks(tmp_path / "out" / "mosaic.zarr")) == 4
+    rest = Interrupted(99)
+    facts = compose(place, scenes, CHANNELS, tmp_path / "out", recipe=MEDIAN, blocks=None, source=rest)
+    assert rest.made == 2
+    assert facts == whole
+    assert bytes_of(tmp_path / "out") == bytes_of(tmp_path / "whole")
+
+
+def test_a_killed_mosaic_goes_on_and_a_torn_chunk_is_made_anew(tmp_path: Path) -> None:
+    place, scenes = wide_scenes(tmp_path)
+    compose(place, scenes, CHANNELS, tmp_path / "whole", recipe=MEDIAN, blocks=None)
+    child = get_context("spawn").Process(target=compose_until_killed, args=(place, scenes, tmp_path / "out"))
+    child.start()
+    child.join()
+    assert child.exitcode == -signal.SIGKILL
+    mosaic = tmp_path / "out" / "mosaic.zarr"
+    torn = mosaic / "image" / "c" / "0" / "0" / "1"
+    torn.write_bytes(torn.read_bytes()[:-50])
+    (mosaic / "image" / "c" / "0" / "0" / "6.__lock").write_bytes(b"half")
+    rest = Interrupted(99)
+    compose(place, scenes, CHANNELS, tmp_path / "out", recipe=MEDIAN, blocks=None, source=rest)
+    assert rest.made == 2
+    assert bytes_of(tmp_path / "out") == bytes_of(tmp_path / "whole")
+
+
+def test_chunks_of_another_mosaic_are_never_kept(tmp_path: Path) -> None:
+    place, scenes = wide_scenes(tmp_path)
+    compose(place, scenes, CHANNELS, tmp_path / "out", recipe=MEDIAN, blocks=[(0, 0)])
+    with pytest.raises(MosaicError, match="holds a mosaic of other scenes, channels, recipe or grid"):
+        compose(place, scenes.iloc[:1], CHANNELS, tmp_path / "out", recipe=MEDIAN, blocks=None)
 
 
 def test_an_empty_list_of_scenes_is_refused(tmp_path: Path) -> None:
     place = region(catalogue=write_catalogue(tmp_path / "stac", [on_day(1)]))
     with pytest.raises(SourceError, match="the list of scenes is empty"):
-        compose(place, stac.list_scenes(place, 2024).iloc[:0], CHANNELS, tmp_path / "out", blocks=None)
+        compose(place, stac.list_scenes(place, 2024).iloc[:0], CHANNELS, tmp_path / "out", recipe=MEDIAN, blocks=None)
 
 
 def test_progress_ends_at_one(tmp_path: Path) -> None:
     told: list[float] = []
     place = region(catalogue=write_catalogue(tmp_path / "stac", [on_day(1)]))
     scenes = stac.list_scenes(place, 2024)
-    compose(place, scenes, CHANNELS, tmp_path / "out", blocks=None, progress=lambda _, share: told.append(share))
+    compose(place, scenes, CHANNELS, tmp_path / "out", recipe=MEDIAN, blocks=None, progress=lambda _, share: told.append(share))
     assert told == [1.0]
 
 

@@ -9,6 +9,7 @@ import zarr
 from mining_platform.chunks import blocks_of_windows
 from mining_platform.grids import window_id
 from mining_platform.labels.mapbiomas import label_on_grid
+from mining_platform.mosaic_recipes import RECIPES
 from mining_platform.mosaics import compose
 from mining_platform.patches import (
     DROPPED_CLOUDY,
@@ -45,7 +46,7 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     scl[24:, 24:] = CLOUD
     scene = TinyScene("S2_A", values={"B04": RED, "B11": 777}, scl=scl, width_px=SIDE_PX, height_px=SIDE_PX)
     place = region(SIDE_PX, SIDE_PX, catalogue=write_catalogue(folder / "stac", [scene]))
-    compose(place, list_scenes(place, 2024), CHANNELS, folder, blocks=None)
+    compose(place, list_scenes(place, 2024), CHANNELS, folder, recipe=RECIPES["scl-median"], blocks=None)
     classes = np.full((32, 32), 3, np.uint8)
     classes[:16, :16] = 30
     classes[:, 31] = 27
@@ -166,7 +167,7 @@ def test_a_window_on_a_chunk_that_was_not_composed_is_an_error(inputs: Path, tmp
     scene = TinyScene("S2_A", width_px=600, height_px=600)
     place = region(600, 600, catalogue=write_catalogue(tmp_path / "stac", [scene]))
     blocks = blocks_of_windows(place.geobox, windows((0, 0))[["minx", "miny", "maxx", "maxy"]].to_numpy())
-    compose(place, list_scenes(place, 2024), CHANNELS, tmp_path, blocks=blocks)
+    compose(place, list_scenes(place, 2024), CHANNELS, tmp_path, recipe=RECIPES["scl-median"], blocks=blocks)
     with pytest.raises(ArrayError, match=r"c/0/1 of .* are missing"):
         write_store(
             windows((0, 33)),

@@ -11,7 +11,7 @@ from mining_platform.artifacts import ArtifactStore, Ref, current_digest, produc
 from mining_platform.graph import build_steps
 from mining_platform.pipeline import PartitionError, Platform, inputs_now
 from mining_platform.plans import Outcome, PlanError, Selection, assess, plan, run, select
-from mining_platform.regions import load_regions
+from mining_platform.region_files import load_regions
 from mining_platform.sources.protocol import SourceError
 
 REGIONS = load_regions(Path(__file__).parents[2] / "regions.geojson")

@@ -16,7 +16,7 @@ from rasterio.vrt import WarpedVRT
 from mining_platform import pixel_areas, proportions
 from mining_platform.datasets import RANGES
 from mining_platform.grids import WindowGrid, region_geobox, window_geobox, window_grid
-from mining_platform.regions import load_regions
+from mining_platform.region_files import load_regions
 
 MINING = frozenset({30})
 NATIVE_DEG = 0.00026949458523585647  # the step of the MapBiomas rasters

@@ -3,12 +3,14 @@
 import copy
 import itertools
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from mining_platform.regions import RegionError, add_region, load_regions, parse_regions, region
+from mining_platform.region_files import add_region, load_regions, parse_regions, region_of_bounds, with_scenes
+from mining_platform.regions import RegionError, expand, region
 
 SQUARE = {"type": "Polygon", "coordinates": [[[-55.2, -6.4], [-55.0, -6.4], [-55.0, -6.2], [-55.2, -6.2], [-55.2, -6.4]]]}
 BOW_TIE = {"type": "Polygon", "coordinates": [[[0, 0], [1, 1], [1, 0], [0, 1], [0, 0]]]}
@@ -66,7 +68,41 @@ def test_variables_of_the_installation_are_expanded(monkeypatch: pytest.MonkeyPa
     assert parse(feature(land_cover=cover))["here"].land_cover.file_of(2020) == "/somewhere/2020.tif"
 
 
+def test_one_word_changes_where_scenes_come_from_and_nothing_else() -> None:
+    places = {"stac": "stac/catalog.json", "archive": "scenes"}
+    entry = {"source": "stac", "collection": "sentinel-2-l2a", "href": places}
+    found = {
+        word: parse(feature(scenes={**entry, "source": word}))["here"].scenes for word in ("stac", "archive", "earth_engine")
+    }
+    assert {word: scenes.href for word, scenes in found.items()} == {**places, "earth_engine": ""}
+    assert len({replace(scenes, source="stac").recipe for scenes in found.values()}) == 1
+    assert all(replace(scenes, source="stac") == found["stac"] for scenes in found.values())
+
+
+def test_scenes_without_a_place_come_from_the_sources_usual_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MINING_PLATFORM_HOME", "/somewhere")
+    stac, archive = (parse(feature(scenes={**SCENES, "source": word}))["here"].scenes for word in ("stac", "archive"))
+    assert stac.href == "https://earth-search.aws.element84.com/v1"
+    assert expand(archive.href) == "/somewhere/scenes"
+
+
+def test_a_collection_decides_the_recipe_and_the_channels_unless_the_region_does() -> None:
+    landsat = parse(feature(scenes={"source": "archive", "collection": "landsat-c2-l2"}, years=[1990]))["here"].scenes
+    assert (landsat.recipe, landsat.channels[0]) == ("qa-median", "L-blue")
+    assert parse(feature(scenes={**SCENES, "recipe": "scl-medoid"}))["here"].scenes.recipe == "scl-medoid"
+
+
+def test_bounds_and_options_make_a_region_of_their_own() -> None:
+    made = region_of_bounds((-55.2, -6.4, -55.1, -6.3), 2024, SCENES, None)
+    assert (made.epsg, made.years, made.scenes.source) == (32721, (2024,), "stac")
+    changed = with_scenes(made, 2024, {"source": "archive", "collection": "sentinel-2-l1c"})
+    assert (changed.scenes.source, changed.scenes.recipe) == ("archive", "s2cloudless-median")
+    with pytest.raises(RegionError, match="has the years 2024, not 2023"):
+        with_scenes(made, 2023, {})
+
+
 COVER = {"source": "mapbiomas", "collection": "8", "href": "maps/{year}.tif", "years": [1985, 2022]}
+SCENES = {"source": "stac", "collection": "sentinel-2-l2a"}
 MISTAKES = [
     (feature(id="../x"), r"feature 0.*field 'id'.*'\.\./x' is not an id.*Use 1 to 64"),
     (feature(id="Upper"), "field 'id'.*is not an id"),
@@ -96,19 +132,27 @@ MISTAKES = [
     (feature(land_cover="mapbiomas"), "field 'land_cover': expected an object"),
     (without("land_cover"), "field 'land_cover': is missing.*null for none"),
     (
-        feature(scenes={"source": "ftp", "href": "x", "collection": "y", "provider": "earth-search"}),
+        feature(scenes={"source": "ftp", "href": "x", "collection": "sentinel-2-l2a", "provider": "earth-search"}),
         "scenes, field 'source': unknown value",
     ),
     (
-        feature(scenes={"source": "stac", "href": "x", "collection": "y", "provider": "mine"}),
+        feature(scenes={"source": "stac", "href": "x", "collection": "sentinel-2-l2a", "provider": "mine"}),
         "scenes, field 'provider': unknown value",
     ),
+    (feature(scenes={"source": "stac", "collection": "sentinel-3"}), "scenes, field 'collection': unknown value.*sentinel-2-l1c"),
+    (feature(scenes={**SCENES, "recipe": "mean"}), "scenes, field 'recipe': unknown value 'mean'.*scl-median"),
+    (feature(scenes={**SCENES, "href": 7}), "scenes, field 'href': expected a text, or an object"),
+    (feature(scenes={**SCENES, "href": {"stac": "a", "ftp": "b"}}), "scenes, href: unknown fields 'ftp'"),
+    (feature(land_cover={**COVER, "source": "polygons"}), "field 'classes': expected class codes by name"),
+    (feature(land_cover={**COVER, "source": "polygons", "classes": {"mine": 300}}), "field 'classes': expected class codes"),
+    (feature(land_cover={**COVER, "classes": {"mine": 30}}), "field 'classes': is for the source polygons"),
+    (feature(land_cover={**COVER, "years": [2022, 1985]}), "field 'years': expected the first and the last year"),
     (feature(coverage="half"), "field 'coverage': unknown value 'half'.*full, sampled"),
     (feature(years=[]), "field 'years': expected distinct years"),
     (feature(years=[2020, 2020]), "field 'years': expected distinct years"),
     (feature(years=["2020"]), "field 'years': expected distinct years"),
     (feature(years=[2020, 2023]), r"field 'years': \[2023\] lie outside mapbiomas collection 8 \(1985 to 2022\).*Remove"),
-    (feature(years=[2010]), "lie before Sentinel-2"),
+    (feature(years=[2010]), r"lie before sentinel-2-l2a \(2015\)"),
     (feature(epsg=4326), "field 'epsg': 4326 is not the EPSG code of a projected CRS in metres"),
     (feature(epsg=999999), "field 'epsg'"),
     (feature(colour="red"), "unknown fields 'colour'"),

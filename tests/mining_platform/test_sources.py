@@ -4,29 +4,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import geopandas as gpd
 import numpy as np
 import pytest
 import rasterio
 from affine import Affine
 
-from mining_platform.regions import Region, load_regions
+from mining_platform.region_files import load_regions
+from mining_platform.regions import Region
 from mining_platform.sources import router
 from mining_platform.sources.mapbiomas import fingerprint_land_cover, read_land_cover
-from mining_platform.sources.protocol import SCENE_COLUMNS, SCL_BAND, SourceError, scenes_of, scenes_table
-from mining_platform.sources.stac import check_scenes, fingerprint_scenes, list_scenes, open_scene_band
-from tests.synthetic import (
-    ALL_BANDS,
-    EPSG,
-    LEFT_M,
-    TOP_M,
-    TinyScene,
-    region,
-    write_catalogue,
-    write_json,
-    write_land_cover,
-    yearly_map,
-)
+from mining_platform.sources.protocol import SourceError
+from tests.synthetic import EPSG, LEFT_M, TOP_M, region, write_land_cover, yearly_map
 
 REALDATA = Path(os.environ.get("MINING_PLATFORM_REALDATA", Path(__file__).parents[2] / ".." / "shared" / "realdata"))
 LOURENCO = REALDATA / "mapbiomas-lourenco-col8" / "lorenco_85a22.tif"
@@ -192,161 +180,3 @@ def test_the_router_refuses_a_source_it_does_not_know(tmp_path: Path) -> None:
     odd = replace(place, land_cover=replace(place.land_cover, source="worldcover"))  # type: ignore[type-var]
     with pytest.raises(SourceError, match=r"source worldcover: no such source\. Use one of: mapbiomas"):
         router.read_land_cover(odd, 2024, tmp_path / "out")
-
-
-def scene_region(tmp_path: Path, *scenes: TinyScene) -> Region:
-    return region(catalogue=write_catalogue(tmp_path / "stac", scenes or (TinyScene("S2_A"),)))
-
-
-def test_scenes_of_the_year_that_touch_the_outline_are_listed_by_id(tmp_path: Path) -> None:
-    place = scene_region(
-        tmp_path,
-        TinyScene("S2_C", when="2024-12-31T23:59:59Z"),
-        TinyScene("S2_A", when="2024-01-01T00:00:00Z"),
-        TinyScene("S2_OLD", when="2023-12-31T23:59:59Z"),
-        TinyScene("S2_FAR", left_m=LEFT_M + 60_000),
-    )
-    table = list_scenes(place, 2024)
-    assert table["scene_id"].tolist() == ["S2_A", "S2_C"]
-    assert tuple(table.columns) == SCENE_COLUMNS
-    assert table.crs.to_epsg() == 4326
-
-
-def test_a_scene_says_what_its_item_says(tmp_path: Path) -> None:
-    (scene,) = scenes_of(list_scenes(scene_region(tmp_path, TinyScene("S2_A", baseline="05.10", cloud_pct=12.5)), 2024))
-    assert (scene.solar_day, scene.cloud_pct, scene.baseline, scene.epsg, scene.tile) == ("2024-06-01", 12.5, 5.1, EPSG, "21MXN")
-    assert scene.hrefs["B8A"] == "s2/S2_A/B8A.tif"
-    assert set(scene.hrefs) == {*ALL_BANDS, SCL_BAND} == set(scene.checksums)
-
-
-@pytest.mark.parametrize(
-    ("baseline", "properties", "offset_dn"),
-    [("03.01", {}, 0), ("04.00", {}, -1000), ("05.10", {}, -1000), ("05.10", {"earthsearch:boa_offset_applied": True}, 0)],
-)
-def test_the_offset_follows_the_baseline_unless_it_was_removed(
-    tmp_path: Path, baseline: str, properties: dict, offset_dn: int
-) -> None:
-    (scene,) = scenes_of(list_scenes(scene_region(tmp_path, TinyScene("S", baseline=baseline, properties=properties)), 2024))
-    assert scene.offset_dn == offset_dn
-
-
-def test_the_projection_may_be_a_code_and_the_mark_comes_from_the_item(tmp_path: Path) -> None:
-    properties = {"proj:epsg": None, "proj:code": "EPSG:32721", "simulated": True}
-    (scene,) = scenes_of(list_scenes(scene_region(tmp_path, TinyScene("S", properties=properties)), 2024))
-    assert (scene.epsg, scene.simulated) == (32721, True)
-
-
-def test_the_table_survives_parquet(tmp_path: Path) -> None:
-    table = list_scenes(scene_region(tmp_path, TinyScene("A"), TinyScene("B")), 2024)
-    table.to_parquet(tmp_path / "scenes.parquet")
-    assert scenes_of(gpd.read_parquet(tmp_path / "scenes.parquet")) == scenes_of(table)
-    again = scenes_table(scenes_of(table), list(table.geometry))
-    assert again.equals(table)
-
-
-def test_a_year_without_scenes_names_region_year_source_and_remedy(tmp_path: Path) -> None:
-    message = r"Region tiny, year 2023, source stac collection sentinel-2-l2a of .*no scene touches.*Ask for another year"
-    for ask in (list_scenes, fingerprint_scenes):
-        with pytest.raises(SourceError, match=message):
-            ask(scene_region(tmp_path), 2023)
-
-
-def test_a_scene_that_lacks_bands_is_refused_by_their_names(tmp_path: Path) -> None:
-    place = scene_region(tmp_path, TinyScene("S2_A", without=("rededge1", "scl")))
-    with pytest.raises(SourceError, match=r"scene S2_A lacks bands B05 \(asset 'rededge1'\), SCL \(asset 'scl'\); it has blue, "):
-        list_scenes(place, 2024)
-
-
-@pytest.mark.parametrize("name", ["s2:processing_baseline", "eo:cloud_cover", "datetime"])
-def test_an_item_without_a_needed_property_is_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(SourceError, match=f"item S2_A lacks the property {name}"):
-        list_scenes(scene_region(tmp_path, TinyScene("S2_A", properties={name: None})), 2024)
-
-
-@pytest.mark.parametrize(
-    "href", ["../../../secret.tif", "/etc/passwd", "file:///etc/passwd", "https://example.org/B04.tif", None, 7]
-)
-def test_an_href_that_leaves_the_catalogue_is_refused(tmp_path: Path, href: Any) -> None:
-    place = scene_region(tmp_path)
-    path = tmp_path / "stac" / "s2" / "S2_A" / "S2_A.json"
-    item = json.loads(path.read_text())
-    item["assets"]["red"]["href"] = href
-    write_json(path, item)
-    with pytest.raises(SourceError, match="outside the catalogue's folder"):
-        list_scenes(place, 2024)
-
-
-def test_a_link_that_leaves_the_catalogue_is_refused(tmp_path: Path) -> None:
-    place = scene_region(tmp_path)
-    write_json(tmp_path / "stac" / "catalog.json", {"type": "Catalog", "links": [{"rel": "child", "href": "../other.json"}]})
-    with pytest.raises(SourceError, match=r"points to '\.\./other\.json', outside"):
-        list_scenes(place, 2024)
-
-
-def test_a_symlink_out_of_the_catalogue_is_refused(tmp_path: Path) -> None:
-    place = scene_region(tmp_path)
-    (tmp_path / "secret.tif").write_bytes(b"secret")
-    band = tmp_path / "stac" / "s2" / "S2_A" / "B04.tif"
-    band.unlink()
-    band.symlink_to(tmp_path / "secret.tif")
-    with pytest.raises(SourceError, match="outside the catalogue's folder"):
-        list_scenes(place, 2024)
-
-
-def test_a_catalogue_that_links_to_itself_is_walked_once(tmp_path: Path) -> None:
-    place = scene_region(tmp_path)
-    path = tmp_path / "stac" / "catalog.json"
-    node = json.loads(path.read_text())
-    node["links"] += [{"rel": "child", "href": "./catalog.json"}, {"rel": "self", "href": "https://example.org/catalog.json"}]
-    write_json(path, node)
-    assert len(list_scenes(place, 2024)) == 1
-
-
-def test_a_stac_api_is_not_read_yet(tmp_path: Path) -> None:
-    place = scene_region(tmp_path)
-    api = replace(place, scenes=replace(place.scenes, href="https://earth-search.aws.element84.com/v1"))  # type: ignore[type-var]
-    with pytest.raises(SourceError, match=r"STAC APIs and URLs are not read yet\. Name the catalog\.json"):
-        list_scenes(api, 2024)
-
-
-def test_an_absent_or_broken_catalogue_is_refused(tmp_path: Path) -> None:
-    place = scene_region(tmp_path)
-    (tmp_path / "stac" / "catalog.json").write_text("{")
-    with pytest.raises(SourceError, match=r"catalog\.json is not JSON"):
-        list_scenes(place, 2024)
-    (tmp_path / "stac" / "catalog.json").unlink()
-    with pytest.raises(SourceError, match=r"there is no file .*catalog\.json"):
-        list_scenes(place, 2024)
-
-
-def test_the_fingerprint_of_scenes_follows_their_items(tmp_path: Path) -> None:
-    before = fingerprint_scenes(scene_region(tmp_path / "a"), 2024)
-    assert fingerprint_scenes(scene_region(tmp_path / "b"), 2024)["blake3"] == before["blake3"]
-    assert before["items"] == 1
-    assert fingerprint_scenes(scene_region(tmp_path / "c", TinyScene("S2_A", cloud_pct=11)), 2024)["blake3"] != before["blake3"]
-    older = TinyScene("S2_OLD", when="2023-06-01T14:00:00Z")
-    assert fingerprint_scenes(scene_region(tmp_path / "d", TinyScene("S2_A"), older), 2024)["blake3"] == before["blake3"]
-
-
-def test_a_band_is_read_on_the_grid_and_is_0_beyond_the_scene(tmp_path: Path) -> None:
-    place = scene_region(tmp_path, TinyScene("S", values={"B04": 500, "B11": 700, "B01": 900}, width_px=60))
-    (scene,) = scenes_of(list_scenes(place, 2024))
-    for band_id, value in (("B04", 500), ("B11", 700), ("B01", 900), (SCL_BAND, 4)):
-        pixels = open_scene_band(place, scene, band_id, place.geobox)
-        assert (pixels.shape, pixels.dtype) == ((120, 120), np.uint16)
-        assert (pixels[:, :60] == value).all()
-        assert not pixels[:, 60:].any()
-
-
-def test_an_unreadable_band_is_refused_by_scene_and_band(tmp_path: Path) -> None:
-    place = scene_region(tmp_path)
-    (scene,) = scenes_of(list_scenes(place, 2024))
-    raster = tmp_path / "stac" / "s2" / "S2_A" / "B04.tif"
-    raster.write_bytes(raster.read_bytes()[: raster.stat().st_size // 2])
-    with pytest.raises(SourceError, match="scene S2_A, band B04: the raster cannot be read"):
-        open_scene_band(place, scene, "B04", place.geobox)
-    raster.unlink()
-    with pytest.raises(SourceError, match=r"scene S2_A, band B04: the raster .* is absent"):
-        check_scenes(place, [scene], ["B04"])
-    with pytest.raises(SourceError, match="band B10: the raster is not among its bands"):
-        check_scenes(place, [scene], ["B10"])

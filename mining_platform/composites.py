@@ -1,0 +1,152 @@
+"""Scenes on one grid -> one cloud-free composite, by a recipe. Memory is bounded whatever the number of scenes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
+
+from mining_platform import reducers
+from mining_platform.clouds import clear_and_observed, cloud_rule
+from mining_platform.medians import median_of_values
+from mining_platform.mosaic_recipes import MosaicRecipe
+from mining_platform.regions import Region
+from mining_platform.scenes import Scene, SolarDay, harmonised, solar_days
+
+if TYPE_CHECKING:
+    from mining_platform.sources.protocol import PixelSource
+
+STRIP_BYTES = 48 * 2**20
+"""Most bytes that a strip takes for all its days; more days make lower strips."""
+BYTES_A_DAY = {"median": 3, "percentile": 3, "medoid": 8}
+"""By reducer, bytes for a pixel and day: what is taken, one band, and for the medoid distances and validity."""
+
+DayTakes = list[tuple[Scene, NDArray[np.bool_]]]
+"""For one solar day, which pixels (y, x) are taken from which scene; no pixel twice, no scene without pixels."""
+
+
+@dataclass(frozen=True)
+class Composite:
+    """One composite of a year's scenes."""
+
+    image: NDArray[np.uint16]
+    """(band, y, x) reflectance x 10,000, offset removed, at least 1; 0 in all bands where no day is clear in all of them."""
+    clear_count: NDArray[np.uint16]
+    """(y, x) solar days on which the pixel is clear; 0 where the image is."""
+    observed_count: NDArray[np.uint16]
+    """(y, x) solar days on which a scene has data there, cloud or not."""
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What the functions below read scenes with."""
+
+    source: "PixelSource"
+    region: Region
+    channels: tuple[str, ...]
+    recipe: MosaicRecipe
+
+    def layer(self, scene: Scene, band_id: str, geobox: GeoBox) -> NDArray[Any]:
+        return self.source.open_scene_band(self.region, scene, band_id, geobox, nearest=True)
+
+    def band(self, scene: Scene, band_id: str, geobox: GeoBox) -> NDArray[np.uint16]:
+        nearest = self.recipe.resampling == "nearest"
+        return harmonised(self.source.open_scene_band(self.region, scene, band_id, geobox, nearest=nearest), scene)
+
+
+def compose_locally(
+    source: "PixelSource", region: Region, scenes: Sequence[Scene], channels: Sequence[str], geobox: GeoBox, recipe: MosaicRecipe
+) -> Composite:
+    """The composite of scenes that are read band by band.
+
+    Scenes of one solar day count once: the least cloudy first, its gaps filled from the others. A pixel has a value where
+    every channel has a clear one. Raises as the source does, and ValueError where the recipe cannot be applied to a scene.
+    """
+    work, days = _Work(source, region, tuple(channels), recipe), solar_days(scenes)
+    rows = strip_rows(geobox, len(days), recipe)
+    strips = [_compose_strip(work, days, geobox[top : top + rows, :]) for top in range(0, geobox.shape[0], rows)]
+    return Composite(
+        np.concatenate([strip.image for strip in strips], axis=1),
+        np.concatenate([strip.clear_count for strip in strips]),
+        np.concatenate([strip.observed_count for strip in strips]),
+    )
+
+
+def strip_rows(geobox: GeoBox, days: int, recipe: MosaicRecipe) -> int:
+    """Rows of a grid that are composed at a time: as few strips as stay within STRIP_BYTES, of even height."""
+    height, width = geobox.shape
+    most = max(STRIP_BYTES // (max(days, 1) * width * BYTES_A_DAY[recipe.reducer]), 1)
+    return -(-height // -(-height // min(most, height)))
+
+
+def _compose_strip(work: _Work, days: Sequence[SolarDay], box: GeoBox) -> Composite:
+    takes, observed_count = _takes(work, days, box)
+    image = np.zeros((len(work.channels), *box.shape), np.uint16)
+    clear_count = np.zeros(box.shape, np.uint16)
+    for day in takes:
+        for _, take in day:
+            clear_count += take
+    if takes:
+        _reduce(work, takes, box, image)
+    gap = (image == 0).any(axis=0)
+    image[:, gap] = 0
+    clear_count[gap] = 0
+    return Composite(image, clear_count, observed_count)
+
+
+def _takes(work: _Work, days: Sequence[SolarDay], box: GeoBox) -> tuple[list[DayTakes], NDArray[np.uint16]]:
+    """The days that have clear pixels, and the number of days with data (y, x)."""
+    rule, found = cloud_rule(work.recipe.clouds), []
+    observed_count = np.zeros(box.shape, np.uint16)
+    for day in days:
+        takes: DayTakes = []
+        taken, seen = np.zeros(box.shape, bool), np.zeros(box.shape, bool)
+        for scene in day:
+            clear, observed = clear_and_observed(rule, scene, work.channels, partial(work.layer, scene), box)
+            take = clear & ~taken
+            seen |= observed
+            if take.any():
+                takes.append((scene, take))
+                taken |= take
+        observed_count += seen
+        if takes:
+            found.append(takes)
+    return found, observed_count
+
+
+def _reduce(work: _Work, takes: Sequence[DayTakes], box: GeoBox, image: NDArray[np.uint16]) -> None:
+    """Fill (band, y, x) with the recipe's reduction over days."""
+    recipe = work.recipe
+    if recipe.reducer == "medoid":
+        _medoid(work, takes, box, image)
+        return
+    for band, channel in enumerate(work.channels):
+        stack = _stack(work, takes, channel, box)
+        if recipe.reducer == "percentile" and recipe.percentile is not None:
+            image[band] = reducers.percentile_of_values(stack, recipe.percentile)
+        else:
+            image[band] = median_of_values(stack)
+
+
+def _medoid(work: _Work, takes: Sequence[DayTakes], box: GeoBox, image: NDArray[np.uint16]) -> None:
+    """All bands of the day nearest to the median; bands are read twice, so that one band of all days is held at a time."""
+    distance = np.zeros((len(takes), *box.shape), np.uint32)
+    valid = np.ones((len(takes), *box.shape), bool)
+    for channel in work.channels:
+        stack = _stack(work, takes, channel, box)
+        reducers.add_distance(distance, valid, stack, median_of_values(stack))
+    chosen = reducers.nearest_day(distance, valid)
+    for band, channel in enumerate(work.channels):
+        image[band] = reducers.values_of_day(_stack(work, takes, channel, box), chosen)
+
+
+def _stack(work: _Work, takes: Sequence[DayTakes], channel: str, box: GeoBox) -> NDArray[np.uint16]:
+    """Clear harmonised digital numbers of a channel, (day, y, x); 0 where the day has none."""
+    stack = np.zeros((len(takes), *box.shape), np.uint16)
+    for values, day in zip(stack, takes, strict=True):
+        for scene, take in day:
+            np.copyto(values, work.band(scene, channel, box), where=take)
+    return stack

@@ -1,0 +1,143 @@
+"""What partitions take from services that count requests, bytes or compute units; known before a run, and limited."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from mining_platform.artifacts import Ref, current_digest, open_artifact
+from mining_platform.chunks import Block, all_blocks
+from mining_platform.datasets import DATASETS
+from mining_platform.mosaics import group_geoboxes
+from mining_platform.pipeline import Platform, Step, inputs_now
+from mining_platform.plans import Execute, Outcome, Planned
+from mining_platform.regions import Region, required_scenes
+from mining_platform.sources.protocol import Cost, SourceError
+from mining_platform.stages.imagery import blocks_to_compute
+
+CHUNKS_A_WINDOW = 4  # a window smaller than a chunk touches at most this many
+
+
+class CostError(ValueError):
+    """A run would take more than it may; the message says how much, and what to do."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What one partition takes."""
+
+    ref: Ref
+    cost: Cost
+    at_most: bool
+    """Whether this is an upper bound, because the windows that decide are not drawn yet."""
+
+
+def estimate(platform: Platform, step: Step, key: str) -> Estimate:
+    """What making a partition takes as things stand; SourceError where its source cannot tell."""
+    if step.asset == "land_cover":
+        region, year = platform.region_year(key)
+        return Estimate(Ref(step.asset, key), platform.land_covers.cost_land_cover(region, year), False)
+    if step.asset != "mosaic":
+        return Estimate(Ref(step.asset, key), Cost(), False)
+    region, _ = platform.region_year(key)
+    channels = required_scenes(region).channels
+    blocks, at_most = _foreseen_blocks(platform, step, key)
+    boxes = group_geoboxes(region.geobox, blocks)
+    return Estimate(Ref(step.asset, key), platform.scenes.cost(region, _scene_count(platform, key), channels, boxes), at_most)
+
+
+def _scene_count(platform: Platform, key: str) -> int:
+    scenes = Ref("scenes", key)
+    if current_digest(platform.artifacts, scenes) is not None:
+        return int(open_artifact(platform.artifacts, scenes).facts["scene_count"])
+    region, year = platform.region_year(key)
+    return int(platform.scenes.fingerprint_scenes(region, year)["items"])
+
+
+def _foreseen_blocks(platform: Platform, step: Step, key: str) -> tuple[list[Block], bool]:
+    """Chunks that a mosaic composes; and whether they are an upper bound, as many as its samples could touch."""
+    region, year = platform.region_year(key)
+    everything = all_blocks(region.geobox)
+    if region.coverage == "full":
+        return everything, False
+    inputs = inputs_now(platform, step, key)
+    samples = [ref for ref in inputs if ref.asset.endswith("/sample")]
+    if samples and all(current_digest(platform.artifacts, ref) is not None for ref in samples):
+        artifacts = {ref: open_artifact(platform.artifacts, ref) for ref in samples}
+        return blocks_to_compute(region, artifacts) or [], False
+    return everything[: _most_windows(region, year) * CHUNKS_A_WINDOW], True
+
+
+def _most_windows(region: Region, year: int) -> int:
+    return sum(sum(row.quotas.values()) for row in DATASETS.values() if region.id in row.regions and year in row.years)
+
+
+@dataclass
+class Budget:
+    """What a run may still take; None does not limit."""
+
+    max_requests: int | None
+    max_bytes: int | None
+    spent: Cost = field(default_factory=Cost)
+
+    @property
+    def limits(self) -> bool:
+        """Whether anything is limited."""
+        return self.max_requests is not None or self.max_bytes is not None
+
+    def refusal(self, cost: Cost, what: str) -> str | None:
+        """Why something may not be made, None where it may."""
+        wanted = self.spent + cost
+        for name, most, total in (
+            ("requests", self.max_requests, wanted.requests),
+            ("bytes", self.max_bytes, wanted.bytes),
+        ):
+            if most is not None and total > most:
+                return (
+                    f"{what} would bring this run to {total} {name}, more than the {most} it may take. "
+                    f"Raise --max-{name}, or choose less."
+                )
+        return None
+
+    def check(self, estimates: Sequence[Estimate]) -> None:
+        """CostError where all of it together is more than the run may take, leaving out what is an upper bound."""
+        known = [item for item in estimates if not item.at_most]
+        problem = self.refusal(total(known), f"What is to be made ({len(known)} partitions)")
+        if problem:
+            raise CostError(problem)
+
+
+def estimates(platform: Platform, steps: Mapping[str, Step], planned: Iterable[Planned]) -> list[Estimate]:
+    """What the partitions of a plan that are to be made take, those that take something; what cannot be made is left out."""
+    found = []
+    for item in planned:
+        if item.state in ("missing", "stale"):
+            try:
+                found.append(estimate(platform, steps[item.ref.asset], item.ref.partition))
+            except SourceError:
+                continue  # the plan itself says what keeps it from being made
+    return [item for item in found if item.cost != Cost()]
+
+
+def total(estimates: Iterable[Estimate]) -> Cost:
+    """The cost of all."""
+    return sum((item.cost for item in estimates), Cost())
+
+
+def limited(execute: Execute, platform: Platform, steps: Mapping[str, Step], budget: Budget) -> Execute:
+    """An `Execute` that fails a partition which would take more than is left, before anything is asked for."""
+
+    def within(ref: Ref) -> Outcome:
+        if not budget.limits:
+            return execute(ref)
+        try:
+            cost = estimate(platform, steps[ref.asset], ref.partition).cost
+        except SourceError as error:
+            return Outcome(ref, "failed", "", 0.0, str(error))
+        problem = budget.refusal(cost, str(ref))
+        if problem:
+            return Outcome(ref, "failed", "", 0.0, problem)
+        outcome = execute(ref)
+        if outcome.state != "skipped":
+            budget.spent += cost
+        return outcome
+
+    return within

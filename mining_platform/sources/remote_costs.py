@@ -1,0 +1,54 @@
+"""What composites of rasters behind a web service take at most: requests and bytes of reads by range.
+
+The rule, for each grid, scene and band: each strip that the composite is made in reads whole blocks, those it touches and
+one more each way, and one request a row of blocks; the file's head is one request more. Bytes are counted as if blocks were
+not compressed. What the region's recipe masks clouds by is counted as bands are, with the margin that masking needs; so is
+the red band once more, which tells where there is data.
+"""
+
+import math
+from collections.abc import Sequence
+
+from odc.geo.geobox import GeoBox
+
+from mining_platform import bands
+from mining_platform.clouds import cloud_rule
+from mining_platform.composites import strip_rows
+from mining_platform.mosaic_recipes import MosaicRecipe, mosaic_recipe
+from mining_platform.regions import Region, required_scenes
+from mining_platform.sources.protocol import Cost
+from mining_platform.sources.remote_files import HEAD_BYTES
+
+BLOCK_PX = 1_024
+"""Largest blocks of the public COGs: 1,024 at Earth Search, 512 at the Planetary Computer, 256 of Landsat."""
+_BYTES_A_PIXEL = 2
+_READS = {"median": 1, "percentile": 1, "medoid": 2}  # once to find the days, once to take them
+
+
+def cost_of_ranges(region: Region, scene_count: int, channels: Sequence[str], geoboxes: Sequence[GeoBox]) -> Cost:
+    """An upper bound for composites of so many scenes on these grids by the region's recipe, all scenes clear everywhere."""
+    recipe = mosaic_recipe(required_scenes(region).recipe)
+    rule = cloud_rule(recipe.clouds)
+    spent = Cost()
+    for box in geoboxes:
+        for band_id in channels:
+            spent += _repeated(_cost_of_band(box, band_id, recipe, scene_count, 0), _READS[recipe.reducer] * scene_count)
+        for band_id in (*rule.layers, bands.band_of_role("red", tuple(channels))):
+            spent += _repeated(_cost_of_band(box, band_id, recipe, scene_count, rule.margin_px * rule.gsd_m), scene_count)
+    return spent
+
+
+def _cost_of_band(box: GeoBox, band_id: str, recipe: MosaicRecipe, days: int, margin_m: int) -> Cost:
+    """One scene's band over all strips of a grid."""
+    gsd_m = (bands.LAYERS.get(band_id) or bands.band(band_id)).gsd_m
+    height, width = box.shape
+    rows = strip_rows(box, days, recipe)
+    pixel_m = abs(box.affine.a)
+    across, down = (math.ceil((side * pixel_m + 2 * margin_m) / gsd_m / BLOCK_PX) + 1 for side in (width, rows))
+    strips = math.ceil(height / rows)
+    blocks_bytes = across * down * BLOCK_PX**2 * _BYTES_A_PIXEL
+    return Cost(requests=strips * down + 1, bytes=strips * blocks_bytes + HEAD_BYTES)
+
+
+def _repeated(cost: Cost, times: int) -> Cost:
+    return Cost(cost.requests * times, cost.bytes * times, cost.eecu_s * times)

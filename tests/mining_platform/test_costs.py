@@ -1,0 +1,137 @@
+"""Costs: what a plan takes from services is known before, and a limit stops it before anything is asked for."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+import pytest
+from shapely.geometry import Point
+
+from mining_platform import costs
+from mining_platform.artifacts import ArtifactStore, Ref, produce
+from mining_platform.chunks import all_blocks
+from mining_platform.datasets import DATASETS
+from mining_platform.graph import build_steps
+from mining_platform.pipeline import Platform
+from mining_platform.plans import Outcome, Planned
+from mining_platform.region_files import load_regions
+from mining_platform.sources.protocol import Cost, SourceError
+
+REGIONS = load_regions(Path(__file__).parents[2] / "regions.geojson")
+STEPS = build_steps(REGIONS)
+FULL, SAMPLED = "sim-igarape|2024", "sim-serra|2024"
+
+
+class Counting:
+    """Sources that take a request a composite, a thousand bytes a scene of it, and 7 requests a map."""
+
+    def fingerprint_scenes(self, _region: Any, _year: int) -> dict[str, Any]:
+        return {"items": 5}
+
+    def cost(self, _region: Any, scene_count: int, _channels: Sequence[str], geoboxes: Sequence[Any]) -> Cost:
+        return Cost(len(geoboxes), 1000 * scene_count * len(geoboxes), 2.0)
+
+    def cost_land_cover(self, region: Any, _year: int) -> Cost:
+        if region.id == "tapajos":
+            raise SourceError("the map is gone")
+        return Cost(7, 70)
+
+
+@pytest.fixture
+def platform(tmp_path: Path) -> Platform:
+    counting: Any = Counting()
+    return Platform(tmp_path, REGIONS, ArtifactStore(tmp_path / "artifacts"), counting, counting)
+
+
+def publish(platform: Platform, ref: Ref, write: Any, **facts: Any) -> None:
+    def compute(_inputs: Any, out: Path) -> dict[str, Any]:
+        write(out)
+        return facts
+
+    produce(platform.artifacts, ref, inputs=[], code_version="1", config={}, compute=compute)
+
+
+def test_a_full_region_takes_a_composite_for_each_four_chunks(platform: Platform) -> None:
+    rows, columns = (-(-size // 1024) for size in REGIONS["sim-igarape"].geobox.shape)
+    found = costs.estimate(platform, STEPS["mosaic"], FULL)
+    assert found.cost == Cost(rows * columns, 5000 * rows * columns, 2.0)
+    assert not found.at_most
+
+
+def test_scenes_that_are_published_are_counted_rather_than_asked_for(platform: Platform) -> None:
+    publish(platform, Ref("scenes", FULL), lambda out: (out / "x").write_text("x"), scene_count=12)
+    found = costs.estimate(platform, STEPS["mosaic"], FULL).cost
+    assert found.bytes == 12_000 * found.requests
+
+
+def test_before_its_windows_are_drawn_a_sampled_region_takes_at_most_all_its_chunks(platform: Platform) -> None:
+    found = costs.estimate(platform, STEPS["mosaic"], SAMPLED)
+    assert found.at_most
+    assert found.cost.requests <= len(all_blocks(REGIONS["sim-serra"].geobox))
+
+
+def test_drawn_windows_say_exactly_which_chunks_are_composed(platform: Platform) -> None:
+    box = REGIONS["sim-serra"].geobox.boundingbox
+    bounds = {"minx": [box.left], "miny": [box.top - 1280], "maxx": [box.left + 1280], "maxy": [box.top]}
+    table = gpd.GeoDataFrame(bounds, geometry=[Point(0, 0)], crs=4326)
+    for dataset in ("sim_ranges", "sim_ranges_48"):
+        publish(platform, Ref(f"{dataset}/sample", SAMPLED), lambda out: table.to_parquet(out / "sample.parquet"))
+    found = costs.estimate(platform, STEPS["mosaic"], SAMPLED)
+    assert found.cost == Cost(1, 5000, 2.0)
+    assert not found.at_most
+
+
+def test_the_upper_bound_follows_from_what_datasets_want(platform: Platform) -> None:
+    wanted = sum(sum(DATASETS[name].quotas.values()) for name in ("ranges", "ranges_48"))
+    blocks, at_most = costs._foreseen_blocks(platform, STEPS["mosaic"], "legal-amazon-21|2024")
+    assert at_most
+    assert len(blocks) == wanted * costs.CHUNKS_A_WINDOW
+
+
+def plan_of(*refs: Ref) -> list[Planned]:
+    return [Planned(ref, ("not made yet",)) for ref in refs]
+
+
+def test_a_plan_tells_what_takes_something_and_leaves_out_the_rest(platform: Platform) -> None:
+    refs = (Ref("land_cover", FULL), Ref("land_cover", "tapajos|2024"), Ref("scenes", FULL), Ref("mosaic", FULL))
+    told = costs.estimates(platform, STEPS, [*plan_of(*refs), Planned(Ref("land_cover", SAMPLED), ())])
+    assert [str(item.ref) for item in told] == ["land_cover@sim-igarape|2024", "mosaic@sim-igarape|2024"]
+    assert costs.total(told) == Cost(7, 70) + told[1].cost
+
+
+def test_a_plan_over_the_limit_is_refused_and_one_at_the_limit_is_not(platform: Platform) -> None:
+    told = costs.estimates(platform, STEPS, plan_of(Ref("land_cover", FULL), Ref("land_cover", SAMPLED)))
+    costs.Budget(14, 140).check(told)
+    with pytest.raises(costs.CostError, match=r"to 14 requests, more than the 13 it may take\. Raise --max-requests"):
+        costs.Budget(13, None).check(told)
+    with pytest.raises(costs.CostError, match=r"to 140 bytes, more than the 139 it may take\. Raise --max-bytes"):
+        costs.Budget(None, 139).check(told)
+
+
+def test_an_upper_bound_alone_does_not_refuse_a_plan(platform: Platform) -> None:
+    item = costs.estimate(platform, STEPS["mosaic"], SAMPLED)
+    costs.Budget(0, 0).check([item])
+    with pytest.raises(costs.CostError):
+        costs.Budget(0, 0).check([replace(item, at_most=False)])
+
+
+def test_a_run_fails_what_would_go_over_before_it_is_asked_for_and_makes_the_rest(platform: Platform) -> None:
+    asked: list[Ref] = []
+
+    def execute(ref: Ref) -> Outcome:
+        asked.append(ref)
+        return Outcome(ref, "skipped" if ref.partition == "sim-serra|2023" else "made", "d", 0.0)
+
+    limited = costs.limited(execute, platform, STEPS, costs.Budget(15, None))
+    keys = ("sim-igarape|2023", "sim-serra|2023", FULL, SAMPLED)
+    outcomes = [limited(Ref("land_cover", key)) for key in keys]
+    assert [done.state for done in outcomes] == ["made", "skipped", "made", "failed"]
+    assert "land_cover@sim-serra|2024 would bring this run to 21 requests, more than the 15" in outcomes[-1].message
+    assert [ref.partition for ref in asked] == list(keys[:3])
+
+
+def test_without_limits_nothing_is_estimated(platform: Platform) -> None:
+    limited = costs.limited(lambda ref: Outcome(ref, "made", "d", 0.0), platform, {}, costs.Budget(None, None))
+    assert limited(Ref("land_cover", "tapajos|2024")).state == "made"

@@ -1,0 +1,77 @@
+"""The benchmarks in their quick form reach 60 % of each aim, and the harness they share measures what it says."""
+
+import re
+from collections.abc import Callable
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from benchmarks import comparison, medians
+from benchmarks.comparison import Row, enough, interleaved_cpu, peak_memory, table
+from tests.conftest import REALDATA
+
+HELD_BYTES = 48 * 2**20
+
+
+def assert_enough(module: ModuleType) -> None:
+    rows = module.measure(quick=True)
+    assert rows
+    assert not enough(rows), f"below {comparison.FAILING_SHARE:.0%} of the aim:\n{table(enough(rows))}"
+
+
+def test_the_median_keeps_its_distance_from_its_peers() -> None:
+    assert_enough(medians)
+
+
+def test_clouds_keep_their_distance_from_the_package() -> None:
+    pytest.importorskip("s2cloudless", reason="the package s2cloudless is absent: install the extra that brings it")
+    if not (REALDATA / "s2-l1c-cloud-golden").is_dir():
+        pytest.skip(f"the real scenes {REALDATA / 's2-l1c-cloud-golden'} are absent; set MINING_PLATFORM_REALDATA")
+    from benchmarks import clouds
+
+    assert_enough(clouds)
+
+
+def test_only_a_ratio_below_its_share_of_the_aim_fails() -> None:
+    rows = [Row("a", "b", 6.0, 10.0), Row("c", "d", 5.9, 10.0), Row("e", "f", 0.1, None)]
+    assert enough(rows) == [rows[1]]
+    assert enough(rows, share=1.0) == rows[:2]
+    assert [row.verdict for row in rows] == ["close", "MISSED", "-"]
+    assert Row("a", "b", 10.0, 10.0).verdict == "reached"
+
+
+def test_the_table_is_aligned() -> None:
+    lines = table([Row("median", "bottleneck", 27.96, 15.0, "scaled"), Row("a longer path", "numpy", 102.0, None)]).splitlines()
+    assert [re.split(r"\s{2,}", line) for line in lines] == [
+        ["path", "peer", "ratio", "aim", "verdict", "note"],
+        ["median", "bottleneck", "28.0", "15.0", "reached", "scaled"],
+        ["a longer path", "numpy", "102.0", "-", "-"],
+    ]
+    assert len({line.index(word) for line, word in zip(lines, ("peer", "bottleneck", "numpy"), strict=True)}) == 1
+
+
+def test_functions_take_turns_and_the_first_call_does_not_count() -> None:
+    calls: list[str] = []
+
+    def spend(name: str, loops: int) -> Callable[[], object]:
+        def function() -> object:
+            first = name not in calls
+            calls.append(name)
+            return sum(range(loops * (20 if first else 1)))
+
+        return function
+
+    seconds = interleaved_cpu({"short": spend("short", 100_000), "long": spend("long", 1_000_000)}, rounds=3)
+    assert calls == ["short", "long"] * 4
+    assert 4 < seconds["long"] / seconds["short"] < 25
+
+
+def hold_memory() -> Callable[[], object]:
+    """Memory that the process has before the measurement does not count."""
+    before = np.ones(HELD_BYTES // 4, np.uint8)
+    return lambda: np.ones(HELD_BYTES, np.uint8)[:1] + before[:1]
+
+
+def test_the_memory_of_a_function_is_what_it_adds_to_the_process() -> None:
+    assert 0.95 * HELD_BYTES < peak_memory(f"{__name__}:hold_memory") < 1.1 * HELD_BYTES
