@@ -22,6 +22,7 @@ from shapely.geometry import shape
 CONFORMS = [
     "https://api.stacspec.org/v1.0.0/core",
     "https://api.stacspec.org/v1.0.0/item-search",
+    "https://api.stacspec.org/v1.0.0/item-search#query",
     "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/geojson",
 ]
 
@@ -209,7 +210,10 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _matches(item: Mapping[str, Any], body: Mapping[str, Any]) -> bool:
-    """Whether an item belongs to a search, by collection, time and place."""
+    """Whether an item belongs to a search, by collection, time, place and upper limits of properties."""
+    limits = {name: limit["lte"] for name, limit in body.get("query", {}).items()}
+    if any(item["properties"][name] > most for name, most in limits.items()):
+        return False
     first, _, last = body["datetime"].partition("/")
     moment = item["properties"]["datetime"]
     in_time = first[:19] <= moment[:19] <= last[:19]

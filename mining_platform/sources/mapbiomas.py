@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
-from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
 from mining_platform.labels.mapbiomas import SIMULATED_MARK
@@ -29,14 +28,14 @@ from mining_platform.sources.land_cover_clips import (
     refuse_map,
     write_clip,
 )
+from mining_platform.sources.network import NetworkError, checked_url, is_url
 from mining_platform.sources.protocol import LAND_COVER_FILE, Cost
+from mining_platform.sources.rasters import RasterError, opened_raster
 from mining_platform.store.digests import file_digest
 
 STEP_DEGREES = 0.00026949458523585647  # pixel size of the public files
 
 _STRIP_ROWS = 8 * BLOCK_PX
-_REMOTE_OPTIONS = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR", "GDAL_HTTP_TIMEOUT": "60", "GDAL_HTTP_MAX_RETRY": "3"}
-_REMOTE_PREFIX = "/vsicurl/"
 _VARIABLES = re.compile(r"\$\{(MINING_PLATFORM_[A-Z_]+)\}")
 
 
@@ -52,10 +51,10 @@ def read_land_cover(region: Region, year: int, out: Path) -> dict[str, Any]:
     cover = declared_map(region, year)
     identity = fingerprint_land_cover(region, year)
     try:
-        with rasterio.Env(**_REMOTE_OPTIONS), rasterio.open(_place(region, cover, year), driver="GTiff") as source:
+        with opened_raster(_place(region, cover, year)) as (source, _):
             return {**_written(source, region, cover, year, out), "source": identity}
-    except RasterioError as error:
-        raise refuse_map(region, cover, year, f"the map cannot be read ({error})", "Fetch the file anew.") from None
+    except RasterError as error:
+        raise refuse_map(region, cover, year, f"the map {error}", "Fetch the file anew.") from None
 
 
 def fingerprint_land_cover(region: Region, year: int) -> dict[str, Any]:
@@ -66,7 +65,7 @@ def fingerprint_land_cover(region: Region, year: int) -> dict[str, Any]:
     """
     cover = declared_map(region, year)
     place, identity = _place(region, cover, year), map_identity(cover, year)
-    if place.startswith(_REMOTE_PREFIX):
+    if is_url(place):
         return identity
     stat = Path(place).stat()
     return {**identity, "bytes": stat.st_size, "blake3": _digest(place, stat.st_mtime_ns, stat.st_size)}
@@ -75,7 +74,7 @@ def fingerprint_land_cover(region: Region, year: int) -> dict[str, Any]:
 def cost_land_cover(region: Region, year: int) -> Cost:
     """At most a request for each block of a public file and its pixels, before compression; nothing for a file at hand."""
     cover = declared_map(region, year)
-    if not _place(region, cover, year).startswith(_REMOTE_PREFIX):
+    if not is_url(_place(region, cover, year)):
         return Cost()
     west, south, east, north = region.geometry.bounds
     across, down = (int(span / (STEP_DEGREES * BLOCK_PX)) + 2 for span in (east - west, north - south))
@@ -105,13 +104,13 @@ def _digest(path: str, _mtime_ns: int, _size: int) -> str:
 
 
 def _place(region: Region, cover: LandCover, year: int) -> str:
-    """What GDAL opens: a local file, or an https URL through its network reader; nothing else."""
+    """A local file that is there, or a URL that may be reached; nothing else."""
     place = cover.file_of(year)
-    if place.startswith("https://"):
-        return f"{_REMOTE_PREFIX}{place}"
-    if "://" in place or place.startswith("/vsi"):
-        remedy = "Mend href in the region file."
-        raise refuse_map(region, cover, year, f"{place!r} is neither a local file nor an https URL", remedy)
+    if is_url(place) or "://" in place or place.startswith("/vsi"):
+        try:
+            return checked_url(place)
+        except NetworkError as error:
+            raise refuse_map(region, cover, year, error.problem, error.remedy) from None
     if not Path(place).is_file():
         raise refuse_map(region, cover, year, f"there is no file {place}", _missing_remedy(cover))
     return place

@@ -4,7 +4,8 @@ GDAL would follow a VRT that calls itself .tif to any file or host, and a header
 holds; both are refused here, for every source.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -41,37 +42,43 @@ def read_band(place: str, geobox: GeoBox, *, nearest: bool) -> NDArray[Any]:
     URL that may not be reached, a format that is not expected, a missing, truncated or absurdly large raster, one without
     CRS and one of another type.
     """
-    driver = _driver(place)
-    try:
-        return _read_remote(place, driver, geobox, nearest) if is_url(place) else _read_local(place, driver, geobox, nearest)
-    except RasterError:
-        raise
-    except RemoteError as error:
-        raise RasterError(str(error)) from None
-    except (RasterioError, OSError, ValueError) as error:
-        raise RasterError(f"cannot be read ({without_query(str(error))})") from None
-
-
-def _read_local(place: str, driver: str, geobox: GeoBox, nearest: bool) -> NDArray[Any]:
-    file_bytes = Path(place).stat().st_size
-    with rasterio.Env(**_OPTIONS), rasterio.open(place, driver=driver, sharing=False) as source:
+    with opened_raster(place) as (source, file_bytes):
         _check(source, file_bytes)
         return read_on_grid(source, geobox, nearest=nearest)
 
 
-def _read_remote(place: str, driver: str, geobox: GeoBox, nearest: bool) -> NDArray[Any]:
-    file = RemoteFile(place)
+@contextmanager
+def opened_raster(place: str) -> Iterator[tuple[rasterio.DatasetReader, int]]:
+    """A raster and the bytes of its file, for the body; `place` as in `read_band`.
+
+    RasterError for a URL that may not be reached, a format that is not expected, and whatever cannot be read in the body.
+    """
+    driver = _driver(place)
+    file: RemoteFile | None = None
     try:
-        with (
-            rasterio.Env(**_OPTIONS),
-            rasterio.open(file_name(place), driver=driver, sharing=False, opener=file) as source,
-        ):
-            _check(source, file.size_bytes)
-            pixels = read_on_grid(source, geobox, nearest=nearest)
-    finally:
-        if file.failure:
-            raise file.failure
-    return pixels
+        file = RemoteFile(place) if is_url(place) else None
+        with rasterio.Env(**_OPTIONS), _open(place, driver, file) as source:
+            yield source, file.size_bytes if file else Path(place).stat().st_size
+        _raise_failure(file)
+    except (RasterioError, RemoteError, OSError, ValueError) as error:
+        _raise_failure(file)
+        if isinstance(error, RasterError):
+            raise
+        if isinstance(error, RemoteError):
+            raise RasterError(str(error)) from None
+        raise RasterError(f"cannot be read ({without_query(str(error))})") from None
+
+
+def _open(place: str, driver: str, file: RemoteFile | None) -> rasterio.DatasetReader:
+    if file is None:
+        return rasterio.open(place, driver=driver, sharing=False)
+    return rasterio.open(file_name(place), driver=driver, sharing=False, opener=file)
+
+
+def _raise_failure(file: RemoteFile | None) -> None:
+    """What went wrong with a remote file is told by the file itself: GDAL's own error only says that something did."""
+    if file and file.failure:
+        raise RasterError(str(file.failure)) from None
 
 
 def _driver(place: str) -> str:

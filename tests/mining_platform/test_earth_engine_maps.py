@@ -87,7 +87,7 @@ def test_a_map_is_identified_by_asset_and_band(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_public_file_costs_its_blocks_and_a_file_at_hand_nothing(tmp_path: Path) -> None:
-    public = region_of(land_cover=map_of("mapbiomas", "https://example.org/{year}.tif"))
+    public = region_of(land_cover=map_of("mapbiomas", "https://storage.googleapis.com/{year}.tif"))
     assert mapbiomas.cost_land_cover(public, 2024) == Cost(requests=4, bytes=4 * 256**2)
     (tmp_path / "2024.tif").touch()
     assert mapbiomas.cost_land_cover(region_of(land_cover=map_of("mapbiomas", f"{tmp_path}/{{year}}.tif")), 2024) == Cost()

@@ -12,9 +12,11 @@ from affine import Affine
 from mining_platform.region_files import load_regions
 from mining_platform.regions import Region
 from mining_platform.sources import router
-from mining_platform.sources.mapbiomas import fingerprint_land_cover, read_land_cover
+from mining_platform.sources.mapbiomas import cost_land_cover, fingerprint_land_cover, read_land_cover
+from mining_platform.sources.network import HOSTS_VARIABLE
 from mining_platform.sources.protocol import SourceError
-from tests.synthetic import EPSG, LEFT_M, TOP_M, region, write_land_cover, yearly_map
+from tests.stac_api import stac_api
+from tests.synthetic import EPSG, LEFT_M, TOP_M, TinyScene, region, write_catalogue, write_land_cover, yearly_map
 
 REALDATA = Path(os.environ.get("MINING_PLATFORM_REALDATA", Path(__file__).parents[2] / ".." / "shared" / "realdata"))
 LOURENCO = REALDATA / "mapbiomas-lourenco-col8" / "lorenco_85a22.tif"
@@ -112,10 +114,17 @@ def test_a_missing_map_says_how_to_get_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "href", ["http://example.org/a.tif", "file:///etc/passwd", "/vsicurl/https://example.org/a.tif", "s3://a/b"]
+    ("href", "message"),
+    [
+        ("http://storage.googleapis.com/a.tif", "is refused: it is not encrypted"),
+        ("https://example.org/a.tif", "is refused: example.org is not among the hosts"),
+        ("file:///etc/passwd", "is refused: it names a file of this machine"),
+        ("/vsicurl/https://example.org/a.tif", "is refused: it names one of GDAL's virtual file systems"),
+        ("s3://a/b", "is refused: S3 addresses need an account"),
+    ],
 )
-def test_only_local_files_and_https_are_opened(href: str) -> None:
-    with pytest.raises(SourceError, match="is neither a local file nor an https URL"):
+def test_only_local_files_and_public_hosts_are_read(href: str, message: str) -> None:
+    with pytest.raises(SourceError, match=message):
         fingerprint_land_cover(region(land_cover=yearly_map(href)), 2024)
 
 
@@ -152,8 +161,8 @@ def test_the_fingerprint_follows_the_content_and_holds_no_path(tmp_path: Path, m
 
 
 def test_the_fingerprint_of_a_url_asks_no_network() -> None:
-    identity = fingerprint_land_cover(region(land_cover=yearly_map("https://example.org/{year}.tif")), 2024)
-    assert identity["href"] == "https://example.org/{year}.tif"
+    identity = fingerprint_land_cover(region(land_cover=yearly_map("https://storage.googleapis.com/{year}.tif")), 2024)
+    assert identity["href"] == "https://storage.googleapis.com/{year}.tif"
     assert "blake3" not in identity
 
 
@@ -180,3 +189,20 @@ def test_the_router_refuses_a_source_it_does_not_know(tmp_path: Path) -> None:
     odd = replace(place, land_cover=replace(place.land_cover, source="worldcover"))  # type: ignore[type-var]
     with pytest.raises(SourceError, match=r"source worldcover: no such source\. Use one of: mapbiomas"):
         router.read_land_cover(odd, 2024, tmp_path / "out")
+
+
+def test_a_map_behind_a_service_is_clipped_as_a_local_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scenes = write_catalogue(tmp_path / "served", [TinyScene("S2_A")])
+    write_land_cover(tmp_path / "served" / "map_2024.tif", classes())
+    with stac_api(scenes) as api:
+        monkeypatch.setenv(HOSTS_VARIABLE, api.host)
+        place = region(land_cover=yearly_map(f"{api.url}/files/container/map_{{year}}.tif"))
+        remote = read_land_cover(place, 2024, tmp_path / "remote")
+        assert cost_land_cover(place, 2024).requests > 0
+        with pytest.raises(SourceError, match=r"the map is listed but missing \(HTTP 404\)"):
+            read_land_cover(place, 2023, tmp_path / "gone")
+    local = region(land_cover=yearly_map(tmp_path / "served" / "map_{year}.tif"))
+    read_land_cover(local, 2024, tmp_path / "local")
+    assert (tmp_path / "remote" / "land_cover.tif").read_bytes() == (tmp_path / "local" / "land_cover.tif").read_bytes()
+    assert remote["class_pixels"]
+    assert cost_land_cover(local, 2024).requests == 0
