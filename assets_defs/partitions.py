@@ -16,6 +16,7 @@ from mining_platform.region_files import load_regions
 
 REGIONS = load_regions()
 STEPS = build_steps(REGIONS)
+ANY_KEYS = tuple(key for step in STEPS.values() for key in step.keys)
 
 
 def asset_key(asset: str) -> dg.AssetKey:
@@ -33,8 +34,11 @@ def years_definition(years: set[int]) -> dg.TimeWindowPartitionsDefinition:
 
 
 def partitions_definition(step: Step) -> dg.PartitionsDefinition:
-    """The step's keys; the grid `first x year` may hold keys that are not declared, which a run refuses."""
-    years = years_definition({int(key.split("|")[-1]) for key in step.keys})
+    """The step's keys; the grid `first x year` may hold keys that are not declared, which a run refuses.
+
+    A step without keys, such as land cover where no region has a map, has an empty first dimension.
+    """
+    years = years_definition({int(key.split("|")[-1]) for key in step.keys or ANY_KEYS})
     if step.dimensions == "year":
         return years
     first_name = step.dimensions.split("|")[0]

@@ -8,7 +8,7 @@ from mining_platform.chunks import Block, all_blocks
 from mining_platform.datasets import DATASETS
 from mining_platform.mosaics import group_geoboxes
 from mining_platform.pipeline import Platform, Step, inputs_now
-from mining_platform.plans import Execute, Outcome, Planned
+from mining_platform.plans import Execute, Outcome, Planned, assess
 from mining_platform.regions import Region, required_scenes
 from mining_platform.sources.protocol import Cost, SourceError
 from mining_platform.stages.imagery import blocks_to_compute
@@ -126,7 +126,7 @@ def limited(execute: Execute, platform: Platform, steps: Mapping[str, Step], bud
     """An `Execute` that fails a partition which would take more than is left, before anything is asked for."""
 
     def within(ref: Ref) -> Outcome:
-        if not budget.limits:
+        if not budget.limits or assess(platform, steps, ref).state == "fresh":
             return execute(ref)
         try:
             cost = estimate(platform, steps[ref.asset], ref.partition).cost

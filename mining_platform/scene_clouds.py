@@ -26,6 +26,7 @@ BLOCK_PX = 2_048
 NO_PROBABILITY, NO_MASK = -1.0, 255
 RULE = CLOUD_RULES["s2cloudless"]
 MARGIN_PX = RULE.average_px + RULE.dilation_px  # how far a pixel can influence the mask around it
+L1C_ONLY = "s2cloudless looks at L1C bands: name an L1C scene."
 _TILES = {"tiled": True, "blockxsize": 512, "blockysize": 512, "compress": "DEFLATE", "BIGTIFF": "IF_SAFER"}
 
 Progress = Callable[[str, float], None]
@@ -44,8 +45,7 @@ class _Opened:
         """Harmonised numbers; SourceError naming scene and band where they cannot be read."""
         if band_id not in self.scene.hrefs:
             found = ", ".join(self.scene.hrefs)
-            remedy = "s2cloudless looks at L1C bands: name an L1C scene."
-            raise SourceError(f"Scene {self.scene.scene_id} has no band {band_id}; it has {found}. {remedy}")
+            raise SourceError(f"Scene {self.scene.scene_id} has no band {band_id}; it has {found}. {L1C_ONLY}")
         try:
             place = str(self.root / self.scene.hrefs[band_id])
             return harmonised(read_band(place, geobox, nearest=True).astype(np.uint16, copy=False), self.scene)
@@ -61,7 +61,7 @@ def write_cloud_probability(
     `mask`: also the mask of the rule `s2cloudless` (threshold, averaging, dilation), uint8: 1 cloud, 0 clear, 255 without
     data. The grid is the scene's own, with pixels of `gsd_m` (nearest neighbour). Files appear whole or not at all.
     Returns facts: scene, pixels, cloud_share, mean_probability, model. SourceError for a folder that is no scene, lacks a
-    band or has a damaged one; ValueError for a pixel size that the grid cannot be cut into.
+    band or has a damaged one, and for a pixel size that the grid cannot be cut into.
     """
     opened = _open(folder)
     grid = _grid(opened, gsd_m)
@@ -103,6 +103,8 @@ def _open(folder: Path) -> _Opened:
         found = candidate.read(lambda _: True) if candidate else None
     except FolderError as error:
         raise SourceError(f"{folder}: {error}") from None
+    except SourceError as error:
+        raise SourceError(f"{folder} is no L1C scene. {L1C_ONLY} ({error})") from None
     if found is None:
         remedy = "Name a folder by its official product name, or with a STAC item of its own name."
         raise SourceError(f"{folder} is no Sentinel-2 scene. {remedy}")
@@ -114,7 +116,9 @@ def _grid(opened: _Opened, gsd_m: int) -> GeoBox:
     native = box_of_raster(opened.root, opened.scene.hrefs["B02"])
     factor = gsd_m / abs(native.affine.a)
     if factor < 1 or any(size % factor for size in native.shape):
-        raise ValueError(f"{gsd_m} m does not divide the scene's {native.shape} pixels. Use 10, 20 or 60.")
+        height, width = native.shape
+        problem = f"{gsd_m} m does not divide the {width} x {height} pixels of scene {opened.scene.scene_id}"
+        raise SourceError(f"{problem}. Use 10, 20 or 60.")
     return native.zoom_out(factor)
 
 

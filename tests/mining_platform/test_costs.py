@@ -117,13 +117,16 @@ def test_an_upper_bound_alone_does_not_refuse_a_plan(platform: Platform) -> None
         costs.Budget(0, 0).check([replace(item, at_most=False)])
 
 
-def test_a_run_fails_what_would_go_over_before_it_is_asked_for_and_makes_the_rest(platform: Platform) -> None:
+def test_a_run_fails_what_would_go_over_before_it_is_asked_for_and_makes_the_rest(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
     asked: list[Ref] = []
 
     def execute(ref: Ref) -> Outcome:
         asked.append(ref)
         return Outcome(ref, "skipped" if ref.partition == "sim-serra|2023" else "made", "d", 0.0)
 
+    monkeypatch.setattr(costs, "assess", lambda _platform, _steps, ref: Planned(ref, ("not made yet",)))
     limited = costs.limited(execute, platform, STEPS, costs.Budget(15, None))
     keys = ("sim-igarape|2023", "sim-serra|2023", FULL, SAMPLED)
     outcomes = [limited(Ref("land_cover", key)) for key in keys]
