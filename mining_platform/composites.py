@@ -19,7 +19,7 @@ from mining_platform.scenes import Scene, SolarDay, harmonised, solar_days
 if TYPE_CHECKING:
     from mining_platform.sources.protocol import PixelSource
 
-STRIP_BYTES = 48 * 2**20
+STRIP_BYTES = 24 * 2**20
 """Most bytes that a strip takes for all its days; more days make lower strips."""
 BYTES_A_DAY = {"median": 3, "percentile": 3, "medoid": 8}
 """By reducer, bytes for a pixel and day: what is taken, one band, and for the medoid distances and validity."""

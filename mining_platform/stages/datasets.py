@@ -28,6 +28,18 @@ from mining_platform.stages.files import (
     SPLITS_FILE,
 )
 
+LAND_COVER_CREDITS = {
+    "simulated": "Land cover: SIMULATED by this software, no real place is shown.",
+    "mapbiomas": "Land cover: Project MapBiomas, Collection {}, CC BY 4.0.",
+    "earth_engine": "Land cover: Project MapBiomas, Collection {}, CC BY 4.0.",
+    "polygons": "Labels: polygons of {}, under the terms of their authors.",
+}
+"""Credit of a region's labels by source; `{}` stands for the collection."""
+SCENE_CREDITS = {
+    "simulated": "Scenes: SIMULATED by this software, no satellite image is shown.",
+    "sentinel-2": "Scenes: contains modified Copernicus Sentinel data, free and open access.",
+    "landsat": "Scenes: Landsat data courtesy of the U.S. Geological Survey, public domain.",
+}
 SHEET_PER_RANGE = 3  # pictures of each range on the contact sheet
 
 
@@ -213,15 +225,7 @@ def licence_lines(platform: Platform, region_ids: Iterable[str]) -> list[str]:
     for region_id in region_ids:
         cover, scenes = platform.regions[region_id].land_cover, platform.regions[region_id].scenes
         if cover:
-            lines.add(
-                "Land cover: SIMULATED by this software, no real place is shown."
-                if cover.simulated
-                else f"Land cover: Project MapBiomas, Collection {cover.collection}, CC BY 4.0."
-            )
+            lines.add(LAND_COVER_CREDITS["simulated" if cover.simulated else cover.source].format(cover.collection))
         if scenes:
-            lines.add(
-                "Scenes: SIMULATED by this software, no satellite image is shown."
-                if scenes.simulated
-                else "Scenes: contains modified Copernicus Sentinel data, free and open access."
-            )
+            lines.add(SCENE_CREDITS["simulated" if scenes.simulated else bands.COLLECTIONS[scenes.collection].sensor])
     return sorted(lines)

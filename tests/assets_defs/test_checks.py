@@ -91,3 +91,47 @@ def test_one_window_in_two_splits_is_found(tmp_path: Path) -> None:
     verdict = verdicts.no_ground_is_in_two_splits(None, artifact(tmp_path, "sim_ranges/splits", {}))  # type: ignore[arg-type]
     assert not verdict.holds
     assert verdict.numbers["conflicts"] == 1
+
+
+def mosaic_facts(tmp_path: Path, **facts: Any) -> Artifact:
+    told = {"remnant_score": 0.001, "dark_dn": {"B03": 250, "B12": 40}, "floor_share": {"B03": 0.0, "B12": 0.2}, **facts}
+    return Artifact(Ref("mosaic", "sim-serra|2024"), "0" * 64, tmp_path, told)
+
+
+@pytest.mark.parametrize(
+    ("fact", "facts", "holds", "reason"),
+    [
+        (verdicts.few_clouds_are_left, {}, True, "0.100% of the pixels"),
+        (verdicts.few_clouds_are_left, {"remnant_score": 0.02}, False, "2.000% of the pixels"),
+        (verdicts.few_clouds_are_left, {"remnant_score": None}, False, "no pixel has a clear observation"),
+        (verdicts.the_offset_is_applied_once, {}, True, "0.1 % of B12 lie below 0.004"),
+        (verdicts.the_offset_is_applied_once, {"dark_dn": {"B03": 1250, "B12": 1040}}, False, "the offset is still in"),
+        (verdicts.the_offset_is_applied_once, {"floor_share": {"B03": 0.6, "B12": 0.9}}, False, "taken off twice"),
+        (verdicts.the_offset_is_applied_once, {"dark_dn": None}, False, "no pixel has a clear observation"),
+        (verdicts.the_mask_spares_bright_soil, {}, True, "nothing to judge"),
+        (
+            verdicts.the_mask_spares_bright_soil,
+            {"bright_soil_loss": 0.66, "other_loss": 0.64, "never_clear_share": 0.0},
+            True,
+            "66.0% of mining observations are masked, 64.0% of others",
+        ),
+        (
+            verdicts.the_mask_spares_bright_soil,
+            {"bright_soil_loss": 0.80, "other_loss": 0.64, "never_clear_share": 0.0},
+            False,
+            "80.0% of mining observations",
+        ),
+        (
+            verdicts.the_mask_spares_bright_soil,
+            {"bright_soil_loss": 0.66, "other_loss": 0.64, "never_clear_share": 0.05},
+            False,
+            "5.00% of mining pixels are never clear",
+        ),
+    ],
+)
+def test_the_evidence_about_a_mosaic_is_judged(
+    tmp_path: Path, fact: Any, facts: dict[str, Any], holds: bool, reason: str
+) -> None:
+    verdict = fact(None, mosaic_facts(tmp_path, **facts))
+    assert verdict.holds is holds
+    assert reason in verdict.reason

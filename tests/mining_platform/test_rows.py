@@ -3,9 +3,12 @@
 import pytest
 
 from mining_platform import bands, regions
+from mining_platform.clouds import CLOUD_RULES
 from mining_platform.datasets import DATASETS, RANGES, dataset
 from mining_platform.labels.recipes import RECIPES
+from mining_platform.mosaic_recipes import RECIPES as MOSAIC_RECIPES
 from mining_platform.sources import router
+from mining_platform.stages.datasets import LAND_COVER_CREDITS, SCENE_CREDITS
 
 
 def test_there_are_eleven_ranges() -> None:
@@ -53,3 +56,20 @@ def test_bands_are_found_by_role() -> None:
 def test_the_region_file_may_name_just_the_sources_that_the_router_knows() -> None:
     assert set(regions.LAND_COVER_SOURCES) == set(router.LAND_COVERS)
     assert set(regions.SCENE_SOURCES) == set(router.SCENES)
+
+
+def test_every_source_and_sensor_has_its_credit() -> None:
+    assert set(LAND_COVER_CREDITS) == {"simulated", *regions.LAND_COVER_SOURCES}
+    assert set(SCENE_CREDITS) == {"simulated", *(row.sensor for row in bands.COLLECTIONS.values())}
+
+
+def test_collections_profiles_and_recipes_name_rows_that_exist() -> None:
+    for row in bands.COLLECTIONS.values():
+        assert {bands.BANDS[band_id].sensor for band_id in bands.PROFILES[row.profile].channels} == {row.sensor}
+        assert row.recipe in MOSAIC_RECIPES
+        assert set(row.stac) <= set(bands.PROVIDERS)
+    for recipe in MOSAIC_RECIPES.values():
+        assert set(CLOUD_RULES[recipe.clouds].layers) <= {*bands.BANDS, *bands.LAYERS}
+        assert (recipe.percentile is not None) == (recipe.reducer == "percentile")
+    providers = {name for row in (*bands.BANDS.values(), *bands.LAYERS.values()) for name in row.providers}
+    assert providers == set(bands.PROVIDERS)
