@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.comparison import Row, enough, interleaved_cpu, print_table
-from mining_platform.cloud_model import S2CLOUDLESS_BANDS, load_model
-from mining_platform.cloud_probability import cloud_probability, plain_cloud_probability
+from mining_platform.clouds.s2cloudless import cloud_probability, plain_cloud_probability
+from mining_platform.clouds.s2cloudless_model import S2CLOUDLESS_BANDS, load_model
 
 REALDATA = Path(os.environ.get("MINING_PLATFORM_REALDATA", Path(__file__).parents[2] / "shared" / "realdata"))
 BANDS_OF_FILE = ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B10", "B11", "B12")

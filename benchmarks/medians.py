@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from benchmarks.comparison import Row, enough, interleaved_cpu, peak_memory, print_table
 from mining_platform.chunks import CHUNK_PX
-from mining_platform.medians import median_of_values
-from mining_platform.reducers import medoid, percentile_of_values, plain_medoid, plain_percentile
+from mining_platform.compositing.medians import median_of_values
+from mining_platform.compositing.reducers import medoid, percentile_of_values, plain_medoid, plain_percentile
 
 DATES = 40
 CLOUD_PX = 96  # size of clouds and gaps: of 40 dates some 24 have a clear pixel in a run of 64

@@ -23,12 +23,12 @@ from mining_platform.consoles import (
     progress_bar,
 )
 from mining_platform.datasets import DATASETS
+from mining_platform.ingest.pixels import IngestError
 from mining_platform.lineage import LineageError
 from mining_platform.mosaics import MosaicError
 from mining_platform.sessions import RunnerError, open_session
 from mining_platform.simulation import archive, outlines
 from mining_platform.sources.protocol import SourceError
-from mining_platform.stack_pixels import IngestError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Mining datasets, models and maps from public satellite data.")
 regions_app = typer.Typer(no_args_is_help=True, help="The study regions of regions.geojson.")
@@ -155,7 +155,7 @@ def run_demo(session: plans.Session, row: demos.Demo) -> list[plans.Outcome] | N
 
 def take_in(stack: demos.Stack, archive_path: Path) -> None:
     """Make a real stack of bands a scene of a demonstration's archive."""
-    from mining_platform.ingest import ingest_stack
+    from mining_platform.ingest.stacks import ingest_stack
 
     facts = ingest_stack(
         stack.path,

@@ -11,11 +11,11 @@ from shapely.geometry import mapping as geojson_of
 
 from mining_platform import bands
 from mining_platform.artifacts import Ref
-from mining_platform.clouds import cloud_rule
+from mining_platform.clouds.rules import cloud_rule
+from mining_platform.compositing.recipes import mosaic_recipe
 from mining_platform.datasets import DATASETS, Dataset, mining_codes
 from mining_platform.experiments import EXPERIMENTS, Experiment
 from mining_platform.labels.recipes import RECIPES
-from mining_platform.mosaic_recipes import mosaic_recipe
 from mining_platform.pipeline import Config, Inputs, Platform, Reach, Step, key_parts, ref
 from mining_platform.regions import Region, required_scenes
 

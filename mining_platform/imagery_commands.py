@@ -8,9 +8,9 @@ from typing import Annotated, Any
 import typer
 
 from mining_platform import bands, mosaic_exports, mosaics, region_files, regions
+from mining_platform.clouds.sun import sun_position
+from mining_platform.compositing.recipes import RECIPES, mosaic_recipe
 from mining_platform.consoles import CommandError, console, progress_bar
-from mining_platform.mosaic_recipes import RECIPES, mosaic_recipe
-from mining_platform.sun import sun_position
 
 COG_SUFFIXES = (".tif", ".tiff")
 
@@ -78,7 +78,7 @@ def clouds(
     gsd_m: Annotated[int, typer.Option("--gsd", help="Pixel size in metres: 10, 20, 60 or a multiple of 60.")] = 10,
 ) -> None:
     """Cloud probability of a scene by s2cloudless, as the package computes it."""
-    from mining_platform.scene_clouds import write_cloud_probability
+    from mining_platform.clouds.whole_scenes import write_cloud_probability
 
     with progress_bar() as bar:
         task = bar.add_task("cloud probability", total=1.0)
@@ -100,7 +100,7 @@ def ingest(  # noqa: PLR0913 - the options of a command
     description: Annotated[str, typer.Option(help="Where the stack comes from.")] = "",
 ) -> None:
     """Turn a stack of bands that somebody has into a scene of a local archive."""
-    from mining_platform.ingest import ingest_stack
+    from mining_platform.ingest.stacks import ingest_stack
 
     acquired = _span(date)
     facts = ingest_stack(

@@ -33,9 +33,9 @@ from mining_platform.chunks import (
     grid_attributes,
     window_slices,
 )
-from mining_platform.clouds import cloud_rule
-from mining_platform.composites import Composite
-from mining_platform.mosaic_recipes import MosaicRecipe
+from mining_platform.clouds.rules import cloud_rule
+from mining_platform.compositing.composites import Composite
+from mining_platform.compositing.recipes import MosaicRecipe
 from mining_platform.regions import Region
 from mining_platform.scenes import Scene, SolarDay, scenes_of, solar_days
 from mining_platform.sources import router

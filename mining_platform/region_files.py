@@ -20,7 +20,7 @@ from shapely.geometry.base import BaseGeometry
 from shapely.validation import explain_validity
 
 from mining_platform import bands, grids
-from mining_platform.mosaic_recipes import RECIPES
+from mining_platform.compositing.recipes import RECIPES
 from mining_platform.regions import (
     LAND_COVER_SOURCES,
     NO_CLOUD_LIMIT,

@@ -11,15 +11,15 @@ import rasterio
 from affine import Affine
 from rasterio.warp import transform
 
-from mining_platform.ingest import ingest_stack
+from mining_platform.clouds.sun import sun_position
+from mining_platform.clouds.whole_scenes import write_cloud_probability
+from mining_platform.compositing.recipes import RECIPES
+from mining_platform.ingest.stacks import ingest_stack
 from mining_platform.mosaic_quality import evidence
-from mining_platform.mosaic_recipes import RECIPES
 from mining_platform.mosaics import compose, read_window
 from mining_platform.region_files import region_of_bounds
 from mining_platform.regions import Region
-from mining_platform.scene_clouds import write_cloud_probability
 from mining_platform.sources import archive
-from mining_platform.sun import sun_position
 from tests.conftest import REALDATA
 
 GOLDEN = REALDATA / "s2-l1c-cloud-golden"

@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mining_platform.composites import Composite
+from mining_platform.compositing.composites import Composite
+from mining_platform.compositing.recipes import RECIPES
 from mining_platform.grids import lattice_geobox
-from mining_platform.mosaic_recipes import RECIPES
 from mining_platform.regions import SCENE_SOURCES, Region, Scenes
 from mining_platform.scenes import Scene, scenes_of, solar_days
 from mining_platform.sources import router
-from mining_platform.sources.network import HOSTS_VARIABLE
 from mining_platform.sources.protocol import Cost, SourceError
+from mining_platform.sources.remote.network import HOSTS_VARIABLE
 from tests.stac_api import stac_api
 from tests.synthetic import EPSG, LEFT_M, TOP_M, TinyScene, write_catalogue
 from tests.twin_scenes import S2, Made, archive_of, region_of, running, year_of_scenes

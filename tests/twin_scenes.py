@@ -19,7 +19,7 @@ from mining_platform.bands import BANDS, PROFILES
 from mining_platform.grids import project
 from mining_platform.regions import LandCover, Region, Scenes
 from mining_platform.scenes import Scene
-from mining_platform.sources import earth_engine_session
+from mining_platform.sources.earth_engine_api import session as earth_engine_session
 from tests.earth_engine.archive import FakeArchive, FakeBand, FakeImage
 from tests.earth_engine.client import offline_client
 from tests.earth_engine.server import Server, serve

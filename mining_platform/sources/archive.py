@@ -22,15 +22,15 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
 from mining_platform import bands
-from mining_platform.composites import Composite, compose_locally
-from mining_platform.mosaic_recipes import MosaicRecipe
+from mining_platform.compositing.composites import Composite, compose_locally
+from mining_platform.compositing.recipes import MosaicRecipe
 from mining_platform.regions import Region, required_scenes
 from mining_platform.scenes import Scene, scenes_table
-from mining_platform.sources.archive_listing import listing, remedy_of, root_of
+from mining_platform.sources.archives.folders import FolderError, Found, epsg_of, path_within, raster_box
+from mining_platform.sources.archives.listing import listing, remedy_of, root_of
 from mining_platform.sources.protocol import Cost, PixelSource, SourceError
 from mining_platform.sources.rasters import RasterError, read_band
-from mining_platform.sources.scene_folders import FolderError, Found, epsg_of, path_within, raster_box
-from mining_platform.sources.stac_items import refuse
+from mining_platform.sources.stac_metadata.items import refuse
 
 MAX_PARALLEL = 8
 CLOUD_CODES = (8, 9, 10)  # cloud of medium and of high probability, thin cirrus: what the products' own cloud share counts

@@ -15,15 +15,14 @@ import numpy as np
 from blake3 import blake3
 from odc.geo.geobox import GeoBox
 
-from mining_platform.clouds import cloud_rule
-from mining_platform.composites import Composite
+from mining_platform.clouds.rules import cloud_rule
+from mining_platform.compositing.composites import Composite
+from mining_platform.compositing.recipes import MosaicRecipe
 from mining_platform.grids import PIXEL_M
-from mining_platform.mosaic_recipes import MosaicRecipe
 from mining_platform.regions import Region
 from mining_platform.scenes import Scene, scenes_table
-from mining_platform.sources.earth_engine_expressions import CLEAR_COUNT, OBSERVED_COUNT, composite_expression
-from mining_platform.sources.earth_engine_requests import bytes_per_px, read_pixels, request_boxes, workload_tag
-from mining_platform.sources.earth_engine_scenes import (
+from mining_platform.sources.earth_engine_api.expressions import CLEAR_COUNT, OBSERVED_COUNT, composite_expression
+from mining_platform.sources.earth_engine_api.listing import (
     check_recipe,
     collections_of,
     declared,
@@ -34,7 +33,8 @@ from mining_platform.sources.earth_engine_scenes import (
     scene_of,
     told,
 )
-from mining_platform.sources.earth_engine_session import ask
+from mining_platform.sources.earth_engine_api.requests import bytes_per_px, read_pixels, request_boxes, workload_tag
+from mining_platform.sources.earth_engine_api.session import ask
 from mining_platform.sources.protocol import Cost
 
 PARALLEL_COMPOSITES = 16

@@ -17,8 +17,8 @@ from rasterio.crs import CRS
 from rasterio.windows import Window
 
 from mining_platform.regions import LandCover, Region
-from mining_platform.sources.earth_engine_requests import asset, bytes_per_px, read_pixels, request_boxes, workload_tag
-from mining_platform.sources.earth_engine_session import EarthEngineError, ask
+from mining_platform.sources.earth_engine_api.requests import asset, bytes_per_px, read_pixels, request_boxes, workload_tag
+from mining_platform.sources.earth_engine_api.session import EarthEngineError, ask
 from mining_platform.sources.land_cover_clips import (
     Clip,
     MapGrid,

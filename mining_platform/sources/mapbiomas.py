@@ -28,9 +28,9 @@ from mining_platform.sources.land_cover_clips import (
     refuse_map,
     write_clip,
 )
-from mining_platform.sources.network import NetworkError, checked_url, is_url
 from mining_platform.sources.protocol import LAND_COVER_FILE, Cost
 from mining_platform.sources.rasters import RasterError, opened_raster
+from mining_platform.sources.remote.network import NetworkError, checked_url, is_url
 from mining_platform.store.digests import file_digest
 
 STEP_DEGREES = 0.00026949458523585647  # pixel size of the public files

@@ -12,8 +12,8 @@ import geopandas as gpd
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
-from mining_platform.composites import Composite
-from mining_platform.mosaic_recipes import MosaicRecipe
+from mining_platform.compositing.composites import Composite
+from mining_platform.compositing.recipes import MosaicRecipe
 from mining_platform.regions import Region
 from mining_platform.scenes import Scene
 

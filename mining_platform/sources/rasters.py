@@ -15,8 +15,8 @@ from odc.geo.geobox import GeoBox
 from rasterio.errors import RasterioError
 
 from mining_platform.resampling import read_on_grid
-from mining_platform.sources.network import is_url, without_query
-from mining_platform.sources.remote_files import RemoteError, RemoteFile, file_name
+from mining_platform.sources.remote.files import RemoteError, RemoteFile, file_name
+from mining_platform.sources.remote.network import is_url, without_query
 
 DRIVERS: Mapping[str, str] = {".tif": "GTiff", ".tiff": "GTiff", ".jp2": "JP2OpenJPEG"}
 """GDAL driver by the file name's end, in lower case."""

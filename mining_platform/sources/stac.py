@@ -12,16 +12,17 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
 from mining_platform import bands
-from mining_platform.composites import Composite, compose_locally
-from mining_platform.mosaic_recipes import MosaicRecipe
+from mining_platform.compositing.composites import Composite, compose_locally
+from mining_platform.compositing.recipes import MosaicRecipe
 from mining_platform.regions import Region, expand, required_scenes
 from mining_platform.scenes import Scene, scenes_table
-from mining_platform.sources import stac_apis, stac_catalogues
-from mining_platform.sources.network import NetworkError, checked_url, is_url
 from mining_platform.sources.protocol import Cost, PixelSource, SourceError
 from mining_platform.sources.rasters import RasterError, read_band
-from mining_platform.sources.remote_costs import cost_of_ranges
-from mining_platform.sources.stac_items import ListedScene, newest_products, refuse
+from mining_platform.sources.remote.costs import cost_of_ranges
+from mining_platform.sources.remote.network import NetworkError, checked_url, is_url
+from mining_platform.sources.stac_metadata import apis as stac_apis
+from mining_platform.sources.stac_metadata import catalogues as stac_catalogues
+from mining_platform.sources.stac_metadata.items import ListedScene, newest_products, refuse
 
 MAX_PARALLEL = 8
 

@@ -11,10 +11,10 @@ import numpy as np
 from mining_platform import mosaic_quality, mosaics
 from mining_platform.artifacts import Artifact, Ref
 from mining_platform.chunks import Block, blocks_of_windows
+from mining_platform.compositing.recipes import mosaic_recipe
 from mining_platform.datasets import mining_codes
 from mining_platform.labels.mapbiomas import LABEL_NAME
 from mining_platform.mosaic_figures import mosaic_picture, quality_picture
-from mining_platform.mosaic_recipes import mosaic_recipe
 from mining_platform.pipeline import Platform
 from mining_platform.regions import Region, required_scenes
 from mining_platform.stages.files import PREVIEW_FILE, QUALITY_FILE, SAMPLE_FILE, SCENES_FILE

@@ -12,11 +12,12 @@ import rasterio
 from affine import Affine
 
 from mining_platform.bands import CLOUD_PROBABILITY, QA_PIXEL, SCL
-from mining_platform.composites import Composite
-from mining_platform.mosaic_recipes import mosaic_recipe
+from mining_platform.compositing.composites import Composite
+from mining_platform.compositing.recipes import mosaic_recipe
 from mining_platform.regions import Region
 from mining_platform.scenes import Scene, scenes_of
-from mining_platform.sources import archive, landsat, safe, stac
+from mining_platform.sources import archive, stac
+from mining_platform.sources.archives import landsat, safe
 from mining_platform.sources.protocol import SceneSource, SourceError
 from tests.mining_platform.official_products import (
     L1C,

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mining_platform.cloud_model import S2CLOUDLESS_BANDS, load_model
-from mining_platform.cloud_probability import cloud_mask, cloud_probability, plain_cloud_probability
-from mining_platform.cloud_trees import bins_of, like_after_like
+from mining_platform.clouds.s2cloudless import cloud_mask, cloud_probability, plain_cloud_probability
+from mining_platform.clouds.s2cloudless_model import S2CLOUDLESS_BANDS, load_model
+from mining_platform.clouds.s2cloudless_trees import bins_of, like_after_like
 from tests.conftest import REALDATA
 
 GOLDEN = REALDATA / "s2-l1c-cloud-golden"
@@ -158,7 +158,7 @@ def test_an_image_of_many_slabs_equals_its_parts(monkeypatch: pytest.MonkeyPatch
     reflectance = spread((23, 31), seed=7).astype(np.float32)
     whole = cloud_probability(reflectance)
     for slab_px in (1, 20, 70):
-        monkeypatch.setattr("mining_platform.cloud_probability._SLAB_PX", slab_px)
+        monkeypatch.setattr("mining_platform.clouds.s2cloudless._SLAB_PX", slab_px)
         assert_same_bits(cloud_probability(reflectance), whole)
 
 
@@ -320,7 +320,7 @@ def test_the_model_is_read_once_and_has_170_trees() -> None:
 
 def test_neither_lightgbm_nor_the_package_is_imported() -> None:
     code = (
-        "import sys, numpy; from mining_platform.cloud_probability import cloud_probability;"
+        "import sys, numpy; from mining_platform.clouds.s2cloudless import cloud_probability;"
         "cloud_probability(numpy.zeros((10, 1, 1)));"
         "sys.exit(', '.join({'lightgbm', 's2cloudless', 'cv2', 'dagster'} & set(sys.modules)) or 0)"
     )

@@ -8,7 +8,8 @@ from odc.geo.geobox import GeoBox
 from scipy.ndimage import binary_dilation, binary_opening
 
 from mining_platform.bands import PROFILES
-from mining_platform.clouds import (
+from mining_platform.clouds.morphology import dilate, opened
+from mining_platform.clouds.rules import (
     CLOUD_CODES,
     CLOUD_RULES,
     NEVER_CLEAR_CODES,
@@ -18,7 +19,6 @@ from mining_platform.clouds import (
     on_grid,
 )
 from mining_platform.grids import lattice_geobox
-from mining_platform.morphology import dilate, opened
 from mining_platform.scenes import Scene
 
 CLEAR = 4

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
 from benchmarks.comparison import peak_memory
-from mining_platform.clouds import CLOUD_RULES
-from mining_platform.composites import compose_locally
+from mining_platform.clouds.rules import CLOUD_RULES
+from mining_platform.compositing.composites import compose_locally
+from mining_platform.compositing.recipes import RECIPES, mosaic_recipe
 from mining_platform.grids import lattice_geobox
-from mining_platform.mosaic_recipes import RECIPES, mosaic_recipe
 from mining_platform.scenes import Scene
 from tests.synthetic import EPSG, region
 

@@ -12,13 +12,14 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 
 from mining_platform.bands import PROFILES
-from mining_platform.composites import Composite, compose_locally
+from mining_platform.compositing.composites import Composite, compose_locally
+from mining_platform.compositing.recipes import RECIPES
 from mining_platform.grids import lattice_geobox
-from mining_platform.mosaic_recipes import RECIPES
 from mining_platform.regions import Region
 from mining_platform.scenes import Scene, scenes_of
-from mining_platform.sources import earth_engine, earth_engine_requests
-from mining_platform.sources.earth_engine_session import ask
+from mining_platform.sources import earth_engine
+from mining_platform.sources.earth_engine_api import requests as earth_engine_requests
+from mining_platform.sources.earth_engine_api.session import ask
 from mining_platform.sources.protocol import SourceError
 from tests.earth_engine.archive import FakeArchive
 from tests.earth_engine.faults import CUT_SHORT, OUT_OF_MEMORY

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from shapely.geometry import box
 
 from mining_platform.regions import LandCover, Region
-from mining_platform.sources import earth_engine_maps, earth_engine_requests, mapbiomas
+from mining_platform.sources import earth_engine_maps, mapbiomas
+from mining_platform.sources.earth_engine_api import requests as earth_engine_requests
 from mining_platform.sources.protocol import Cost, SourceError
 from tests.earth_engine.archive import FakeArchive, FakeBand, FakeImage
 from tests.synthetic import outline

@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
-from mining_platform.sources import earth_engine, earth_engine_requests, earth_engine_session
-from mining_platform.sources.earth_engine_session import (
+from mining_platform.sources import earth_engine
+from mining_platform.sources.earth_engine_api import requests as earth_engine_requests
+from mining_platform.sources.earth_engine_api import session as earth_engine_session
+from mining_platform.sources.earth_engine_api.session import (
     DEFAULT_KEY_VARIABLE,
     KEY_VARIABLE,
     PROJECT_VARIABLE,

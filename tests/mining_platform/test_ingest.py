@@ -13,13 +13,13 @@ from affine import Affine
 from numpy.typing import ArrayLike, NDArray
 from shapely.geometry import box
 
-from mining_platform.ingest import ingest_stack
-from mining_platform.mosaic_recipes import mosaic_recipe
+from mining_platform.compositing.recipes import mosaic_recipe
+from mining_platform.ingest.pixels import IngestError
+from mining_platform.ingest.stacks import ingest_stack
 from mining_platform.offsets import dark_dn, detected_offset
 from mining_platform.regions import Region
 from mining_platform.scenes import Scene, scenes_of
 from mining_platform.sources import archive
-from mining_platform.stack_pixels import IngestError
 from tests.synthetic import ALL_BANDS, EPSG, LEFT_M, TOP_M, region, scenes_at
 
 REALDATA = Path(os.environ.get("MINING_PLATFORM_REALDATA", Path(__file__).parents[2] / ".." / "shared" / "realdata"))

@@ -3,7 +3,7 @@ import warnings
 import numpy as np
 import pytest
 
-from mining_platform.medians import masked_median, median_of_values
+from mining_platform.compositing.medians import masked_median, median_of_values
 
 
 def stack_of(dates: int, seed: int, most: int, shape: tuple[int, int] = (21, 37)) -> np.ndarray:

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from scipy.ndimage import binary_dilation, binary_opening
 
+from mining_platform.compositing.recipes import RECIPES
 from mining_platform.labels.mapbiomas import label_on_grid
 from mining_platform.mosaic_quality import bright_soil_loss, evidence, hot, remnant_map
-from mining_platform.mosaic_recipes import RECIPES
 from mining_platform.mosaics import compose
 from mining_platform.sources import stac
 from tests.synthetic import CLOUD, TinyScene, region, write_catalogue, write_land_cover

@@ -11,8 +11,8 @@ import xarray as xr
 import zarr
 
 from mining_platform.chunks import blocks_of_windows
+from mining_platform.compositing.recipes import RECIPES, MosaicRecipe
 from mining_platform.mosaic_figures import MISSING_GREY, preview
-from mining_platform.mosaic_recipes import RECIPES, MosaicRecipe
 from mining_platform.mosaics import MosaicError, compose, computed_blocks, open_mosaic, read_window
 from mining_platform.scenes import Scene, harmonised, scenes_of, solar_days
 from mining_platform.sources import router, stac
@@ -246,7 +246,7 @@ def test_many_days_are_composed_in_low_strips_with_the_same_pixels(tmp_path: Pat
         for k in range(4)
     ]
     whole = composed(tmp_path / "a", scenes)[:2]
-    monkeypatch.setattr("mining_platform.composites.STRIP_BYTES", 4 * 120 * 3 * 17)
+    monkeypatch.setattr("mining_platform.compositing.composites.STRIP_BYTES", 4 * 120 * 3 * 17)
     for one, other in zip(whole, composed(tmp_path / "b", scenes)[:2], strict=True):
         np.testing.assert_array_equal(one, other)
 

@@ -5,8 +5,15 @@ from typing import Any
 
 import pytest
 
-from mining_platform.sources import network
-from mining_platform.sources.network import HOSTS_VARIABLE, NetworkError, check_address, checked_url, session, without_query
+from mining_platform.sources.remote import network
+from mining_platform.sources.remote.network import (
+    HOSTS_VARIABLE,
+    NetworkError,
+    check_address,
+    checked_url,
+    session,
+    without_query,
+)
 from tests.stac_api import Fault, StacApi, stac_api
 from tests.synthetic import TinyScene, write_catalogue
 

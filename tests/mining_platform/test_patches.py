@@ -7,9 +7,9 @@ import pytest
 import zarr
 
 from mining_platform.chunks import blocks_of_windows
+from mining_platform.compositing.recipes import RECIPES
 from mining_platform.grids import window_id
 from mining_platform.labels.mapbiomas import label_on_grid
-from mining_platform.mosaic_recipes import RECIPES
 from mining_platform.mosaics import compose
 from mining_platform.patches import (
     DROPPED_CLOUDY,

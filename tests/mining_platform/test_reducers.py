@@ -3,9 +3,9 @@ import warnings
 import numpy as np
 import pytest
 
-from mining_platform import reducers
-from mining_platform.medians import masked_median
-from mining_platform.reducers import NO_DAY, medoid, percentile_of_values, plain_medoid, plain_percentile
+from mining_platform.compositing import reducers
+from mining_platform.compositing.medians import masked_median
+from mining_platform.compositing.reducers import NO_DAY, medoid, percentile_of_values, plain_medoid, plain_percentile
 
 PERCENTILES = (0, 1, 10, 12.5, 25, 33.33, 50, 66.67, 75, 90, 99.99, 100)
 

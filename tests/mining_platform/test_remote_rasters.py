@@ -13,9 +13,10 @@ import pytest
 import rasterio
 from odc.geo.geobox import GeoBox
 
-from mining_platform.sources import network, remote_files, signing
-from mining_platform.sources.network import HOSTS_VARIABLE
 from mining_platform.sources.rasters import RasterError, read_band
+from mining_platform.sources.remote import files as remote_files
+from mining_platform.sources.remote import network, signing
+from mining_platform.sources.remote.network import HOSTS_VARIABLE
 from tests.stac_api import Fault, StacApi, query_of, stac_api, write_sparse_giant
 
 EPSG, LEFT_M, TOP_M, SIDE_PX = 32721, 600_000, 9_300_000, 1024

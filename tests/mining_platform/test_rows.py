@@ -3,10 +3,10 @@
 import pytest
 
 from mining_platform import bands, regions
-from mining_platform.clouds import CLOUD_RULES
+from mining_platform.clouds.rules import CLOUD_RULES
+from mining_platform.compositing.recipes import RECIPES as MOSAIC_RECIPES
 from mining_platform.datasets import DATASETS, RANGES, dataset
 from mining_platform.labels.recipes import RECIPES
-from mining_platform.mosaic_recipes import RECIPES as MOSAIC_RECIPES
 from mining_platform.sources import router
 from mining_platform.stages.datasets import LAND_COVER_CREDITS, SCENE_CREDITS
 

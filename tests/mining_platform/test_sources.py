@@ -13,8 +13,8 @@ from mining_platform.region_files import load_regions
 from mining_platform.regions import Region
 from mining_platform.sources import router
 from mining_platform.sources.mapbiomas import cost_land_cover, fingerprint_land_cover, read_land_cover
-from mining_platform.sources.network import HOSTS_VARIABLE
 from mining_platform.sources.protocol import SourceError
+from mining_platform.sources.remote.network import HOSTS_VARIABLE
 from tests.stac_api import stac_api
 from tests.synthetic import EPSG, LEFT_M, TOP_M, TinyScene, region, write_catalogue, write_land_cover, yearly_map
 

@@ -12,15 +12,16 @@ import pytest
 from shapely.geometry import Point, box
 
 from mining_platform.bands import BANDS
-from mining_platform.composites import Composite
-from mining_platform.mosaic_recipes import RECIPES
+from mining_platform.compositing.composites import Composite
+from mining_platform.compositing.recipes import RECIPES
 from mining_platform.regions import Region
 from mining_platform.scenes import scenes_of
-from mining_platform.sources import network, remote_files
-from mining_platform.sources.network import HOSTS_VARIABLE
 from mining_platform.sources.protocol import SourceError
+from mining_platform.sources.remote import files as remote_files
+from mining_platform.sources.remote import network
+from mining_platform.sources.remote.network import HOSTS_VARIABLE
 from mining_platform.sources.stac import check_scenes, composite, cost, fingerprint_scenes, list_scenes, parallel_composites
-from mining_platform.sources.stac_apis import MAX_VERTICES, search_outline
+from mining_platform.sources.stac_metadata.apis import MAX_VERTICES, search_outline
 from tests.stac_api import Fault, StacApi, stac_api
 from tests.synthetic import ALL_BANDS, CLOUD, LEFT_M, NODATA, TinyScene, region, scenes_at, write_catalogue
 

@@ -11,9 +11,9 @@ from shapely.geometry import box
 from mining_platform.bands import PROFILES
 from mining_platform.regions import Region, Scenes
 from mining_platform.scenes import Scene, harmonised
-from mining_platform.sources.network import checked_url
 from mining_platform.sources.protocol import SourceError
-from mining_platform.sources.stac_items import listed, newest_products, scene_of_item, touches
+from mining_platform.sources.remote.network import checked_url
+from mining_platform.sources.stac_metadata.items import listed, newest_products, scene_of_item, touches
 from tests.conftest import REALDATA
 
 ITEMS = REALDATA / "stac-items"

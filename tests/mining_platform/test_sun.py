@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 from shapely.geometry import shape
 
-from mining_platform.sun import sun_position
+from mining_platform.clouds.sun import sun_position
 from tests.conftest import REALDATA
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from mining_platform.medians import WHOLE, selected_values
+from mining_platform.compositing.medians import WHOLE, selected_values
 
 NO_DAY = -1
 _FAR = np.uint32(0xFFFFFFFF)

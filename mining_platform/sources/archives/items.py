@@ -8,9 +8,9 @@ from typing import Any
 
 from mining_platform import bands
 from mining_platform.regions import Region, required_scenes
-from mining_platform.sources import stac_items
-from mining_platform.sources.network import without_query
-from mining_platform.sources.scene_folders import Candidate, FolderError, Found, Touches, metadata_bytes
+from mining_platform.sources.archives.folders import Candidate, FolderError, Found, Touches, metadata_bytes
+from mining_platform.sources.remote.network import without_query
+from mining_platform.sources.stac_metadata import items as stac_items
 
 
 def candidate(root: Path, folder: Path, region: Region) -> Candidate | None:

@@ -16,9 +16,9 @@ from shapely.geometry import mapping
 from shapely.geometry.base import BaseGeometry
 
 from mining_platform.regions import NO_CLOUD_LIMIT, Region, expand, required_scenes
-from mining_platform.sources.network import TIMEOUT_S, NetworkError, checked_url, session, without_query
-from mining_platform.sources.signing import unsigned
-from mining_platform.sources.stac_items import ListedScene, listed, refuse, stac_collection, touches
+from mining_platform.sources.remote.network import TIMEOUT_S, NetworkError, checked_url, session, without_query
+from mining_platform.sources.remote.signing import unsigned
+from mining_platform.sources.stac_metadata.items import ListedScene, listed, refuse, stac_collection, touches
 
 PAGE_ITEMS = 100
 MAX_STALE_PAGES = 3

@@ -12,15 +12,15 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from rasterio.windows import Window
 
-from mining_platform.cloud_model import S2CLOUDLESS_BANDS, load_model
-from mining_platform.cloud_probability import cloud_mask, cloud_probability
-from mining_platform.clouds import CLOUD_RULES
+from mining_platform.clouds.rules import CLOUD_RULES
+from mining_platform.clouds.s2cloudless import cloud_mask, cloud_probability
+from mining_platform.clouds.s2cloudless_model import S2CLOUDLESS_BANDS, load_model
 from mining_platform.region_files import region_of_bounds
 from mining_platform.scenes import Scene, harmonised
+from mining_platform.sources.archives.folders import FolderError, SceneFolder
+from mining_platform.sources.archives.folders import raster_box as box_of_raster
 from mining_platform.sources.protocol import SourceError
 from mining_platform.sources.rasters import RasterError, read_band
-from mining_platform.sources.scene_folders import FolderError, SceneFolder
-from mining_platform.sources.scene_folders import raster_box as box_of_raster
 
 BLOCK_PX = 2_048
 NO_PROBABILITY, NO_MASK = -1.0, 255
@@ -92,7 +92,7 @@ def write_cloud_probability(
 
 
 def _open(folder: Path) -> _Opened:
-    from mining_platform.sources.archive_listing import candidate_of
+    from mining_platform.sources.archives.listing import candidate_of
 
     path = folder.resolve()
     place = {"source": "archive", "collection": "sentinel-2-l1c", "href": str(path.parent)}

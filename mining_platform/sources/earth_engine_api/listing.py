@@ -10,13 +10,13 @@ from shapely.geometry import shape
 from shapely.geometry.base import BaseGeometry
 
 from mining_platform import bands
-from mining_platform.clouds import cloud_rule
-from mining_platform.mosaic_recipes import MosaicRecipe, mosaic_recipe
+from mining_platform.clouds.rules import cloud_rule
+from mining_platform.compositing.recipes import MosaicRecipe, mosaic_recipe
 from mining_platform.regions import Region, Scenes
 from mining_platform.scenes import Scene, solar_day
-from mining_platform.sources.earth_engine_expressions import can_express, expressible_recipes
-from mining_platform.sources.earth_engine_requests import list_images
-from mining_platform.sources.earth_engine_session import EarthEngineError
+from mining_platform.sources.earth_engine_api.expressions import can_express, expressible_recipes
+from mining_platform.sources.earth_engine_api.requests import list_images
+from mining_platform.sources.earth_engine_api.session import EarthEngineError
 from mining_platform.sources.protocol import SourceError, refusal
 
 PROVIDER = "earth-engine"

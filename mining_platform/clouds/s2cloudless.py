@@ -9,8 +9,8 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from mining_platform.cloud_model import S2CLOUDLESS_BANDS, CloudModel, load_model
-from mining_platform.cloud_trees import bins_of, like_after_like, sigmoid, sum_in_groups, sum_one_by_one
+from mining_platform.clouds.s2cloudless_model import S2CLOUDLESS_BANDS, CloudModel, load_model
+from mining_platform.clouds.s2cloudless_trees import bins_of, like_after_like, sigmoid, sum_in_groups, sum_one_by_one
 
 DN_PER_REFLECTANCE = 10_000.0  # QUANTIFICATION_VALUE, Sentinel-2 Products Specification Document
 _SLAB_PX = 1 << 17
@@ -96,7 +96,7 @@ def _divisor(reflectance: NDArray) -> float:
     if reflectance.ndim != 3 or len(reflectance) != len(S2CLOUDLESS_BANDS):  # noqa: PLR2004
         raise ValueError(
             f"Cloud probability needs an array (10, y, x) of the L1C bands {', '.join(S2CLOUDLESS_BANDS)}, in this order; "
-            f"got shape {reflectance.shape}. L2A has no B10: mask it by its scene classification (mining_platform/clouds.py)."
+            f"got shape {reflectance.shape}. L2A has no B10: mask it by its scene classification (clouds/rules.py)."
         )
     if reflectance.dtype not in _DIVISORS:
         raise ValueError(

@@ -11,7 +11,7 @@ from odc.geo.geobox import GeoBox
 from shapely.geometry import mapping
 
 from mining_platform import bands
-from mining_platform.sources.scene_folders import epsg_of, outline_of
+from mining_platform.sources.archives.folders import epsg_of, outline_of
 
 PROVIDER = "earth-search"
 SIMULATED_MARK = "SIMULATED"

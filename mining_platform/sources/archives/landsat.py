@@ -18,7 +18,7 @@ from shapely.geometry.base import BaseGeometry
 
 from mining_platform import bands
 from mining_platform.scenes import Scene, solar_day
-from mining_platform.sources.scene_folders import (
+from mining_platform.sources.archives.folders import (
     Candidate,
     Files,
     FolderError,
@@ -29,7 +29,7 @@ from mining_platform.sources.scene_folders import (
     metadata_bytes,
     raster_box,
 )
-from mining_platform.sources.stac_items import LANDSAT_GAIN, LANDSAT_OFFSET_DN
+from mining_platform.sources.stac_metadata.items import LANDSAT_GAIN, LANDSAT_OFFSET_DN
 
 _PROVIDERS = {"LT04": "landsat-tm", "LT05": "landsat-tm", "LE07": "landsat-tm"} | dict.fromkeys(
     ("LC08", "LO08", "LC09", "LO09"), "landsat-oli"

@@ -12,8 +12,8 @@ from pathlib import Path, PurePosixPath
 
 from mining_platform import bands
 from mining_platform.scenes import Scene, solar_day
-from mining_platform.sources import safe_metadata
-from mining_platform.sources.scene_folders import (
+from mining_platform.sources.archives import safe_metadata
+from mining_platform.sources.archives.folders import (
     Candidate,
     Files,
     FolderError,

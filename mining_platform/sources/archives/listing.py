@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mining_platform.regions import Region, expand, required_scenes
-from mining_platform.sources import archive_items, landsat, safe
-from mining_platform.sources.scene_folders import Candidate, FolderError, Found, SceneFolder, scene_folders, unread
-from mining_platform.sources.stac_items import refuse
+from mining_platform.sources.archives import items as archive_items
+from mining_platform.sources.archives import landsat, safe
+from mining_platform.sources.archives.folders import Candidate, FolderError, Found, SceneFolder, scene_folders, unread
+from mining_platform.sources.stac_metadata.items import refuse
 
 _OTHER_COLLECTION, _OTHER_YEAR, _ELSEWHERE = "of other collections", "of other years", "elsewhere"
 

@@ -13,7 +13,7 @@ import blake3
 import numpy as np
 from numpy.typing import NDArray
 
-from mining_platform.cloud_trees import Thresholds, Trees, table_of_thresholds
+from mining_platform.clouds.s2cloudless_trees import Thresholds, Trees, table_of_thresholds
 
 S2CLOUDLESS_BANDS = ("B01", "B02", "B04", "B05", "B08", "B8A", "B09", "B10", "B11", "B12")
 """Bands of Sentinel-2 L1C that the model looks at, in its order: `MODEL_BANDS` of s2cloudless 1.7.3."""

@@ -13,7 +13,7 @@ from numpy.typing import DTypeLike, NDArray
 from odc.geo.geobox import GeoBox
 from shapely.geometry import box, mapping
 
-from mining_platform.sources.earth_engine_session import EarthEngineError, ask
+from mining_platform.sources.earth_engine_api.session import EarthEngineError, ask
 
 MAX_REQUEST_BYTES = 50_331_648
 """48 MiB: most bytes of one answer, before compression."""

@@ -26,10 +26,10 @@ from odc.geo.geobox import GeoBox
 from rasterio.errors import RasterioError
 
 from mining_platform import bands
+from mining_platform.ingest.items import PROVIDER, SIMULATED_MARK, StackOffset, StackScene, asset, asset_name, item
+from mining_platform.ingest.pixels import IngestError, band_numbers
 from mining_platform.offsets import dark_dn, detected_offset
 from mining_platform.sources.rasters import DRIVERS, MAX_SIDE_PX
-from mining_platform.stack_items import PROVIDER, SIMULATED_MARK, StackOffset, StackScene, asset, asset_name, item
-from mining_platform.stack_pixels import IngestError, band_numbers
 
 DOUBTFUL_DN = 900
 """Darkest digital numbers from here to the offset's 1,000 tell nothing: reflectance a little below 0 with the offset, or

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from mining_platform.bands import CLOUD_PROBABILITY, CLOUD_SCORE, SCL, band_of_role
-from mining_platform.clouds import CLOUD_CODES, NEVER_CLEAR_CODES, CloudRule, cloud_rule
-from mining_platform.mosaic_recipes import RECIPES, MosaicRecipe
+from mining_platform.clouds.rules import CLOUD_CODES, NEVER_CLEAR_CODES, CloudRule, cloud_rule
+from mining_platform.clouds.shadows import DARK_NIR, shadow_steps
+from mining_platform.compositing.recipes import RECIPES, MosaicRecipe
 from mining_platform.scenes import Scene, SolarDay, solar_days
-from mining_platform.shadows import DARK_NIR, shadow_steps
 
 CLEAR_COUNT, OBSERVED_COUNT = "clear_count", "observed_count"
 """Bands beside the channels: clear days, 0 where the channels are; and days with data."""

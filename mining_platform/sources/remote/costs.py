@@ -12,12 +12,12 @@ from collections.abc import Sequence
 from odc.geo.geobox import GeoBox
 
 from mining_platform import bands
-from mining_platform.clouds import cloud_rule
-from mining_platform.composites import strip_rows
-from mining_platform.mosaic_recipes import MosaicRecipe, mosaic_recipe
+from mining_platform.clouds.rules import cloud_rule
+from mining_platform.compositing.composites import strip_rows
+from mining_platform.compositing.recipes import MosaicRecipe, mosaic_recipe
 from mining_platform.regions import Region, required_scenes
 from mining_platform.sources.protocol import Cost
-from mining_platform.sources.remote_files import HEAD_BYTES
+from mining_platform.sources.remote.files import HEAD_BYTES
 
 BLOCK_PX = 1_024
 """Largest blocks of the public COGs: 1,024 at Earth Search, 512 at the Planetary Computer, 256 of Landsat."""

@@ -18,8 +18,8 @@ from shapely.geometry.base import BaseGeometry
 from mining_platform import bands
 from mining_platform.regions import Region, required_scenes
 from mining_platform.scenes import Scene, solar_day
-from mining_platform.sources.network import NetworkError
 from mining_platform.sources.protocol import SourceError, refusal
+from mining_platform.sources.remote.network import NetworkError
 
 DN_PER_REFLECTANCE = 10_000  # unit of Scene.gain and Scene.offset_dn
 LANDSAT_GAIN = bands.LANDSAT_SCALE * DN_PER_REFLECTANCE

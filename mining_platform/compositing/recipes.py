@@ -44,5 +44,6 @@ def mosaic_recipe(recipe_id: str) -> MosaicRecipe:
         return RECIPES[recipe_id]
     except KeyError:
         raise KeyError(
-            f"Unknown mosaic recipe {recipe_id!r}; known: {', '.join(RECIPES)}. Add a row in mining_platform/mosaic_recipes.py."
+            f"Unknown mosaic recipe {recipe_id!r}; known: {', '.join(RECIPES)}. "
+            "Add a row in mining_platform/compositing/recipes.py."
         ) from None

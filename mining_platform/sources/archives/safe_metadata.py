@@ -8,7 +8,7 @@ from shapely.geometry import Polygon
 from shapely.geometry.base import BaseGeometry
 
 from mining_platform import bands
-from mining_platform.sources.scene_folders import FolderError
+from mining_platform.sources.archives.folders import FolderError
 
 QUANTIFICATION = round(1 / bands.S2_SCALE)
 _FETCH = "Fetch the product anew."

@@ -9,10 +9,10 @@ from typing import Any
 
 from mining_platform.regions import Region, expand, required_scenes
 from mining_platform.scenes import Scene
-from mining_platform.sources.network import checked_url, is_url
 from mining_platform.sources.protocol import SourceError
-from mining_platform.sources.signing import unsigned
-from mining_platform.sources.stac_items import ListedScene, listed, refuse, stac_collection, touches
+from mining_platform.sources.remote.network import checked_url, is_url
+from mining_platform.sources.remote.signing import unsigned
+from mining_platform.sources.stac_metadata.items import ListedScene, listed, refuse, stac_collection, touches
 
 _SHA2_256 = "1220"  # multihash prefix: sha2-256, 32 bytes
 

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import requests
 
-from mining_platform.sources.network import TIMEOUT_S, NetworkError, session, without_query
+from mining_platform.sources.remote.network import TIMEOUT_S, NetworkError, session, without_query
 
 TOKEN_URL = "https://planetarycomputer.microsoft.com/api/sas/v1/token"
 """`/<account>/<container>` gives a token as JSON, without an account of one's own."""

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
 from mining_platform.bands import CLOUD_PROBABILITY, CLOUD_SCORE, QA_PIXEL, SCL, band_of_role
-from mining_platform.cloud_model import S2CLOUDLESS_BANDS
-from mining_platform.morphology import dilate, opened
+from mining_platform.clouds.morphology import dilate, opened
+from mining_platform.clouds.s2cloudless_model import S2CLOUDLESS_BANDS
+from mining_platform.clouds.shadows import REACH_M, projected_shadow, shadow_steps
 from mining_platform.scenes import Scene, harmonised
-from mining_platform.shadows import REACH_M, projected_shadow, shadow_steps
 
 CLOUD_CODES = (3, 8, 9, 10)  # cloud shadow, cloud of medium and of high probability, thin cirrus
 NEVER_CLEAR_CODES = (0, 1)  # no data, saturated or defective
@@ -75,7 +75,7 @@ def cloud_rule(rule_id: str) -> CloudRule:
         return CLOUD_RULES[rule_id]
     except KeyError:
         raise KeyError(
-            f"Unknown cloud rule {rule_id!r}; known: {', '.join(CLOUD_RULES)}. Add a row in mining_platform/clouds.py."
+            f"Unknown cloud rule {rule_id!r}; known: {', '.join(CLOUD_RULES)}. Add a row in mining_platform/clouds/rules.py."
         ) from None
 
 
@@ -116,7 +116,7 @@ def _cloud(rule: CloudRule, scene: Scene, read: ReadLayer, fine: GeoBox) -> NDAr
         case "score":
             return read(CLOUD_SCORE, fine) < rule.threshold
         case "s2cloudless":
-            from mining_platform.cloud_probability import cloud_mask, cloud_probability
+            from mining_platform.clouds.s2cloudless import cloud_mask, cloud_probability
 
             reflectance = np.stack([harmonised(read(band_id, fine), scene) for band_id in S2CLOUDLESS_BANDS])
             sizes = {"average_over": rule.average_px, "dilation_size": rule.dilation_px}

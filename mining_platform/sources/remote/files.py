@@ -15,8 +15,16 @@ import requests
 from rasterio.abc import MultiByteRangeResourceContainer
 from urllib3.exceptions import HTTPError
 
-from mining_platform.sources import signing
-from mining_platform.sources.network import BACKOFF_S, MAX_TRIES, TIMEOUT_S, NetworkError, checked_url, session, without_query
+from mining_platform.sources.remote import signing
+from mining_platform.sources.remote.network import (
+    BACKOFF_S,
+    MAX_TRIES,
+    TIMEOUT_S,
+    NetworkError,
+    checked_url,
+    session,
+    without_query,
+)
 
 HEAD_BYTES = 32_768
 """Read first and kept: holds the header and the tile index of a scene's COG."""

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
-from mining_platform import reducers
-from mining_platform.clouds import clear_and_observed, cloud_rule
-from mining_platform.medians import median_of_values
-from mining_platform.mosaic_recipes import MosaicRecipe
+from mining_platform.clouds.rules import clear_and_observed, cloud_rule
+from mining_platform.compositing import reducers
+from mining_platform.compositing.medians import median_of_values
+from mining_platform.compositing.recipes import MosaicRecipe
 from mining_platform.regions import Region
 from mining_platform.scenes import Scene, SolarDay, harmonised, solar_days
 

@@ -1,0 +1,1 @@
+"""Which pixels show the ground: cloud rules, s2cloudless, shadows."""

@@ -1,0 +1,1 @@
+"""Stacks of bands that somebody has, as scenes of a local archive."""

@@ -1,0 +1,1 @@
+"""Scenes in folders on disk, by their official names."""

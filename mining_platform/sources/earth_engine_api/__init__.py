@@ -1,0 +1,1 @@
+"""What the Earth Engine source says to the service, and how."""

@@ -1,0 +1,1 @@
+"""STAC items, where they come from, and what they say."""
