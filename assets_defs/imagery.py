@@ -1,4 +1,4 @@
-"""Assets of the group `imagery`: the year's scenes and the cloud-free mosaic made of them."""
+"""Assets of the group `imagery`: the year's scenes, the cloud-free mosaic made of them, and evidence about it."""
 
 import dagster as dg
 
@@ -8,7 +8,7 @@ from mining_platform.pipeline import Platform
 from mining_platform.stages import imagery
 
 
-@dg.asset(**spec("scenes", kinds={"stac", "parquet"}))
+@dg.asset(**spec("scenes", kinds={"parquet"}))
 def scenes(context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]) -> dg.MaterializeResult:
     """Satellite scenes of the region and year: GeoParquet of id, time, cloud share, baseline, footprint and links."""
     return published(context, platform, imagery.list_scenes)
@@ -16,7 +16,7 @@ def scenes(context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platfor
 
 @dg.asset(**spec("mosaic", kinds={"zarr", "xarray"}))
 def mosaic(context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]) -> dg.MaterializeResult:
-    """Yearly median of clear observations: Zarr (band, y, x) uint16, reflectance x 10,000, with counts of clear observations.
+    """Yearly composite of clear observations: Zarr (band, y, x) uint16, reflectance x 10,000, with counts of clear days.
 
     Regions with coverage `sampled` hold only the chunks that chosen windows touch.
     """

@@ -13,6 +13,7 @@ GROUPS = {
     "label": "labels",
     "scenes": "imagery",
     "mosaic": "imagery",
+    "mosaic_quality": "imagery",
     "model": "models",
     "evaluation": "models",
 }

@@ -131,7 +131,7 @@ class Collection:
     profile: str
     """Channels of its mosaics, a row of PROFILES."""
     recipe: str
-    """How its mosaics are made unless the region says otherwise, a row of mosaic_recipes.RECIPES."""
+    """How its mosaics are made unless the region says otherwise, a row of compositing.recipes.RECIPES."""
     first_year: int
     """First year with scenes."""
     product: str

@@ -12,6 +12,7 @@ from rich.markup import escape
 
 from mining_platform import costs, demos, graph, homes, imagery_commands, pipeline, plans, region_files, regions, reports, servers
 from mining_platform.artifacts import ArtifactError
+from mining_platform.clouds.s2cloudless_model import ModelMissing
 from mining_platform.consoles import (
     CommandError,
     console,
@@ -67,6 +68,7 @@ EXPECTED = (
     CommandError,
     MosaicError,
     IngestError,
+    ModelMissing,
     costs.CostError,
 )
 """Errors whose message is all a person needs."""

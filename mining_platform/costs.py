@@ -1,19 +1,26 @@
-"""What partitions take from services that count requests, bytes or compute units; known before a run, and limited."""
+"""What partitions take from services that count requests, bytes or compute units; known before a run, and limited.
+
+Pixels are counted: of mosaics and of land-cover maps. Lists of scenes and other metadata are not, nor are requests that are
+sent again, or cut smaller than foreseen, because a service had trouble. Limits hold for what a `limited` run makes, partition
+by partition: not for what is made without it, such as from the web UI.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from odc.geo.geobox import GeoBox
+
 from mining_platform.artifacts import Ref, current_digest, open_artifact
-from mining_platform.chunks import Block, all_blocks
+from mining_platform.chunks import CHUNK_PX, all_blocks
 from mining_platform.datasets import DATASETS
-from mining_platform.mosaics import group_geoboxes
+from mining_platform.mosaics import GROUP_SIDE, group_geoboxes
 from mining_platform.pipeline import Platform, Step, inputs_now
-from mining_platform.plans import Execute, Outcome, Planned, assess
+from mining_platform.plans import UNTOLD, Execute, Outcome, Planned, assess
 from mining_platform.regions import Region, required_scenes
-from mining_platform.sources.protocol import Cost, SourceError
+from mining_platform.sources.protocol import Cost
 from mining_platform.stages.imagery import blocks_to_compute
 
-CHUNKS_A_WINDOW = 4  # a window smaller than a chunk touches at most this many
+GROUPS_A_WINDOW = 4  # a window smaller than a chunk touches at most this many chunks, each in another group of a mosaic's
 
 
 class CostError(ValueError):
@@ -31,7 +38,7 @@ class Estimate:
 
 
 def estimate(platform: Platform, step: Step, key: str) -> Estimate:
-    """What making a partition takes as things stand; SourceError where its source cannot tell."""
+    """What making a partition takes as things stand; an error of plans.UNTOLD where its source or an input cannot tell."""
     if step.asset == "land_cover":
         region, year = platform.region_year(key)
         return Estimate(Ref(step.asset, key), platform.land_covers.cost_land_cover(region, year), False)
@@ -39,8 +46,7 @@ def estimate(platform: Platform, step: Step, key: str) -> Estimate:
         return Estimate(Ref(step.asset, key), Cost(), False)
     region, _ = platform.region_year(key)
     channels = required_scenes(region).channels
-    blocks, at_most = _foreseen_blocks(platform, step, key)
-    boxes = group_geoboxes(region.geobox, blocks)
+    boxes, at_most = _foreseen_geoboxes(platform, step, key)
     return Estimate(Ref(step.asset, key), platform.scenes.cost(region, _scene_count(platform, key), channels, boxes), at_most)
 
 
@@ -52,18 +58,32 @@ def _scene_count(platform: Platform, key: str) -> int:
     return int(platform.scenes.fingerprint_scenes(region, year)["items"])
 
 
-def _foreseen_blocks(platform: Platform, step: Step, key: str) -> tuple[list[Block], bool]:
-    """Chunks that a mosaic composes; and whether they are an upper bound, as many as its samples could touch."""
+def _foreseen_geoboxes(platform: Platform, step: Step, key: str) -> tuple[list[GeoBox], bool]:
+    """Grids that a mosaic is composed on; and whether they are an upper bound, for as many windows as datasets want."""
     region, year = platform.region_year(key)
-    everything = all_blocks(region.geobox)
     if region.coverage == "full":
-        return everything, False
+        return group_geoboxes(region.geobox, all_blocks(region.geobox)), False
     inputs = inputs_now(platform, step, key)
     samples = [ref for ref in inputs if ref.asset.endswith("/sample")]
     if samples and all(current_digest(platform.artifacts, ref) is not None for ref in samples):
         artifacts = {ref: open_artifact(platform.artifacts, ref) for ref in samples}
-        return blocks_to_compute(region, artifacts) or [], False
-    return everything[: _most_windows(region, year) * CHUNKS_A_WINDOW], True
+        return group_geoboxes(region.geobox, blocks_to_compute(region, artifacts) or []), False
+    return _most_geoboxes(region, year), True
+
+
+def _most_geoboxes(region: Region, year: int) -> list[GeoBox]:
+    """Grids that take no less than those of any windows, as many as datasets want.
+
+    A chunk that a window touches adds one to the grids or nothing, and two chunks to their area at most: two chunks of a
+    group that touch at a corner alone have all four composed.
+    """
+    side_px = CHUNK_PX * GROUP_SIDE
+    rows, columns = (size // side_px for size in region.geobox.shape)
+    most = _most_windows(region, year) * GROUPS_A_WINDOW
+    if most >= rows * columns:
+        return group_geoboxes(region.geobox, all_blocks(region.geobox))
+    corners = [(GROUP_SIDE * (group // columns), GROUP_SIDE * (group % columns)) for group in range(most)]
+    return group_geoboxes(region.geobox, [(i, j + right) for i, j in corners for right in range(GROUP_SIDE)])
 
 
 def _most_windows(region: Region, year: int) -> int:
@@ -112,7 +132,7 @@ def estimates(platform: Platform, steps: Mapping[str, Step], planned: Iterable[P
         if item.state in ("missing", "stale"):
             try:
                 found.append(estimate(platform, steps[item.ref.asset], item.ref.partition))
-            except SourceError:
+            except UNTOLD:
                 continue  # the plan itself says what keeps it from being made
     return [item for item in found if item.cost != Cost()]
 
@@ -130,7 +150,7 @@ def limited(execute: Execute, platform: Platform, steps: Mapping[str, Step], bud
             return execute(ref)
         try:
             cost = estimate(platform, steps[ref.asset], ref.partition).cost
-        except SourceError as error:
+        except UNTOLD as error:
             return Outcome(ref, "failed", "", 0.0, str(error))
         problem = budget.refusal(cost, str(ref))
         if problem:

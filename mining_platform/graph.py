@@ -11,8 +11,8 @@ from shapely.geometry import mapping as geojson_of
 
 from mining_platform import bands
 from mining_platform.artifacts import Ref
-from mining_platform.clouds.rules import cloud_rule
-from mining_platform.compositing.recipes import mosaic_recipe
+from mining_platform.clouds.rules import cloud_rule, model_digest
+from mining_platform.compositing.recipes import PIXELS_VERSION, mosaic_recipe
 from mining_platform.datasets import DATASETS, Dataset, mining_codes
 from mining_platform.experiments import EXPERIMENTS, Experiment
 from mining_platform.labels.recipes import RECIPES
@@ -123,12 +123,13 @@ def _mosaic(regions: Mapping[str, Region], datasets: list[Dataset], sampled: tup
     def config(platform: Platform, key: str) -> dict[str, Any]:
         scenes = required_scenes(platform.region_year(key)[0])
         recipe = mosaic_recipe(scenes.recipe)
-        rows = {"recipe": asdict(recipe), "clouds": asdict(cloud_rule(recipe.clouds))}
+        rule = cloud_rule(recipe.clouds)
+        rows = {"recipe": asdict(recipe), "clouds": {**asdict(rule), "model": model_digest(rule)}}
         return {"channels": list(scenes.channels), **rows, **_grid_config(platform, key)}
 
     keys = _region_years(region for region in regions.values() if region.scenes)
     after: tuple[tuple[str, Reach], ...] = (("scenes", "same"), *sampled)
-    return Step("mosaic", "region|year", keys, after, inputs, config, "2", "available", resumable=True)
+    return Step("mosaic", "region|year", keys, after, inputs, config, PIXELS_VERSION, "available", resumable=True)
 
 
 def _mosaic_quality(regions: Mapping[str, Region]) -> Step:
@@ -141,7 +142,7 @@ def _mosaic_quality(regions: Mapping[str, Region]) -> Step:
 
     keys = _region_years(region for region in regions.values() if region.scenes)
     after: tuple[tuple[str, Reach], ...] = (("mosaic", "same"), ("label", "same"))
-    return Step("mosaic_quality", "region|year", keys, after, inputs, config, "1")
+    return Step("mosaic_quality", "region|year", keys, after, inputs, config, "2")
 
 
 def _label(regions: Mapping[str, Region], datasets: list[Dataset], sampled: tuple[tuple[str, Reach], ...]) -> Step:

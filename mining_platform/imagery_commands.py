@@ -30,10 +30,14 @@ def mosaic(  # noqa: PLR0913 - the options of a command
     """Compose a cloud-free mosaic of a year, without Dagster; an interrupted one goes on where it was."""
     given = {"source": source, "href": place, "collection": collection, "provider": provider, "recipe": recipe}
     region = _region(region_id, bounds, epsg, year, {name: value for name, value in given.items() if value})
-    facts = _composed(region, year, out.with_suffix(".parts") if out.suffix.lower() in COG_SUFFIXES else out)
-    if out.suffix.lower() in COG_SUFFIXES:
-        mosaic_exports.write_cog(out.with_suffix(".parts") / mosaics.MOSAIC_NAME, out)
-        shutil.rmtree(out.with_suffix(".parts"))
+    is_cog = out.suffix.lower() in COG_SUFFIXES
+    folder = out.with_name(f"{out.name}.parts") if is_cog else out
+    facts = _composed(region, year, folder)
+    if is_cog:
+        mosaic_exports.write_cog(folder / mosaics.MOSAIC_NAME, out)
+        shutil.rmtree(folder / mosaics.MOSAIC_NAME)
+        if not any(folder.iterdir()):
+            folder.rmdir()
     console.print_json(data=facts)
 
 

@@ -12,6 +12,8 @@ from mining_platform.chunks import CHUNK_PX, block_slices
 from mining_platform.labels.mapbiomas import SIMULATED_MARK
 from mining_platform.mosaics import computed_blocks, open_mosaic
 
+COG = {"COMPRESS": "DEFLATE", "PREDICTOR": "YES", "OVERVIEW_RESAMPLING": "NEAREST", "BIGTIFF": "IF_SAFER"}
+
 
 def write_cog(mosaic_path: Path, out: Path) -> None:
     """Write a `mosaic.zarr` as a COG: a uint16 band a channel, named, reflectance x 10,000, nodata 0, chunk by chunk.
@@ -34,7 +36,7 @@ def write_cog(mosaic_path: Path, out: Path) -> None:
                 rows, columns = block_slices(mosaic.geobox, block)
                 pixels = zarr_arrays.read_box(mosaic.image, (slice(0, len(mosaic.channels)), rows, columns))
                 raster.write(pixels, window=Window.from_slices(rows, columns))
-        rasterio.shutil.copy(plain, beside, driver="COG", COMPRESS="DEFLATE", PREDICTOR="YES", OVERVIEW_RESAMPLING="NEAREST")
+        rasterio.shutil.copy(plain, beside, driver="COG", **COG)
         beside.replace(out)
     finally:
         plain.unlink(missing_ok=True)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from mining_platform import zarr_arrays
 from mining_platform.bands import band_of_role
-from mining_platform.chunks import Block, block_slices
+from mining_platform.chunks import Block, block_slices, geobox_of, grid_attributes
 from mining_platform.labels.mapbiomas import NO_CLASS_CODES
 from mining_platform.mosaics import Mosaic, computed_blocks, open_mosaic
 
@@ -35,6 +35,8 @@ class Fences:
 
     blue_dn: float
     hot_dn: float
+    ground_hot_dn: int = 0
+    """Median HOT of that ground: at HOT_FENCE_DN and above it is cloud or haze itself, and no score means anything."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,8 @@ def hot(blue: NDArray[Any], red: NDArray[Any]) -> NDArray[np.int64]:
 def evidence(path: Path) -> dict[str, Any]:
     """Facts of a `mosaic.zarr` alone.
 
-    remnant_score: share of the pixels with a value that stand out above both fences (remnant_fences);
+    remnant_score: share of the pixels with a value that stand out above both fences (remnant_fences) of the year's clear
+    ground; ground_hot_dn: median HOT of that ground, which is cloud itself where this is as high as cloud;
     dark_dn: per channel, the value below which lie 0.1 % of the pixels; floor_share: per channel, the share of pixels at 1,
     the least value, where an offset that is taken off twice would leave many. All None where no pixel has a value.
     """
@@ -63,7 +66,7 @@ def evidence(path: Path) -> dict[str, Any]:
     blocks = computed_blocks(path)
     fences = remnant_fences(mosaic, blocks)
     if fences is None:
-        return {"remnant_score": None, "remnant_fences": None, "dark_dn": None, "floor_share": None}
+        return dict.fromkeys(("remnant_score", "remnant_fences", "ground_hot_dn", "dark_dn", "floor_share"))
     seen = left = 0
     for chunk in _chunks(mosaic, blocks):
         seen += int((chunk.count > 0).sum())
@@ -71,6 +74,7 @@ def evidence(path: Path) -> dict[str, Any]:
     return {
         "remnant_score": left / seen,
         "remnant_fences": {"blue_dn": fences.blue_dn, "hot_dn": fences.hot_dn},
+        "ground_hot_dn": fences.ground_hot_dn,
         **_dark_facts(mosaic, blocks),
     }
 
@@ -92,7 +96,7 @@ def remnant_fences(mosaic: Mosaic, blocks: Sequence[Block]) -> Fences | None:
         often = chunk.count >= least
         blues += np.bincount(chunk.blue[often], minlength=2 * _VALUES)
         hots += np.bincount(chunk.hot[often] + _VALUES, minlength=2 * _VALUES)
-    return Fences(_fence(blues), max(_fence(hots) - _VALUES, HOT_FENCE_DN))
+    return Fences(_fence(blues), max(_fence(hots) - _VALUES, HOT_FENCE_DN), _quantile(hots, 0.5) - _VALUES)
 
 
 def _chunks(mosaic: Mosaic, blocks: Sequence[Block]) -> Iterator[_Chunk]:
@@ -139,9 +143,13 @@ def bright_soil_loss(path: Path, label: Path, codes: Sequence[int]) -> dict[str,
 
     bright_soil_loss: share of the observations (pixel and solar day with data) on pixels of these class codes that were
     masked; other_loss: the same on pixels of other classes; never_clear_share: share of the mining pixels that have data
-    and were never clear. None where there are no such observations.
+    and were never clear. None where there are no such observations. ValueError where the grids differ.
     """
     mosaic, classes = open_mosaic(path), zarr_arrays.open_array(label / "classes")
+    label_grid = geobox_of(zarr_arrays.group_attributes(label))
+    if label_grid != mosaic.geobox:
+        grids = " and ".join(str(grid_attributes(grid)) for grid in (label_grid, mosaic.geobox))
+        raise ValueError(f"Label and mosaic have different grids, {grids}. Make both anew for one region.")
     mining, other = np.zeros(4, np.int64), np.zeros(4, np.int64)
     for block in computed_blocks(path):
         box = block_slices(mosaic.geobox, block)

@@ -7,7 +7,6 @@ that are read and checked by themselves; chunks that were not asked for do not e
 """
 
 import json
-import shutil
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -33,17 +32,20 @@ from mining_platform.chunks import (
     grid_attributes,
     window_slices,
 )
-from mining_platform.clouds.rules import cloud_rule
+from mining_platform.clouds.rules import cloud_rule, model_digest
 from mining_platform.compositing.composites import Composite
-from mining_platform.compositing.recipes import MosaicRecipe
+from mining_platform.compositing.recipes import PIXELS_VERSION, MosaicRecipe
 from mining_platform.regions import Region
 from mining_platform.scenes import Scene, SolarDay, scenes_of, solar_days
 from mining_platform.sources import router
 from mining_platform.sources.protocol import SceneSource, refusal
+from mining_platform.store import durable
 
 MOSAIC_NAME = "mosaic.zarr"
 FOOTPRINT_MARGIN_M = 3_000  # masks look up to 1.2 km beyond a grid, and published footprints are simplified
 GROUP_SIDE = 2  # chunks a side that are composed at once: their scenes' tiles, cut askew, are decoded half as often
+ARRAY_RANKS = {"image": 3, "clear_count": 2, "observed_count": 2}
+AXES = ("y", "x")
 
 Progress = Callable[[str, float], None]
 """Told what is done, and which share of the whole, 0 to 1."""
@@ -87,7 +89,7 @@ def compose(  # noqa: PLR0913 - what decides a mosaic, each by name
 
     Returns facts: scene_count, scenes, solar_days, channels, recipe, computed_chunks, computed_pixels, gap_share,
     clear_count_min, clear_count_median, simulated. SourceError naming scene and band where a raster is missing or
-    damaged; MosaicError where `out` holds another mosaic.
+    damaged; MosaicError where `out` holds another mosaic; OSError where the disk is full.
     """
     rows = scenes_of(scenes)
     if not rows:
@@ -95,7 +97,9 @@ def compose(  # noqa: PLR0913 - what decides a mosaic, each by name
     wanted = checked_blocks(region.geobox, blocks)
     source.check_scenes(region, rows, [*channels, *cloud_rule(recipe.clouds).layers])
     days = solar_days(rows)
-    mosaic, kept = _opened(out / MOSAIC_NAME, region.geobox, tuple(channels), recipe, rows)
+    made_of = _made_of(region.geobox, tuple(channels), recipe, rows)
+    simulated = any(scene.simulated for scene in rows)
+    mosaic, kept = _opened(out / MOSAIC_NAME, region.geobox, tuple(channels), made_of, wanted=wanted, simulated=simulated)
     histogram = sum((_histogram(mosaic, block, len(days)) for block in kept), np.zeros(len(days) + 1, np.int64))
     done = len(kept)
 
@@ -134,34 +138,52 @@ def _near(scenes: Sequence[Scene], footprints: gpd.GeoSeries, box: GeoBox) -> li
 
 
 def _opened(
-    path: Path, geobox: GeoBox, channels: tuple[str, ...], recipe: MosaicRecipe, scenes: Sequence[Scene]
+    path: Path, geobox: GeoBox, channels: tuple[str, ...], made_of: str, *, wanted: Sequence[Block], simulated: bool
 ) -> tuple[Mosaic, set[Block]]:
-    """The mosaic to write into, and the chunks that an interrupted call has left in it whole."""
-    made_of = _made_of(geobox, channels, recipe, scenes)
-    if not (path / "zarr.json").exists():
-        shutil.rmtree(path, ignore_errors=True)  # arrays without a group: a call was interrupted while it made them
-        return _create(path, geobox, channels, made_of, simulated=any(scene.simulated for scene in scenes)), set()
-    found = zarr_arrays.group_attributes(path).get("made_of")
-    if found != made_of:
-        raise MosaicError(
-            f"{path} holds a mosaic of other scenes, channels, recipe or grid. Choose another folder, or remove it."
-        )
-    zarr_arrays.remove_unfinished(path)
-    mosaic = open_mosaic(path)
-    kept = {block for block in computed_blocks(path) if _is_whole(mosaic, block)}
-    for name in ("image", "observed_count", "clear_count"):
-        torn = [index for index in zarr_arrays.written_files(path / name) if index[-2:] not in kept]
-        zarr_arrays.remove_files(path / name, torn)
+    """The mosaic to write into, and those of the wanted chunks that an interrupted call has left in it whole.
+
+    Only chunks are taken over, since each carries its checksum: all else is written anew around them.
+    """
+    found = _found(path)
+    if found is None:
+        durable.remove(path)
+    elif found != made_of:
+        other = "other scenes, channels, recipe or grid, or made by other code or another cloud model"
+        raise MosaicError(f"{path} holds a mosaic of {other}. Choose another folder, or remove it.")
+    else:
+        zarr_arrays.keep_chunks(path, ARRAY_RANKS)
+    mosaic = _create(path, geobox, channels, made_of, simulated=simulated)
+    kept = {block for block in set(computed_blocks(path)).intersection(wanted) if _is_whole(mosaic, block)}
+    for name in ARRAY_RANKS:
+        stray = [(*front, i, j) for *front, i, j in zarr_arrays.written_files(path / name) if (i, j) not in kept or any(front)]
+        zarr_arrays.remove_files(path / name, stray)
     return mosaic, kept
+
+
+def _found(path: Path) -> str | None:
+    """What the mosaic at a place is made of; None where no group has been finished; MosaicError for a folder of another kind."""
+    if not path.exists():
+        return None
+    try:
+        return str(zarr_arrays.group_attributes(path).get("made_of"))
+    except zarr_arrays.ArrayError:
+        names = {zarr_arrays.GROUP_FILE, *ARRAY_RANKS, *AXES}
+        left = (entry.name for entry in path.iterdir() if not entry.name.startswith(durable.TEMPORARY_PREFIX))
+        other = sorted(set(left) - names)
+        if other:
+            raise MosaicError(f"{path} holds {other[0]!r}, which no mosaic has. Choose another folder, or remove it.") from None
+        return None
 
 
 def _made_of(geobox: GeoBox, channels: tuple[str, ...], recipe: MosaicRecipe, scenes: Sequence[Scene]) -> str:
     """Digest of all that decides the pixels, so that chunks of one mosaic never get into another."""
+    rule = cloud_rule(recipe.clouds)
     told = {
+        "code": PIXELS_VERSION,
         "grid": grid_attributes(geobox),
         "channels": channels,
         "recipe": asdict(recipe),
-        "clouds": asdict(cloud_rule(recipe.clouds)),
+        "clouds": {**asdict(rule), "model": model_digest(rule)},
         "scenes": sorted(json.dumps(asdict(scene), sort_keys=True, default=str) for scene in scenes),
     }
     return blake3(json.dumps(told, sort_keys=True).encode()).hexdigest()

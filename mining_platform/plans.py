@@ -10,11 +10,16 @@ from fnmatch import fnmatch
 from typing import Literal, Protocol
 
 from mining_platform.artifacts import ArtifactError, Ref, current_digest, freshness
+from mining_platform.clouds.s2cloudless_model import ModelMissing
 from mining_platform.lineage import LineageError
 from mining_platform.pipeline import PartitionError, Platform, Step, dataset_of, inputs_now, key_parts, may_be_left_out
+from mining_platform.regions import RegionError
 from mining_platform.sources.protocol import SourceError
 
 State = Literal["made", "skipped", "failed", "blocked"]
+
+UNTOLD = (SourceError, RegionError, PartitionError, ArtifactError, LineageError, ModelMissing)
+"""Why it cannot be told of a partition whether it is fresh, or what it takes: the same keeps it from being made."""
 
 
 class PlanError(ValueError):
@@ -152,7 +157,7 @@ def assess(platform: Platform, steps: Mapping[str, Step], ref: Ref) -> Planned:
             code_version=step.version,
             config=step.config(platform, key),
         )
-    except (SourceError, PartitionError, ArtifactError, LineageError) as error:
+    except UNTOLD as error:
         return Planned(ref, () if is_published(platform, ref) else ("not made yet",), str(error))
     return Planned(ref, reasons)
 

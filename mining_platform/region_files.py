@@ -11,7 +11,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from string import Formatter
 from typing import Any
 
 from shapely.errors import GEOSException
@@ -21,12 +20,12 @@ from shapely.validation import explain_validity
 
 from mining_platform import bands, grids
 from mining_platform.compositing.recipes import RECIPES
+from mining_platform.region_fields import Fields
 from mining_platform.regions import (
     LAND_COVER_SOURCES,
     NO_CLOUD_LIMIT,
     SCENE_SOURCES,
     STAC_APIS,
-    VARIABLE,
     YEAR_PLACEHOLDER,
     LandCover,
     Region,
@@ -37,7 +36,6 @@ from mining_platform.regions import (
 
 REGIONS_VARIABLE = "MINING_PLATFORM_REGIONS"
 ID_PATTERN = re.compile(r"[a-z0-9-]{1,64}")
-PLAUSIBLE_YEARS = range(1900, 2201)
 UTM_BOUNDS = (-180.0, -80.0, 180.0, 84.0)  # west, south, east, north in degrees
 COVERAGES = ("full", "sampled")
 
@@ -72,8 +70,9 @@ def add_region(path: Path, feature: dict[str, Any]) -> Region:
     """Append a feature to a region file; nothing is written unless the whole file is valid with it."""
     features = [*_read_features(path), feature]
     regions = parse_regions(features, str(path))
-    beside = path.with_suffix(".new")
-    beside.write_text(json.dumps({"type": "FeatureCollection", "features": features}, indent=1, ensure_ascii=False) + "\n")
+    beside = path.with_name(f"{path.name}.new")
+    content = json.dumps({"type": "FeatureCollection", "features": features}, indent=1, ensure_ascii=False)
+    beside.write_text(content + "\n", encoding="utf-8")
     beside.replace(path)
     return list(regions.values())[-1]
 
@@ -83,6 +82,9 @@ def _read_features(path: Path) -> list[Any]:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise RegionError(f"There is no region file {path}. Set {REGIONS_VARIABLE} to your file.") from None
+    except OSError as error:
+        problem = f"The region file {path} cannot be read ({type(error).__name__})"
+        raise RegionError(f"{problem}. Mend its permissions, or set {REGIONS_VARIABLE} to another file.") from None
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
         raise RegionError(f"{path} is not JSON: {error}. Mend the file or restore it from version control.") from None
     if (
@@ -94,61 +96,11 @@ def _read_features(path: Path) -> list[Any]:
     return content["features"]
 
 
-class _Fields:
-    """The properties of one feature, taken field by field; each mistake is refused with its place."""
-
-    def __init__(self, properties: Mapping[str, Any], where: str) -> None:
-        self.properties = dict(properties)
-        self.where = where
-
-    def fail(self, field: str, problem: str, remedy: str) -> RegionError:
-        return RegionError(f"{self.where}, field {field!r}: {problem}. {remedy}")
-
-    def text(self, field: str, *, choices: tuple[str, ...] = (), default: str | None = None) -> str:
-        value = self.properties.pop(field, default)
-        if not isinstance(value, str) or (not value and default is None):
-            raise self.fail(field, f"expected a text, found {value!r}", f"Add {field!r} to the feature.")
-        if choices and value not in choices:
-            raise self.fail(field, f"unknown value {value!r}", f"Use one of: {', '.join(choices)}.")
-        return value
-
-    def flag(self, field: str) -> bool:
-        value = self.properties.pop(field, False)
-        if not isinstance(value, bool):
-            raise self.fail(field, f"expected true or false, found {value!r}", "Write true or false.")
-        return value
-
-    def years(self, field: str) -> tuple[int, ...]:
-        value = self.properties.pop(field, None)
-        ok = isinstance(value, list) and value and all(type(year) is int and year in PLAUSIBLE_YEARS for year in value)
-        if not ok or len(set(value)) != len(value):
-            raise self.fail(field, f"expected distinct years, found {value!r}", "Write a list such as [2023, 2024].")
-        return tuple(sorted(value))
-
-    def span(self, field: str) -> tuple[int, int]:
-        match self.properties.pop(field, None):
-            case [int(first), int(last)] if first in PLAUSIBLE_YEARS and first <= last and last in PLAUSIBLE_YEARS:
-                return first, last
-            case value:
-                raise self.fail(field, f"expected the first and the last year, found {value!r}", "Write e.g. [1985, 2024].")
-
-    def percentage(self, field: str, *, default: float) -> float:
-        value = self.properties.pop(field, default)
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 100:  # noqa: PLR2004 - per cent
-            raise self.fail(field, f"expected 0 to 100, found {value!r}", "Write a percentage such as 60.")
-        return float(value)
-
-    def done(self) -> None:
-        if self.properties:
-            unknown = ", ".join(map(repr, self.properties))
-            raise RegionError(f"{self.where}: unknown fields {unknown}. Remove them or mend their spelling.")
-
-
 def _region(feature: Any, where: str) -> Region:
     properties = feature.get("properties") if isinstance(feature, dict) else None
     if not isinstance(properties, dict) or feature.get("type") != "Feature":
         raise RegionError(f"{where}: not a GeoJSON Feature with properties. docs/regions.md lists the fields of a region.")
-    fields = _Fields(properties, f"{where} (id {properties.get('id')!r})")
+    fields = Fields(properties, f"{where} (id {properties.get('id')!r})")
     region_id = fields.text("id")
     if not ID_PATTERN.fullmatch(region_id):
         raise fields.fail("id", f"{region_id!r} is not an id", "Use 1 to 64 of a-z, 0-9 and '-'.")
@@ -190,7 +142,7 @@ def _geometry(value: Any, where: str) -> BaseGeometry:
     return geometry
 
 
-def _epsg(fields: _Fields, geometry: BaseGeometry) -> int:
+def _epsg(fields: Fields, geometry: BaseGeometry) -> int:
     value = fields.properties.pop("epsg", None)
     if value is None:
         return grids.utm_epsg(geometry.centroid.x, geometry.centroid.y)
@@ -211,39 +163,12 @@ def _is_metric(epsg: int) -> bool:
     return crs.is_projected and all(axis.unit_name == "metre" for axis in crs.axis_info)
 
 
-def _part(fields: _Fields, field: str) -> _Fields | None:
-    """A nested object of the feature; absent is a mistake, null means none."""
-    if field not in fields.properties:
-        raise fields.fail(field, "is missing", "Describe the source, or write null for none.")
-    value = fields.properties.pop(field)
-    if value is None:
-        return None
-    if not isinstance(value, dict):
-        raise fields.fail(field, f"expected an object, found {value!r}", "Describe the source, or write null for none.")
-    return _Fields(value, f"{fields.where}, {field}")
-
-
-def _href(part: _Fields, allowed: frozenset[str]) -> str:
-    return _checked_href(part, "href", allowed)
-
-
-def _checked_href(part: _Fields, field: str, allowed: frozenset[str]) -> str:
-    href = part.text(field)
-    try:
-        names = {name for _, name, _, _ in Formatter().parse(VARIABLE.sub("", href)) if name is not None}
-    except ValueError as error:
-        raise part.fail(field, f"{href!r} is not a template ({error})", "Close every brace.") from None
-    if not names <= allowed:
-        raise part.fail(field, f"{href!r} has unknown placeholders", "Only {year} and ${MINING_PLATFORM_…} are replaced.")
-    return href
-
-
-def _land_cover(fields: _Fields) -> LandCover | None:
-    part = _part(fields, "land_cover")
+def _land_cover(fields: Fields) -> LandCover | None:
+    part = fields.part("land_cover")
     if part is None:
         return None
     source = part.text("source", choices=LAND_COVER_SOURCES)
-    collection, href = part.text("collection"), _href(part, frozenset({"year"}))
+    collection, href = part.text("collection"), part.href("href", with_year=True)
     years = part.span("years")
     names = part.text("bands", default="") or None
     if names is not None and YEAR_PLACEHOLDER not in names:
@@ -255,7 +180,7 @@ def _land_cover(fields: _Fields) -> LandCover | None:
     return cover
 
 
-def _classes(part: _Fields, source: str) -> Mapping[str, int]:
+def _classes(part: Fields, source: str) -> Mapping[str, int]:
     """Class codes of a polygon file's class names; empty for the other sources."""
     value = part.properties.pop("classes", None)
     if source != "polygons":
@@ -268,8 +193,8 @@ def _classes(part: _Fields, source: str) -> Mapping[str, int]:
     return dict(value)
 
 
-def _scenes(fields: _Fields) -> Scenes | None:
-    part = _part(fields, "scenes")
+def _scenes(fields: Fields) -> Scenes | None:
+    part = fields.part("scenes")
     if part is None:
         return None
     source = part.text("source", choices=SCENE_SOURCES)
@@ -282,23 +207,23 @@ def _scenes(fields: _Fields) -> Scenes | None:
     return scenes
 
 
-def _places(part: _Fields, source: str) -> Mapping[str, str]:
+def _places(part: Fields, source: str) -> Mapping[str, str]:
     """`href`: a text is the place of the feature's own source, an object has a place by source."""
     if "href" not in part.properties:
         return {}
     if isinstance(part.properties["href"], str):
-        return {source: _href(part, frozenset())}
+        return {source: part.href("href", with_year=False)}
     places = (
-        _Fields(part.properties.pop("href") or {}, f"{part.where}, href") if isinstance(part.properties["href"], dict) else None
+        Fields(part.properties.pop("href") or {}, f"{part.where}, href") if isinstance(part.properties["href"], dict) else None
     )
     if places is None:
         raise part.fail("href", "expected a text, or an object of texts by source", 'Write {"stac": "…", "archive": "…"}.')
-    found = {name: _checked_href(places, name, frozenset()) for name in SCENE_SOURCES if name in places.properties}
+    found = {name: places.href(name, with_year=False) for name in SCENE_SOURCES if name in places.properties}
     places.done()
     return found
 
 
-def _check_years(region: Region, fields: _Fields) -> None:
+def _check_years(region: Region, fields: Fields) -> None:
     if region.land_cover:
         first, last = region.land_cover.years
         outside = [year for year in region.years if not first <= year <= last]
@@ -331,5 +256,5 @@ def with_scenes(region: Region, year: int, changes: Mapping[str, Any]) -> Region
     told |= {"href": dict(scenes.places), "max_cloud_pct": scenes.max_cloud_pct}
     if "collection" in changes and "recipe" not in changes:
         del told["recipe"]
-    part = _Fields({"scenes": told | dict(changes)}, f"region {region.id}, command line")
+    part = Fields({"scenes": told | dict(changes)}, f"region {region.id}, command line")
     return replace(region, scenes=_scenes(part))

@@ -72,7 +72,7 @@ class Scenes:
     provider: str
     """Whose band names STAC items use, one of STAC_APIS."""
     recipe: str
-    """How mosaics are made, a row of mosaic_recipes.RECIPES."""
+    """How mosaics are made, a row of compositing.recipes.RECIPES."""
     places: Mapping[str, str]
     """Source -> STAC API, static STAC catalogue or folder, where it is not the source's usual place."""
     simulated: bool

@@ -5,21 +5,27 @@ import rasterio
 from numba import njit
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
-from rasterio.enums import Resampling
-from rasterio.vrt import WarpedVRT
+from pyproj import Transformer
 from rasterio.windows import Window
 
+MAX_FINER = 32
+"""Most native pixels along the side of a grid pixel; a raster of more is hardly in the CRS that it names."""
 _LATTICE_TOLERANCE_PX = 1e-6  # positions nearer than this to a native pixel's edge or centre count as on it
+_CELL_PX = 8
+"""Grid pixels between two projected points. Between UTM zones the positions between them are then off by less than a
+thousandth of a native pixel: an eighth of the cell's side squared, times the mapping's curvature of about 1 / 6,000 km."""
+
+Positions = NDArray[np.float64]
+"""In native pixels; 0 is the centre of the first one."""
 
 
 def read_on_grid(source: rasterio.DatasetReader, geobox: GeoBox, *, nearest: bool) -> NDArray[np.generic]:
     """First band of a raster on a grid: (y, x) of its own integer type; 0 where it has no data.
 
     The raster's nodata is its own, else 0. A pixel has a value exactly where the native pixel under its centre has
-    one. Otherwise values are bilinear between native pixel centres, rounded half up, over the native pixels that
-    have data; `nearest` takes the native pixel under the centre. In the grid's own CRS this is computed here, which
-    is some ten times faster than GDAL's warper; between two CRS the warper does it, and the rim of the data may
-    differ by a native pixel. ValueError for a raster without CRS.
+    one: that one itself if `nearest`, else bilinear between native pixel centres, rounded half up, over the native pixels
+    that have data. So it is in any CRS, and whatever grid a pixel is part of. ValueError for a raster without CRS, and for
+    one whose pixels are more than MAX_FINER times finer than the grid's.
     """
     if source.crs is None:
         raise ValueError(f"{source.name} has no CRS. Write one with gdal_edit.py -a_srs.")
@@ -27,19 +33,16 @@ def read_on_grid(source: rasterio.DatasetReader, geobox: GeoBox, *, nearest: boo
     same_crs = geobox.crs is not None and source.crs.to_epsg() == geobox.crs.epsg
     if same_crs and not affine.b and not affine.d and affine.a > 0 > affine.e:
         return _read_aligned(source, geobox, nearest=nearest)
-    nodata = 0 if source.nodata is None else source.nodata
-    method = Resampling.nearest if nearest else Resampling.bilinear
-    height, width = geobox.shape
-    target = {"crs": str(geobox.crs), "transform": geobox.affine, "width": width, "height": height}
-    with WarpedVRT(source, src_nodata=nodata, nodata=0, resampling=method, tolerance=0.01, **target) as warped:
-        return warped.read(1)
+    return _read_warped(source, geobox, same_crs=same_crs, nearest=nearest)
 
 
 def _read_aligned(source: rasterio.DatasetReader, geobox: GeoBox, *, nearest: bool) -> NDArray[np.generic]:
+    """Rows of the grid are rows of the raster, and columns are columns."""
     height, width = geobox.shape
     affine, grid = source.transform, geobox.affine
-    rows = _positions(grid.f - affine.f, grid.e, affine.e, height)
-    cols = _positions(grid.c - affine.c, grid.a, affine.a, width)
+    rows = _axis_positions(grid.f - affine.f, grid.e, affine.e, height)
+    cols = _axis_positions(grid.c - affine.c, grid.a, affine.a, width)
+    _check_size(source, (rows[0], rows[-1]), (cols[0], cols[-1]), geobox)
     row0, col0 = int(np.floor(rows[0])) - 1, int(np.floor(cols[0])) - 1
     shape = (int(np.floor(rows[-1])) + 3 - row0, int(np.floor(cols[-1])) + 3 - col0)
     native = _read_padded(source, row0, col0, shape)
@@ -50,11 +53,50 @@ def _read_aligned(source: rasterio.DatasetReader, geobox: GeoBox, *, nearest: bo
     return _bilinear(native, rows - row0, cols - col0, i, j)
 
 
-def _positions(shift_m: float, step_m: float, native_step_m: float, count: int) -> NDArray[np.float64]:
-    """Pixel centres of the grid along one axis, in native pixels (0 = centre of the first native pixel)."""
+def _read_warped(source: rasterio.DatasetReader, geobox: GeoBox, *, same_crs: bool, nearest: bool) -> NDArray[np.generic]:
+    """Corners of cells are projected; pixels between them lie in between, see _CELL_PX."""
+    ys, first_y = _cells(geobox.affine.f, geobox.affine.e, geobox.shape[0])
+    xs, first_x = _cells(geobox.affine.c, geobox.affine.a, geobox.shape[1])
+    corner_x, corner_y = _CELL_PX * geobox.affine.a, _CELL_PX * geobox.affine.e
+    shape = int(ys[-1]) + 2, int(xs[-1]) + 2
+    x, y = np.meshgrid(corner_x * (first_x + np.arange(shape[1])), corner_y * (first_y + np.arange(shape[0])))
+    if not same_crs:
+        x, y = Transformer.from_crs(str(geobox.crs), source.crs.to_wkt(), always_xy=True).transform(x, y)
+    with np.errstate(invalid="ignore"):  # what the CRS does not reach is infinite
+        cols, rows = (at - 0.5 for at in ~source.transform * (x, y))
+    there = np.isfinite(rows) & np.isfinite(cols)
+    if not there.any():
+        return np.zeros(geobox.shape, source.dtypes[0])
+    (top, bottom), (left, right) = ((float(at[there].min()), float(at[there].max())) for at in (rows, cols))
+    _check_size(source, (top, bottom), (left, right), geobox)
+    row0, col0 = (int(np.clip(np.floor(first), 0, side)) - 1 for first, side in zip((top, left), source.shape, strict=True))
+    row1, col1 = (int(np.clip(np.ceil(last) + 1, 0, side)) + 1 for last, side in zip((bottom, right), source.shape, strict=True))
+    native = _read_padded(source, row0, col0, (row1 - row0, col1 - col0))
+    return _between_corners(native, rows - row0, cols - col0, ys, xs, nearest)
+
+
+def _axis_positions(shift_m: float, step_m: float, native_step_m: float, count: int) -> Positions:
+    """Pixel centres of the grid along one axis."""
     positions = (shift_m + (np.arange(count) + 0.5) * step_m) / native_step_m - 0.5
     snapped = np.round(positions * 2) / 2
     return np.where(np.abs(positions - snapped) < _LATTICE_TOLERANCE_PX, snapped, positions)
+
+
+def _cells(start: float, step: float, count: int) -> tuple[Positions, int]:
+    """Pixel centres along one axis in cells, counted from the first cell, and the number of that one from the CRS's origin.
+
+    Cells are cut from the origin on, so that a pixel lies at the same place of the same cell in every grid.
+    """
+    centres: Positions = (start + (np.arange(count, dtype=np.float64) + 0.5) * step) / (_CELL_PX * step)
+    first = int(np.floor(centres[0]))
+    return centres - first, first
+
+
+def _check_size(source: rasterio.DatasetReader, rows: tuple[float, float], cols: tuple[float, float], geobox: GeoBox) -> None:
+    """ValueError where the first and the last position are too far apart."""
+    if max(rows[1] - rows[0], cols[1] - cols[0]) > MAX_FINER * (max(geobox.shape) + 2 * _CELL_PX):
+        problem = f"{source.name} has pixels more than {MAX_FINER} times finer than the grid's, if its CRS is the right one"
+        raise ValueError(f"{problem}. Mend the CRS, or warp it with gdalwarp to pixels of a scene's size.")
 
 
 def _read_padded(source: rasterio.DatasetReader, row0: int, col0: int, shape: tuple[int, int]) -> NDArray[np.generic]:
@@ -75,20 +117,48 @@ def _bilinear(native, rows, cols, i_under, j_under):  # type: ignore[no-untyped-
     """Bilinear values (len(rows), len(cols)) at native positions; 0 where the native pixel under the centre is 0."""
     out = np.zeros((len(rows), len(cols)), native.dtype)
     for y in range(len(rows)):
-        i = int(rows[y])
-        down = np.float32(rows[y] - i)
         for x in range(len(cols)):
-            if native[i_under[y], j_under[x]] == 0:
-                continue
-            j = int(cols[x])
-            right = np.float32(cols[x] - j)
-            total, weight = np.float32(0), np.float32(0)
-            for di in range(2):
-                for dj in range(2):
-                    value = native[i + di, j + dj]
-                    if value != 0:
-                        w = (down if di else np.float32(1) - down) * (right if dj else np.float32(1) - right)
-                        total += w * np.float32(value)
-                        weight += w
-            out[y, x] = native.dtype.type(total / weight + np.float32(0.5))
+            if native[i_under[y], j_under[x]] != 0:
+                out[y, x] = _mean_of_four(native, rows[y], cols[x])
     return out
+
+
+@njit(cache=True, nogil=True)
+def _between_corners(native, rows, cols, ys, xs, nearest):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """Values (len(ys), len(xs)); `rows` and `cols` are native positions of cell corners, `ys` and `xs` are in cells.
+
+    The outermost native pixels are there to be looked at, and none of them lies under a pixel that gets a value.
+    """
+    last_row, last_col = native.shape[0] - 1.5, native.shape[1] - 1.5
+    out = np.zeros((len(ys), len(xs)), native.dtype)
+    for y in range(len(ys)):
+        for x in range(len(xs)):
+            row, col = _between(rows, ys[y], xs[x]), _between(cols, ys[y], xs[x])
+            if 0.5 <= row < last_row and 0.5 <= col < last_col:  # noqa: PLR2004 - the edge of a pixel; False for what is no number
+                under = native[int(row + 0.5), int(col + 0.5)]
+                out[y, x] = under if nearest or under == 0 else _mean_of_four(native, row, col)
+    return out
+
+
+@njit(cache=True, nogil=True)
+def _between(corners, y, x):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    i, j = int(y), int(x)
+    down, right = y - i, x - j
+    above = corners[i, j] * (1 - right) + corners[i, j + 1] * right
+    return above * (1 - down) + (corners[i + 1, j] * (1 - right) + corners[i + 1, j + 1] * right) * down
+
+
+@njit(cache=True, nogil=True)
+def _mean_of_four(native, row, col):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    """Mean of the native pixels around a position that have data, by nearness, rounded half up."""
+    i, j = int(row), int(col)
+    down, right = np.float32(row - i), np.float32(col - j)
+    total, weight = np.float32(0), np.float32(0)
+    for di in range(2):
+        for dj in range(2):
+            value = native[i + di, j + dj]
+            if value != 0:
+                w = (down if di else np.float32(1) - down) * (right if dj else np.float32(1) - right)
+                total += w * np.float32(value)
+                weight += w
+    return native.dtype.type(total / weight + np.float32(0.5))

@@ -11,6 +11,7 @@ from mining_platform import offsets, patches, splits
 from mining_platform.artifacts import Artifact, Ref, open_artifact
 from mining_platform.bands import band_of_role
 from mining_platform.datasets import DATASETS, RANGES
+from mining_platform.mosaic_quality import HOT_FENCE_DN
 from mining_platform.pipeline import Platform
 from mining_platform.stages.files import CANDIDATES_FILE, MANIFEST_FILE, SPLITS_FILE
 
@@ -36,19 +37,29 @@ def mosaic_is_nearly_gap_free(_platform: Platform, mosaic: Artifact) -> Verdict:
     return Verdict(gap <= MAX_GAP_SHARE, f"{gap:.2%} of the computed pixels have no clear observation", {"gap_share": gap})
 
 
+def _of_nothing(mosaic: Artifact) -> Verdict:
+    """Of a mosaic without a value: well where no window asked for a chunk, not where chunks came out empty."""
+    if mosaic.facts["computed_pixels"] == 0:
+        return Verdict(True, "no chunk was asked for: nothing to judge")
+    return Verdict(False, "no pixel has a clear observation")
+
+
 def few_clouds_are_left(_platform: Platform, mosaic: Artifact) -> Verdict:
     """At most 0.5 % of the mosaic's pixels stand out in blue from the year's clear ground as clouds do."""
-    score = mosaic.facts["remnant_score"]
+    score, ground = mosaic.facts["remnant_score"], mosaic.facts["ground_hot_dn"]
     if score is None:
-        return Verdict(False, "no pixel has a clear observation")
-    return Verdict(score <= MAX_REMNANT_SCORE, f"{score:.3%} of the pixels stand out as clouds do", {"remnant_score": score})
+        return _of_nothing(mosaic)
+    numbers = {"remnant_score": score, "ground_hot_dn": ground}
+    if ground >= HOT_FENCE_DN:
+        return Verdict(False, f"the year's clear ground is itself as bright as cloud: HOT {ground / 10_000:.3f}", numbers)
+    return Verdict(score <= MAX_REMNANT_SCORE, f"{score:.3%} of the pixels stand out as clouds do", numbers)
 
 
 def the_offset_is_applied_once(_platform: Platform, mosaic: Artifact) -> Verdict:
     """Dark pixels are dark, as they are not while an offset of 1,000 is in, and few are at the floor, as they are after two."""
     dark, floor = mosaic.facts["dark_dn"], mosaic.facts["floor_share"]
     if dark is None:
-        return Verdict(False, "no pixel has a clear observation")
+        return _of_nothing(mosaic)
     green = floor[band_of_role("green", tuple(floor))]
     still_in, twice = offsets.detected_offset(dark) != 0, green > MAX_FLOOR_SHARE
     words = "the offset is still in" if still_in else "an offset was taken off twice" if twice else "dark pixels are dark"

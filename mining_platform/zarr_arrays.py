@@ -5,6 +5,8 @@ compressed with blosc (lz4, bitshuffle) and end in a Crc32c; shards keep a Crc32
 """
 
 import json
+import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
 from pathlib import Path
@@ -14,10 +16,11 @@ import numpy as np
 import tensorstore as ts
 from numpy.typing import DTypeLike, NDArray
 
+from mining_platform.store import durable
+
 Box = tuple[slice, ...]
-
-
-_UNFINISHED = ".__lock"  # end of the names of files that tensorstore has not yet renamed to a chunk's
+GROUP_FILE = "zarr.json"
+_OS_ERROR = re.compile(r"os_error_code='(\d+)'")  # in the message of tensorstore's error where the system refused to write
 
 
 class ArrayError(ValueError):
@@ -25,17 +28,17 @@ class ArrayError(ValueError):
 
 
 def create_group(path: Path, attributes: Mapping[str, Any]) -> None:
-    """Write the `zarr.json` of a group with JSON-able attributes; its arrays are folders within."""
+    """Write the `zarr.json` of a group with JSON-able attributes, at once and durably; its arrays are folders within."""
     path.mkdir(parents=True, exist_ok=True)
     node = {"attributes": dict(attributes), "node_type": "group", "zarr_format": 3}
-    (path / "zarr.json").write_text(json.dumps(node, sort_keys=True, allow_nan=False) + "\n")
+    durable.write(path / GROUP_FILE, (json.dumps(node, sort_keys=True, allow_nan=False) + "\n").encode())
 
 
 def group_attributes(path: Path) -> dict[str, Any]:
     """Attributes of a group; ArrayError where there is none."""
     try:
-        return json.loads((path / "zarr.json").read_text())["attributes"]
-    except (OSError, ValueError, KeyError) as error:
+        return json.loads((path / GROUP_FILE).read_text())["attributes"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise ArrayError(f"{path} is no Zarr v3 group ({error}). Make the artifact anew.") from None
 
 
@@ -79,10 +82,20 @@ def open_array(path: Path) -> ts.TensorStore:
 
 
 def write_box(array: ts.TensorStore, start: Sequence[int], values: NDArray[Any]) -> None:
-    """Write values with their first element at index `start`; ValueError where they leave the array."""
+    """Write values with their first element at index `start`.
+
+    ValueError where they leave the array; OSError where the system refuses, as on a full disk.
+    """
     box = tuple(slice(first, first + size) for first, size in zip(start, values.shape, strict=True))
     _check_inside(array, box)
-    array[box].write(values).result()
+    try:
+        array[box].write(values).result()
+    except ValueError as error:
+        refused = _OS_ERROR.search(str(error))
+        if refused is None:
+            raise
+        number = int(refused[1])
+        raise OSError(number, os.strerror(number), str(_folder(array))) from None
 
 
 def read_box(array: ts.TensorStore, box: Box) -> NDArray[Any]:
@@ -137,10 +150,16 @@ def written_files(path: Path) -> list[tuple[int, ...]]:
     return sorted(tuple(map(int, parts)) for parts in files)
 
 
-def remove_unfinished(path: Path) -> None:
-    """Remove what a killed writer left below a folder: files that were not yet renamed to their chunk's name."""
-    for file in path.rglob(f"*{_UNFINISHED}*"):
-        file.unlink()
+def keep_chunks(path: Path, ranks: Mapping[str, int]) -> None:
+    """Remove the files of a group but its `zarr.json` and the files (shards, else chunks) of these arrays of a rank.
+
+    So the arrays can be created anew around the chunks that a killed writer left, whatever else lies there.
+    """
+    for file in list(path.rglob("*")):
+        array, *index = file.relative_to(path).parts
+        is_chunk = len(index) - 1 == ranks.get(array) and index[0] == "c" and all(map(str.isdecimal, index[1:]))
+        if file.is_symlink() or (not file.is_dir() and not is_chunk and file != path / GROUP_FILE):
+            file.unlink()
 
 
 def remove_files(path: Path, indices: Iterable[Sequence[int]]) -> None:

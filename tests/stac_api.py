@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,8 @@ class StacApi:
     """Query string without which files are refused."""
     token_lifetime: timedelta = timedelta(hours=1)
     ignores_ranges: bool = False
+    validator: str = "strong"
+    """What tells a file's version: `strong` or `weak` entity tag, `modified` time, or `none`. Conditions count with the first."""
     faults: list[Fault] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
     """`METHOD path?query` of every request."""
@@ -185,16 +188,23 @@ class _Handler(BaseHTTPRequestHandler):
             self._range(path, cut=cut)
 
     def _range(self, path: Path, *, cut: bool) -> None:
-        content, etag = path.read_bytes(), f'"{path.stat().st_mtime_ns}"'
+        content, changed_ns = path.read_bytes(), path.stat().st_mtime_ns
+        etag = f'"{changed_ns}"'
+        version = {
+            "strong": {"ETag": etag},
+            "weak": {"ETag": f"W/{etag}"},
+            "modified": {"Last-Modified": formatdate(changed_ns // 10**9, usegmt=True)},
+            "none": {},
+        }[self.api.validator]
         first, _, last = self.headers["Range"].removeprefix("bytes=").partition("-")
         part = content[int(first) : int(last) + 1]
-        if self.headers.get("If-Match", etag) != etag:
+        if self.api.validator == "strong" and self.headers.get("If-Match", etag) != etag:
             self._send(412, b"")
         elif not part:
             self._send(416, b"", {"Content-Range": f"bytes */{len(content)}"})
         else:
             span = f"bytes {first}-{int(first) + len(part) - 1}/{len(content)}"
-            self._send(206, part, {"Content-Range": span, "ETag": etag}, cut=cut)
+            self._send(206, part, {"Content-Range": span, **version}, cut=cut)
 
     def _json(self, value: Any) -> None:
         self._send(200, json.dumps(value).encode(), {"Content-Type": "application/json"})

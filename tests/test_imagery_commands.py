@@ -64,6 +64,9 @@ def test_a_mosaic_without_dagster_has_the_pixels_of_the_published_one(
 def test_a_mosaic_of_bounds_becomes_a_cog_that_says_simulated(fresh_home: Installation, tmp_path: Path) -> None:
     place = str(fresh_home.home / "archive" / "stac")
     options = ["--bounds=-55.15,-6.35,-55.14,-6.34", "--year", "2024", "--source", "archive", "--place", place]
+    notes = tmp_path / "m.tif.parts" / "notes.txt"
+    notes.parent.mkdir()
+    notes.write_text("somebody's")
     fresh_home.run("mosaic", str(tmp_path / "m.tif"), *options, "--recipe", "scl-medoid")
     with rasterio.open(tmp_path / "m.tif") as cog:
         assert cog.descriptions[:3] == ("B01", "B02", "B03")
@@ -71,7 +74,8 @@ def test_a_mosaic_of_bounds_becomes_a_cog_that_says_simulated(fresh_home: Instal
         assert cog.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
         assert "SIMULATED" in cog.tags()["TIFFTAG_IMAGEDESCRIPTION"]
         assert (cog.read(1) > 0).mean() > 0.99
-    assert [path.name for path in tmp_path.glob("m*")] == ["m.tif"]
+    assert sorted(path.name for path in tmp_path.glob("m*")) == ["m.tif", "m.tif.parts"]
+    assert list(notes.parent.iterdir()) == [notes]
 
 
 @pytest.mark.parametrize(

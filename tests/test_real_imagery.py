@@ -20,6 +20,7 @@ from mining_platform.mosaics import compose, read_window
 from mining_platform.region_files import region_of_bounds
 from mining_platform.regions import Region
 from mining_platform.sources import archive
+from mining_platform.sources.protocol import SourceError
 from tests.conftest import REALDATA
 
 GOLDEN = REALDATA / "s2-l1c-cloud-golden"
@@ -79,6 +80,25 @@ def test_the_command_s_probabilities_and_masks_are_the_published_ones(scenes: Pa
     np.testing.assert_allclose(found, expected, atol=1e-6)
     np.testing.assert_array_equal(cloud, np.load(GOLDEN / "CLM_S2C.npy")[DATES[number]].squeeze().astype(np.uint8))
     assert facts["mean_probability"] == pytest.approx(float(expected.mean()), abs=1e-6)
+
+
+def test_a_mask_in_the_place_of_the_probability_is_refused(scenes: Path, tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=r"cannot hold both the probability and the mask. Name another file"):
+        write_cloud_probability(scenes / "golden-0", tmp_path / "p.tif", tmp_path / "." / "p.tif")
+
+
+@pytest.mark.parametrize("block_px", [16, 37])
+def test_blocks_of_any_size_give_the_bytes_of_the_whole(
+    scenes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block_px: int
+) -> None:
+    found = []
+    for size in (2048, block_px):
+        monkeypatch.setattr("mining_platform.clouds.whole_scenes.BLOCK_PX", size)
+        write_cloud_probability(scenes / "golden-1", tmp_path / "p.tif", tmp_path / "m.tif")
+        with rasterio.open(tmp_path / "p.tif") as probability, rasterio.open(tmp_path / "m.tif") as mask:
+            found.append((probability.read(1), mask.read(1)))
+    np.testing.assert_array_equal(found[0][0], found[1][0])
+    np.testing.assert_array_equal(found[0][1], found[1][1])
 
 
 @pytest.fixture(scope="module")

@@ -1,14 +1,23 @@
-"""What every scene source promises, held to the same scenes: a static catalogue, a STAC API, a local archive, Earth Engine."""
+"""What every scene source promises, held to the same scenes: a static catalogue, a STAC API, a local archive, Earth Engine.
+
+Sources of files refuse the same bad ones in the same words.
+"""
 
 import json
+import warnings
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import rasterio
+from affine import Affine
+from rasterio.errors import NotGeoreferencedWarning
 
 from mining_platform.compositing.composites import Composite
 from mining_platform.compositing.recipes import RECIPES
@@ -17,6 +26,7 @@ from mining_platform.regions import SCENE_SOURCES, Region, Scenes
 from mining_platform.scenes import Scene, scenes_of, solar_days
 from mining_platform.sources import router
 from mining_platform.sources.protocol import Cost, SourceError
+from mining_platform.sources.remote import files as remote_files
 from mining_platform.sources.remote.network import HOSTS_VARIABLE
 from tests.stac_api import stac_api
 from tests.synthetic import EPSG, LEFT_M, TOP_M, TinyScene, write_catalogue
@@ -194,3 +204,107 @@ def test_a_scene_listed_but_missing_is_an_error_that_names_it_and_never_zeros(
         held.lose(scenes[3].scene_id)
         with pytest.raises(SourceError, match=scenes[3].scene_id):
             router.composite(held.region, scenes, CHANNELS, BOX, RECIPES["scl-median"])
+
+
+# Bad files
+
+
+def rewritten(path: Path, *, count: int = 1, **changes: Any) -> None:
+    """The raster with other georeferencing, type, cutting or number of bands."""
+    with rasterio.open(path) as source:
+        profile, pixels = {**source.profile, "count": count, **changes}, source.read(1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        with rasterio.open(path, "w", **profile) as out:
+            for band in range(1, count + 1):
+                out.write(pixels.astype(profile["dtype"]), band)
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def virtual(path: Path) -> None:
+    source = f"<SimpleSource><SourceFilename>{path.with_name('B08.tif')}</SourceFilename></SimpleSource>"
+    band = f'<VRTRasterBand dataType="UInt16" band="1">{source}</VRTRasterBand>'
+    path.write_text(f'<VRTDataset rasterXSize="120" rasterYSize="120"><SRS>EPSG:{EPSG}</SRS>{band}</VRTDataset>')
+
+
+def sparse(path: Path, side: int, **cutting: Any) -> None:
+    """So many pixels a side in next to no file."""
+    shape = {"count": 1, "width": side, "height": side, "dtype": "uint16", "crs": f"EPSG:{EPSG}", "nodata": 0}
+    affine = Affine(10, 0, LEFT_M, 0, -10, TOP_M)
+    with rasterio.open(path, "w", driver="GTiff", transform=affine, sparse_ok=True, compress="deflate", **shape, **cutting):
+        pass
+
+
+def giant(path: Path) -> None:
+    """3.6 GB in 442 kB."""
+    sparse(path, 42_426, tiled=True, blockxsize=256, blockysize=256)
+    with path.open("ab") as file:
+        file.truncate(442_000)
+
+
+def of_one_block(path: Path) -> None:
+    """Not too large for its file, were it cut into blocks."""
+    sparse(path, 11_000, blockysize=11_000)
+
+
+def in_degrees(path: Path) -> None:
+    rewritten(path, transform=Affine(9e-5, 0, -56, 0, -9e-5, -6))
+
+
+BAD_FILES: dict[str, tuple[Callable[[Path], None], str]] = {
+    "missing": (Path.unlink, r"cannot be read \(.*No such file|is listed but missing \(HTTP 404\)"),
+    "empty": (lambda path: path.write_bytes(b""), r"cannot be read|is empty or shorter than it was \(HTTP 416\)"),
+    "truncated": (cut, "cannot be read"),
+    "virtual": (virtual, "cannot be read .*not recognized as being in a supported file format"),
+    "of a giant": (giant, r"declares 42426 x 42426 pixels, more than 32768 a side"),
+    "of a bomb": (lambda path: sparse(path, 32_000, tiled=True), r"declares 2048000000 bytes of pixels in a file of \d+"),
+    "of one block": (of_one_block, r"has blocks of 242000000 bytes.* Cut it into tiles"),
+    "without a CRS": (lambda path: rewritten(path, crs=None), r"has no CRS\. Write one"),
+    "of another CRS": (
+        lambda path: rewritten(path, crs="EPSG:32720"),
+        "is in EPSG:32720 where the scene's metadata say EPSG:32721",
+    ),
+    "without a place": (lambda path: rewritten(path, transform=Affine.identity()), "has a CRS and no place in it"),
+    "in degrees": (in_degrees, "has pixels more than 32 times finer than the grid's, if its CRS is the right one"),
+    "of floats": (lambda path: rewritten(path, dtype="float32"), "holds float32, not unsigned integers"),
+    "of bytes": (lambda path: rewritten(path, dtype="uint8"), "holds uint8, where digital numbers of a band are uint16"),
+    "of three bands": (lambda path: rewritten(path, count=3), "holds 3 bands, where each band has a raster of its own"),
+}
+
+
+@dataclass(frozen=True)
+class HeldFiles:
+    """A source of files, and the raster of one scene's red band."""
+
+    region: Region
+    scenes: list[Scene]
+    damaged: Scene
+    path: Path
+
+
+@pytest.fixture(scope="module", params=["catalogue", "api", "archive"])
+def files(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[HeldFiles]:
+    with ExitStack() as stack, pytest.MonkeyPatch.context() as patch:
+        root = tmp_path_factory.mktemp(f"bad-{request.param}")
+        held = hold(request.param, root, stack, patch)
+        scenes = listed(held)
+        yield HeldFiles(held.region, scenes, scenes[3], root / "stac" / "s2" / scenes[3].scene_id / "B04.tif")
+
+
+@pytest.mark.parametrize("kind", BAD_FILES)
+def test_a_bad_file_is_an_error_that_names_scene_band_and_remedy_and_never_zeros(
+    files: HeldFiles, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remote_files, "_heads", OrderedDict())
+    damage, problem = BAD_FILES[kind]
+    content = files.path.read_bytes()
+    message = rf"Region tiny, year 2024, source .*scene {files.damaged.scene_id}, band B04: the raster .*({problem}).*\. \w+ "
+    try:
+        damage(files.path)
+        with pytest.raises(SourceError, match=message):
+            router.composite(files.region, files.scenes, CHANNELS, BOX, RECIPES["scl-median"])
+    finally:
+        files.path.write_bytes(content)

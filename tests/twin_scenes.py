@@ -20,6 +20,7 @@ from mining_platform.grids import project
 from mining_platform.regions import LandCover, Region, Scenes
 from mining_platform.scenes import Scene
 from mining_platform.sources.earth_engine_api import session as earth_engine_session
+from mining_platform.sources.earth_engine_api import transport as earth_engine_transport
 from tests.earth_engine.archive import FakeArchive, FakeBand, FakeImage
 from tests.earth_engine.client import offline_client
 from tests.earth_engine.server import Server, serve
@@ -163,7 +164,8 @@ def region_of(recipe: str = "scl-median", *, collection: str = "sentinel-2-l2a",
 @contextmanager
 def running(archive: FakeArchive, patch: pytest.MonkeyPatch, **settings: Any) -> Iterator[Server]:
     """A stand-in that the platform is pointed at by the environment, without waits between attempts."""
-    patch.setattr(earth_engine_session, "FIRST_WAIT_S", 0.0)
+    patch.setattr(earth_engine_transport, "FIRST_WAIT_S", 0.0)
+    patch.setattr(earth_engine_session, "FAILURE_KEPT_S", 0.0)
     with serve(archive, **settings) as server, offline_client():
         patch.setenv(earth_engine_session.URL_VARIABLE, server.url)
         yield server

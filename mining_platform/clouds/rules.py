@@ -18,7 +18,7 @@ from odc.geo.geobox import GeoBox
 
 from mining_platform.bands import CLOUD_PROBABILITY, CLOUD_SCORE, QA_PIXEL, SCL, band_of_role
 from mining_platform.clouds.morphology import dilate, opened
-from mining_platform.clouds.s2cloudless_model import S2CLOUDLESS_BANDS
+from mining_platform.clouds.s2cloudless_model import S2CLOUDLESS_BANDS, load_model
 from mining_platform.clouds.shadows import REACH_M, projected_shadow, shadow_steps
 from mining_platform.scenes import Scene, harmonised
 
@@ -77,6 +77,11 @@ def cloud_rule(rule_id: str) -> CloudRule:
         raise KeyError(
             f"Unknown cloud rule {rule_id!r}; known: {', '.join(CLOUD_RULES)}. Add a row in mining_platform/clouds/rules.py."
         ) from None
+
+
+def model_digest(rule: CloudRule) -> str | None:
+    """Digest of the model that a rule judges with, None where it has none; raises as `s2cloudless_model.load_model`."""
+    return load_model().digest if rule.method == "s2cloudless" else None
 
 
 def clear_and_observed(

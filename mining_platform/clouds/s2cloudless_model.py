@@ -32,6 +32,10 @@ _ZERO = float(np.float32(1e-35))  # LightGBM reads smaller magnitudes as 0 (kZer
 _MOST_THRESHOLDS = 255  # a bin is a uint8
 
 
+class ModelMissing(ModuleNotFoundError):  # noqa: N818 - named by what is wrong
+    """The extra package with the model is not installed; the message says how to install it."""
+
+
 @dataclass(frozen=True, eq=False)
 class CloudModel:
     """A pixel classifier whose raw score is the sum of its trees, and whose probability is the sigmoid of it."""
@@ -59,7 +63,7 @@ class _Tree:
 def load_model(path: Path | None = None) -> CloudModel:
     """The model at `path`, by default that of the installed s2cloudless; read once per process (0.3 s, 5 MB kept).
 
-    Raises ModuleNotFoundError where the package is absent, FileNotFoundError where it has no such file, and ValueError
+    Raises ModelMissing where the package is absent, FileNotFoundError where it has no such file, and ValueError
     where the text is damaged or not a binary LightGBM model of ten numerical features without missing values.
     """
     path = path or _installed_model()
@@ -77,7 +81,7 @@ def _installed_model() -> Path:
     """Where the installed s2cloudless keeps its model; finds the package without importing it."""
     spec = importlib.util.find_spec("s2cloudless")
     if spec is None or not spec.submodule_search_locations:
-        raise ModuleNotFoundError(
+        raise ModelMissing(
             "Cloud probabilities need the model of the package s2cloudless, which is not installed. "
             "Install it with: pip install 'mining-platform[clouds]'",
             name="s2cloudless",

@@ -61,8 +61,11 @@ def write_cloud_probability(
     `mask`: also the mask of the rule `s2cloudless` (threshold, averaging, dilation), uint8: 1 cloud, 0 clear, 255 without
     data. The grid is the scene's own, with pixels of `gsd_m` (nearest neighbour). Files appear whole or not at all.
     Returns facts: scene, pixels, cloud_share, mean_probability, model. SourceError for a folder that is no scene, lacks a
-    band or has a damaged one, and for a pixel size that the grid cannot be cut into.
+    band or has a damaged one, and for a pixel size that the grid cannot be cut into, and
+    where the mask would overwrite the probability.
     """
+    if mask and mask.resolve() == out.resolve():
+        raise SourceError(f"{out} cannot hold both the probability and the mask. Name another file with --mask.")
     opened = _open(folder)
     grid = _grid(opened, gsd_m)
     blocks = list(_blocks(grid))

@@ -24,8 +24,15 @@ STRIP_BYTES = 24 * 2**20
 BYTES_A_DAY = {"median": 3, "percentile": 3, "medoid": 8}
 """By reducer, bytes for a pixel and day: what is taken, one band, and for the medoid distances and validity."""
 
-DayTakes = list[tuple[Scene, NDArray[np.bool_]]]
-"""For one solar day, which pixels (y, x) are taken from which scene; no pixel twice, no scene without pixels."""
+
+@dataclass(frozen=True)
+class DayTakes:
+    """From which scene of one solar day each pixel is taken."""
+
+    scenes: tuple[Scene, ...]
+    """Those of which some pixel is taken."""
+    place: NDArray[np.unsignedinteger]
+    """(y, x) 1 for the first of the scenes, 2 for the second ...; 0 where no scene is clear. A byte, however many scenes."""
 
 
 @dataclass(frozen=True)
@@ -87,8 +94,7 @@ def _compose_strip(work: _Work, days: Sequence[SolarDay], box: GeoBox) -> Compos
     image = np.zeros((len(work.channels), *box.shape), np.uint16)
     clear_count = np.zeros(box.shape, np.uint16)
     for day in takes:
-        for _, take in day:
-            clear_count += take
+        clear_count += day.place != 0
     if takes:
         _reduce(work, takes, box, image)
     gap = (image == 0).any(axis=0)
@@ -102,18 +108,18 @@ def _takes(work: _Work, days: Sequence[SolarDay], box: GeoBox) -> tuple[list[Day
     rule, found = cloud_rule(work.recipe.clouds), []
     observed_count = np.zeros(box.shape, np.uint16)
     for day in days:
-        takes: DayTakes = []
-        taken, seen = np.zeros(box.shape, bool), np.zeros(box.shape, bool)
+        scenes: list[Scene] = []
+        place, seen = np.zeros(box.shape, np.min_scalar_type(len(day))), np.zeros(box.shape, bool)
         for scene in day:
             clear, observed = clear_and_observed(rule, scene, work.channels, partial(work.layer, scene), box)
-            take = clear & ~taken
+            take = clear & (place == 0)
             seen |= observed
             if take.any():
-                takes.append((scene, take))
-                taken |= take
+                scenes.append(scene)
+                place[take] = len(scenes)
         observed_count += seen
-        if takes:
-            found.append(takes)
+        if scenes:
+            found.append(DayTakes(tuple(scenes), place))
     return found, observed_count
 
 
@@ -147,6 +153,6 @@ def _stack(work: _Work, takes: Sequence[DayTakes], channel: str, box: GeoBox) ->
     """Clear harmonised digital numbers of a channel, (day, y, x); 0 where the day has none."""
     stack = np.zeros((len(takes), *box.shape), np.uint16)
     for values, day in zip(stack, takes, strict=True):
-        for scene, take in day:
-            np.copyto(values, work.band(scene, channel, box), where=take)
+        for place, scene in enumerate(day.scenes, start=1):
+            np.copyto(values, work.band(scene, channel, box), where=day.place == place)
     return stack

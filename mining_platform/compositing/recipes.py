@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal
 
+PIXELS_VERSION = "3"
+"""Of the code that turns scenes into mosaics: raised when equal scenes by an equal recipe give other pixels or facts."""
+
 Reducer = Literal["median", "medoid", "percentile"]
 
 
@@ -12,7 +15,7 @@ class MosaicRecipe:
 
     id: str
     clouds: str
-    """What is clear in a scene, a row of clouds.CLOUD_RULES."""
+    """What is clear in a scene, a row of clouds.rules.CLOUD_RULES."""
     reducer: Reducer
     """`median` of each band; `medoid`: all bands of the day nearest to that median; `percentile` of each band."""
     percentile: float | None

@@ -1,6 +1,5 @@
 """The STAC item of a scene that was made from somebody's stack of bands, under Earth Search's asset names."""
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,6 +11,7 @@ from shapely.geometry import mapping
 
 from mining_platform import bands
 from mining_platform.sources.archives.folders import epsg_of, outline_of
+from mining_platform.sources.listed_files import multihash
 
 PROVIDER = "earth-search"
 SIMULATED_MARK = "SIMULATED"
@@ -65,8 +65,6 @@ def asset_name(band_id: str) -> str | None:
 def asset(path: Path, band_id: str, grid: GeoBox, offset: StackOffset) -> dict[str, Any]:
     """The asset of a band's raster, which lies beside the item."""
     row = bands.band(band_id)
-    with path.open("rb") as content:
-        checksum = hashlib.file_digest(content, "sha256").hexdigest()
     return {
         "href": f"./{path.name}",
         "type": "image/tiff; application=geotiff; profile=cloud-optimized",
@@ -77,7 +75,7 @@ def asset(path: Path, band_id: str, grid: GeoBox, offset: StackOffset) -> dict[s
         "proj:shape": list(grid.shape),
         "proj:transform": list(grid.affine)[:6],
         "file:size": path.stat().st_size,
-        "file:checksum": f"1220{checksum}",
+        "file:checksum": multihash(path),
     }
 
 

@@ -14,7 +14,8 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -23,13 +24,13 @@ import numpy as np
 import rasterio
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
-from rasterio.errors import RasterioError
 
 from mining_platform import bands
 from mining_platform.ingest.items import PROVIDER, SIMULATED_MARK, StackOffset, StackScene, asset, asset_name, item
 from mining_platform.ingest.pixels import IngestError, band_numbers
 from mining_platform.offsets import dark_dn, detected_offset
-from mining_platform.sources.rasters import DRIVERS, MAX_SIDE_PX
+from mining_platform.sources.rasters import RasterError, check_declared_size, opened_raster
+from mining_platform.store import durable
 
 DOUBTFUL_DN = 900
 """Darkest digital numbers from here to the offset's 1,000 tell nothing: reflectance a little below 0 with the offset, or
@@ -99,24 +100,20 @@ def _profile(collection: bands.Collection) -> tuple[str, ...]:
     return bands.profile(collection.profile).channels
 
 
-def _opened(stack: Path) -> rasterio.DatasetReader:
+@contextmanager
+def _opened(stack: Path) -> Iterator[rasterio.DatasetReader]:
     """The stack, with a CRS; IngestError where it is missing or no such raster."""
-    driver = DRIVERS.get(stack.suffix.lower())
-    if not stack.is_file() or driver is None:
+    if not stack.is_file():
         raise IngestError(f"There is no raster {stack}. Give the path of a GeoTIFF or JPEG 2000 file.")
     try:
-        source = rasterio.open(stack, driver=driver, sharing=False)
-    except RasterioError as error:
-        raise IngestError(f"{stack.name} cannot be read ({error}). Give a GeoTIFF or JPEG 2000 file.") from None
-    problem = ""
-    if source.crs is None or source.crs.to_epsg() is None:
-        problem = "has no CRS with an EPSG code. Write one with gdal_edit.py -a_srs, or warp it"
-    elif max(source.shape) > MAX_SIDE_PX:
-        problem = f"has {source.width} x {source.height} pixels, more than {MAX_SIDE_PX} a side. Cut it with gdal_translate"
-    if problem:
-        source.close()
-        raise IngestError(f"{stack.name} {problem}.")
-    return source
+        with opened_raster(str(stack)) as (source, file_bytes):
+            check_declared_size(source, file_bytes)
+            if source.crs is None or source.crs.to_epsg() is None or source.transform.is_identity:
+                advice = "Write them with gdal_edit.py -a_srs and -a_ullr, or warp it"
+                raise IngestError(f"{stack.name} has no CRS with an EPSG code, or no place in it. {advice}.")
+            yield source
+    except RasterError as error:
+        raise IngestError(f"{stack.name} {str(error).rstrip('.')}. Give a whole GeoTIFF or JPEG 2000 file.") from None
 
 
 def _channels(
@@ -199,12 +196,15 @@ def _write_band(path: Path, numbers: NDArray[np.uint16], grid: GeoBox, band_id: 
 
 def _publish(made: Path, target: Path) -> bool:
     """Put a scene in place; True where an equal one is there. IngestError where another one is, which is left alone."""
+    for path in (*made.iterdir(), made):
+        durable.sync(path)
     try:
         made.rename(target)
     except OSError:
         if not target.exists():
             raise
     else:
+        durable.sync(target.parent)
         return False
     names = sorted(path.name for path in made.iterdir())
     equal = target.is_dir() and names == sorted(path.name for path in target.iterdir())

@@ -1,13 +1,12 @@
 """Scenes in a folder of this machine: Sentinel-2 products, scenes in Earth Search's layout, Landsat Collection 2 products.
 
 The folder is walked whatever its depth. A scene is
-1. a folder with the name of a Sentinel-2 product (`safe`), as SAFE or with the same files as COG;
-2. a folder `<id>` with a STAC item `<id>.json`, whose assets lie beside it (`archive_items`);
-3. a folder with the name of a Landsat Collection 2 Level 2 product (`landsat`).
+1. a folder with the name of a Sentinel-2 product (`archives.safe`), as SAFE or with the same files as COG;
+2. a folder `<id>` with a STAC item `<id>.json`, whose assets lie beside it (`archives.items`);
+3. a folder with the name of a Landsat Collection 2 Level 2 product (`archives.landsat`).
 Of one acquisition that is there in several processings the newest counts. Rasters are opened when they are read.
 """
 
-import hashlib
 import os
 import sys
 from collections.abc import Sequence
@@ -28,15 +27,15 @@ from mining_platform.regions import Region, required_scenes
 from mining_platform.scenes import Scene, scenes_table
 from mining_platform.sources.archives.folders import FolderError, Found, epsg_of, path_within, raster_box
 from mining_platform.sources.archives.listing import listing, remedy_of, root_of
+from mining_platform.sources.listed_files import problem_of_file
 from mining_platform.sources.protocol import Cost, PixelSource, SourceError
-from mining_platform.sources.rasters import RasterError, read_band
+from mining_platform.sources.rasters import RasterError, read_scene_band
 from mining_platform.sources.stac_metadata.items import refuse
 
 MAX_PARALLEL = 8
 CLOUD_CODES = (8, 9, 10)  # cloud of medium and of high probability, thin cirrus: what the products' own cloud share counts
 HEAD_BYTES, TAIL_BYTES = 16_384, 4_096
 """Of a raster without checksum, its fingerprint takes the ends, where TIFF and JPEG 2000 keep the sizes of their tiles."""
-_SHA2_256 = "1220"  # multihash prefix: sha2-256, 32 bytes
 
 
 def list_scenes(region: Region, year: int) -> gpd.GeoDataFrame:
@@ -53,7 +52,8 @@ def list_scenes(region: Region, year: int) -> gpd.GeoDataFrame:
 def fingerprint_scenes(region: Region, year: int) -> dict[str, Any]:
     """See SceneSource: `blake3` is over places and metadata files, and over sizes and ends of rasters without checksum.
 
-    Times of files play no part, so that a copied archive has the fingerprint of its original.
+    `superseded` counts older processings of the same acquisitions, where there are any. Times of files play no part, so
+    that a copied archive has the fingerprint of its original.
     """
     listed = listing(region, year)
     hasher = blake3()
@@ -62,8 +62,9 @@ def fingerprint_scenes(region: Region, year: int) -> dict[str, Any]:
             _add(hasher, place, (listed.root / place).read_bytes())
         for band_id, place in sorted(found.scene.hrefs.items()):
             _add(hasher, place, _ends(listed.root / place, stated=band_id in found.scene.checksums))
-    told = {"year": year, "items": len(listed.found), "older_products": len(listed.superseded), "blake3": hasher.hexdigest()}
-    return required_scenes(region).identity | told
+    superseded = {"superseded": len(listed.superseded)} if listed.superseded else {}
+    counts = {"year": year, "items": len(listed.found), "blake3": hasher.hexdigest(), **superseded}
+    return required_scenes(region).identity | counts
 
 
 def check_scenes(region: Region, scenes: Sequence[Scene], ids: Sequence[str]) -> None:
@@ -80,10 +81,9 @@ def open_scene_band(region: Region, scene: Scene, band_id: str, geobox: GeoBox, 
     """See PixelSource."""
     path = _path(region, root_of(region, scene.acquired.year), scene, band_id)
     try:
-        pixels = read_band(str(path), geobox, nearest=nearest)
+        return read_scene_band(str(path), scene, band_id, geobox, nearest=nearest)
     except RasterError as error:
         raise _damaged(region, scene, band_id, str(error)) from None
-    return pixels.astype(np.uint16, copy=False) if band_id in bands.BANDS else pixels
 
 
 def composite(
@@ -146,24 +146,14 @@ def _path(region: Region, root: Path, scene: Scene, band_id: str) -> Path:
 
 def _problem(root: Path, scene: Scene, band_id: str, path: Path) -> str | None:
     """What is wrong with a raster that was listed; None if nothing."""
-    place, checksum = scene.hrefs[band_id], scene.checksums.get(band_id, "")
-    if not path.is_file():
-        return f"{place} is absent"
-    size = path.stat().st_size
-    if size != scene.sizes.get(band_id, size):
-        return f"{place} has {size} bytes where {scene.sizes[band_id]} were listed"
-    if checksum.startswith(_SHA2_256) and checksum != _SHA2_256 + _sha256(path):
-        return f"{place} has another sha2-256 than its item says"
+    place = scene.hrefs[band_id]
+    if problem := problem_of_file(path, scene.sizes.get(band_id), scene.checksums.get(band_id, "")):
+        return f"{place} {problem}"
     try:
         epsg = epsg_of(raster_box(root, place))
     except FolderError as error:
         return str(error)
     return None if epsg == scene.epsg else f"{place} is in EPSG:{epsg} where the scene's metadata say EPSG:{scene.epsg}"
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _damaged(region: Region, scene: Scene, band_id: str, problem: str) -> SourceError:

@@ -19,13 +19,12 @@ from mining_platform.clouds.rules import cloud_rule
 from mining_platform.compositing.composites import Composite
 from mining_platform.compositing.recipes import MosaicRecipe
 from mining_platform.grids import PIXEL_M
-from mining_platform.regions import Region
+from mining_platform.regions import Region, required_scenes
 from mining_platform.scenes import Scene, scenes_table
 from mining_platform.sources.earth_engine_api.expressions import CLEAR_COUNT, OBSERVED_COUNT, composite_expression
 from mining_platform.sources.earth_engine_api.listing import (
     check_recipe,
     collections_of,
-    declared,
     footprint_of,
     index_of,
     list_year,
@@ -60,7 +59,7 @@ def fingerprint_scenes(region: Region, year: int) -> dict[str, Any]:
     listing = list_year(region, year)
     lines = "\n".join(f"{index_of(image)} {image.get('updateTime', '')}" for image in listing.images)
     return {
-        **declared(region).identity,
+        **required_scenes(region).identity,
         "year": year,
         "earth_engine": collections_of(region, year),
         "items": len(listing.images),

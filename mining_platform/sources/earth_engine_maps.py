@@ -14,6 +14,7 @@ from affine import Affine
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from rasterio.crs import CRS
+from rasterio.errors import CRSError
 from rasterio.windows import Window
 
 from mining_platform.regions import LandCover, Region
@@ -53,7 +54,7 @@ def read_land_cover(region: Region, year: int, out: Path) -> dict[str, Any]:
     with _told(region, cover, year):
         found = asset(cover.file_of(year))
         band = _band(region, cover, year, found)
-        clip = clip_around(region, cover, year, _grid(band))
+        clip = clip_around(region, cover, year, _grid(region, cover, year, band))
         expression = ask(lambda ee: ee.Image(cover.file_of(year)).select([band["id"]], [_BAND]).unmask(NODATA, False).toUint8())
         tag = workload_tag(f"land-cover-{region.id}")
 
@@ -83,7 +84,8 @@ def cost_land_cover(region: Region, year: int) -> Cost:
     """Requests and bytes of reading the map exactly; compute units by EECU_S_PER_GIGAPIXEL."""
     cover = declared_map(region, year)
     with _told(region, cover, year):
-        clip = clip_around(region, cover, year, _grid(_band(region, cover, year, asset(cover.file_of(year)))))
+        band = _band(region, cover, year, asset(cover.file_of(year)))
+        clip = clip_around(region, cover, year, _grid(region, cover, year, band))
     pixels = clip.window.width * clip.window.height
     return Cost(sum(1 for _ in _parts(clip)), pixels, EECU_S_PER_GIGAPIXEL * pixels / 1e9)
 
@@ -117,13 +119,17 @@ def _band(region: Region, cover: LandCover, year: int, found: dict[str, Any]) ->
     return described[wanted]
 
 
-def _grid(band: dict[str, Any]) -> MapGrid:
+def _grid(region: Region, cover: LandCover, year: int, band: dict[str, Any]) -> MapGrid:
     """The band's own pixels; zeros are left out of what the service tells."""
-    grid, size = band["grid"], band["grid"]["dimensions"]
+    grid = band.get("grid", {})
     names = ("scaleX", "shearX", "translateX", "shearY", "scaleY", "translateY")
-    affine = Affine(*(float(grid["affineTransform"].get(name, 0)) for name in names))
-    crs = CRS.from_user_input(grid.get("crsCode") or grid["crsWkt"])
-    return MapGrid(crs, affine, int(size["width"]), int(size["height"]), NODATA)
+    try:
+        affine = Affine(*(float(grid["affineTransform"].get(name, 0)) for name in names))
+        crs = CRS.from_user_input(grid.get("crsCode") or grid["crsWkt"])
+        return MapGrid(crs, affine, int(grid["dimensions"]["width"]), int(grid["dimensions"]["height"]), NODATA)
+    except (CRSError, KeyError, TypeError, ValueError):
+        problem = f"the grid of band {band['id']} of asset {cover.file_of(year)} is not understood: {grid or 'none is told'}"
+        raise refuse_map(region, cover, year, problem, "Name an asset in a CRS with an EPSG code.") from None
 
 
 def _parts(clip: Clip) -> Iterator[Window]:

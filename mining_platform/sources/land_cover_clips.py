@@ -1,7 +1,7 @@
-"""What all sources of MapBiomas maps share: a map is cut around a region on its own pixels and written as a COG."""
+"""What all sources of land-cover maps share: a map is cut around a region on its own pixels and written as a COG."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from mining_platform.regions import LandCover, Region
 from mining_platform.sources.protocol import SourceError, refusal
 
 BLOCK_PX = 256  # block size of the public files
+_STRIP_ROWS = 8 * BLOCK_PX
 _OUTLINE_STEP_DEGREES = 0.05  # edges are cut this fine before projecting, so that curved ones stay inside
 
 
@@ -105,6 +106,12 @@ def clip_around(region: Region, cover: LandCover, year: int, grid: MapGrid) -> C
         remedy = "Mend the outline or name another map."
         raise refuse_map(region, cover, year, "the map does not touch the region's outline", remedy)
     return Clip(grid, Window(col0, row0, col1 - col0, row1 - row0))
+
+
+def strips(clip: Clip) -> Iterator[Window]:
+    """Full-width parts of a clip, in its own pixels."""
+    for row in range(0, clip.window.height, _STRIP_ROWS):
+        yield Window(0, row, clip.window.width, min(_STRIP_ROWS, clip.window.height - row))
 
 
 def write_clip(

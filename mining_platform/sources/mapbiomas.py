@@ -3,8 +3,6 @@
 Maps are public at https://storage.googleapis.com/mapbiomas-public (CC BY 4.0): uint8 class codes, 30 m.
 """
 
-import re
-from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -15,10 +13,9 @@ from numpy.typing import NDArray
 from rasterio.windows import Window
 
 from mining_platform.labels.mapbiomas import SIMULATED_MARK
-from mining_platform.regions import LandCover, Region
+from mining_platform.regions import VARIABLE, LandCover, Region
 from mining_platform.sources.land_cover_clips import (
     BLOCK_PX,
-    Clip,
     MapGrid,
     clip_around,
     clip_facts,
@@ -26,17 +23,15 @@ from mining_platform.sources.land_cover_clips import (
     map_description,
     map_identity,
     refuse_map,
+    strips,
     write_clip,
 )
 from mining_platform.sources.protocol import LAND_COVER_FILE, Cost
-from mining_platform.sources.rasters import RasterError, opened_raster
+from mining_platform.sources.rasters import RasterError, opened_raster, reading
 from mining_platform.sources.remote.network import NetworkError, checked_url, is_url
 from mining_platform.store.digests import file_digest
 
 STEP_DEGREES = 0.00026949458523585647  # pixel size of the public files
-
-_STRIP_ROWS = 8 * BLOCK_PX
-_VARIABLES = re.compile(r"\$\{(MINING_PLATFORM_[A-Z_]+)\}")
 
 
 def read_land_cover(region: Region, year: int, out: Path) -> dict[str, Any]:
@@ -91,10 +86,11 @@ def _written(source: rasterio.DatasetReader, region: Region, cover: LandCover, y
 
     def read(part: Window) -> NDArray[np.uint8]:
         column, row = clip.window.col_off + part.col_off, clip.window.row_off + part.row_off
-        return source.read(band, window=Window(column, row, part.width, part.height))
+        with reading():
+            return source.read(band, window=Window(column, row, part.width, part.height))
 
     out.mkdir(parents=True, exist_ok=True)
-    counts = write_clip(clip, _strips(clip), read, out / LAND_COVER_FILE, description)
+    counts = write_clip(clip, strips(clip), read, out / LAND_COVER_FILE, description)
     return {**clip_facts(clip, counts, cover, year), "simulated": simulated}
 
 
@@ -119,7 +115,7 @@ def _place(region: Region, cover: LandCover, year: int) -> str:
 def _missing_remedy(cover: LandCover) -> str:
     if cover.simulated:
         return "Make it with `mining-platform simulate`."
-    variables = " or ".join(_VARIABLES.findall(cover.href))
+    variables = " or ".join(VARIABLE.findall(cover.href))
     return f"Put the file there{f', or set {variables} to its folder' if variables else ''}."
 
 
@@ -136,12 +132,6 @@ def _band_index(source: rasterio.DatasetReader, region: Region, cover: LandCover
         problem = f"pixels are {source.dtypes[index - 1]}, class codes are uint8"
         raise refuse_map(region, cover, year, problem, "Name the land-cover raster itself.")
     return index
-
-
-def _strips(clip: Clip) -> Iterator[Window]:
-    """Full-width parts of a clip, in its own pixels."""
-    for row in range(0, clip.window.height, _STRIP_ROWS):
-        yield Window(0, row, clip.window.width, min(_STRIP_ROWS, clip.window.height - row))
 
 
 def _is_simulated(source: rasterio.DatasetReader, cover: LandCover) -> bool:

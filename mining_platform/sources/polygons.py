@@ -8,19 +8,33 @@ from typing import Any
 
 import geopandas as gpd
 import numpy as np
-import rasterio
-import rasterio.shutil
+from affine import Affine
 from numpy.typing import NDArray
+from rasterio.crs import CRS
 from rasterio.features import rasterize
+from rasterio.windows import Window
 
-from mining_platform.labels.mapbiomas import LEGEND
 from mining_platform.regions import LandCover, Region
-from mining_platform.sources.protocol import LAND_COVER_FILE, Cost, SourceError, refusal
+from mining_platform.sources.land_cover_clips import (
+    Clip,
+    MapGrid,
+    clip_facts,
+    declared_map,
+    map_description,
+    map_identity,
+    refuse_map,
+    strips,
+    write_clip,
+)
+from mining_platform.sources.protocol import LAND_COVER_FILE, Cost
 from mining_platform.store.digests import file_digest
 
 CLASS_FIELD = "class"
 """Property of a feature that names its class."""
 _SUFFIXES = (".geojson", ".json", ".gpkg")
+_AREAS = ("Polygon", "MultiPolygon")
+_GEOPACKAGE = (b"SQLite format 3\0", b"GPKG")
+"""What a GeoPackage begins with, and has at byte 68 (https://www.geopackage.org/spec/, requirements 1 and 2)."""
 
 
 def read_land_cover(region: Region, year: int, out: Path) -> dict[str, Any]:
@@ -28,104 +42,90 @@ def read_land_cover(region: Region, year: int, out: Path) -> dict[str, Any]:
 
     A pixel has the class of the polygon its centre lies in, the later in the file where two overlap; 0 where there is
     none. uint8 COG with the legend's colours. Returns facts as `mapbiomas.read_land_cover` does, and `polygons`, the
-    number a class. SourceError for a file that is absent, unreadable, without CRS or class names, or with a class that the
-    region file has no code for.
+    number a class. SourceError for a file that is absent, unreadable, without CRS or class names, with a class that the
+    region file has no code for or a feature that is no polygon, and where no polygon covers a pixel.
     """
-    cover = _declared(region, year)
+    cover, identity = declared_map(region, year), fingerprint_land_cover(region, year)
     polygons = _polygons(region, cover, year)
-    codes = [cover.classes[name] for name in polygons[CLASS_FIELD]]
-    shapes = zip(polygons.to_crs(region.epsg).geometry, codes, strict=True)
-    grid = region.geobox
-    pixels = np.asarray(rasterize(shapes, out_shape=grid.shape, transform=grid.affine, fill=0, dtype="uint8"))
+    shapes = [(row.geometry, cover.classes[row[CLASS_FIELD]]) for _, row in polygons.iterrows()]
+    clip = _whole_grid(region)
+
+    def read(part: Window) -> NDArray[np.uint8]:
+        affine = clip.affine * Affine.translation(part.col_off, part.row_off)
+        return np.asarray(rasterize(shapes, out_shape=(part.height, part.width), transform=affine, fill=0, dtype="uint8"))
+
     out.mkdir(parents=True, exist_ok=True)
-    _write(out / LAND_COVER_FILE, pixels, region, f"Labelled polygons, {cover.collection}")
-    counts = np.bincount(pixels.ravel(), minlength=256)
-    return {
-        "collection": cover.collection,
-        "year": year,
-        "band": None,
-        "class_pixels": {str(code): int(counts[code]) for code in np.flatnonzero(counts)},
-        "pixels": int(counts.sum()),
-        "width": grid.shape[1],
-        "height": grid.shape[0],
-        "nodata": 0,
-        "nodata_pixels": int(counts[0]),
-        "crs": f"EPSG:{region.epsg}",
-        "resolution": [abs(grid.affine.a), abs(grid.affine.e)],
-        "source": fingerprint_land_cover(region, year),
-        "simulated": cover.simulated,
-        "polygons": {str(name): int(count) for name, count in sorted(polygons[CLASS_FIELD].value_counts().items())},
-    }
+    path = out / LAND_COVER_FILE
+    counts = write_clip(clip, strips(clip), read, path, map_description(cover, year, simulated=cover.simulated))
+    if not counts[1:].any():
+        path.unlink()
+        raise refuse_map(region, cover, year, "no polygon covers a pixel of the region", "Mend the outline or the polygons.")
+    facts = {**clip_facts(clip, counts, cover, year), "source": identity, "simulated": cover.simulated}
+    return {**facts, "polygons": {str(name): int(n) for name, n in sorted(polygons[CLASS_FIELD].value_counts().items())}}
 
 
 def fingerprint_land_cover(region: Region, year: int) -> dict[str, Any]:
     """Collection, place, bytes and blake3 of the file, and the codes of its classes; SourceError where it is missing."""
-    cover = _declared(region, year)
+    cover = declared_map(region, year)
     path = _path(region, cover, year)
-    return {
-        "source": cover.source,
-        "collection": cover.collection,
-        "href": cover.href,
-        "classes": dict(cover.classes),
-        "year": year,
-        "simulated": cover.simulated,
-        "bytes": path.stat().st_size,
-        "blake3": file_digest(path),
-    }
+    content = {"bytes": path.stat().st_size, "blake3": file_digest(path)}
+    return {**map_identity(cover, year), "classes": dict(cover.classes), **content}
 
 
-def cost_land_cover(_region: Region, _year: int) -> Cost:
+def cost_land_cover(region: Region, year: int) -> Cost:  # noqa: ARG001 - the same for every region
     """Nothing: the file is at hand."""
     return Cost()
 
 
-def _declared(region: Region, year: int) -> LandCover:
-    cover = region.land_cover
-    if cover is None or not cover.years[0] <= year <= cover.years[1]:
-        span = f"from {cover.years[0]} to {cover.years[1]}" if cover else "none"
-        raise refusal(region, year, "polygons", f"labels are declared for {span}", "Ask for such a year.")
-    return cover
-
-
-def _refuse(region: Region, cover: LandCover, year: int, problem: str, remedy: str) -> SourceError:
-    return refusal(region, year, f"polygons {cover.collection}", problem, remedy)
+def _whole_grid(region: Region) -> Clip:
+    """The region's grid as a map of its own, of which nothing is cut off."""
+    grid = region.geobox
+    height, width = grid.shape
+    return Clip(MapGrid(CRS.from_epsg(region.epsg), grid.affine, width, height, nodata=0), Window(0, 0, width, height))
 
 
 def _path(region: Region, cover: LandCover, year: int) -> Path:
     path = Path(cover.file_of(year))
     if path.suffix.lower() not in _SUFFIXES:
         remedy = "Name a file on disk in the region file."
-        raise _refuse(region, cover, year, f"{cover.href} is no {', '.join(_SUFFIXES)} file", remedy)
+        raise refuse_map(region, cover, year, f"{cover.href} is no {', '.join(_SUFFIXES)} file", remedy)
     if not path.is_file():
-        raise _refuse(region, cover, year, f"there is no file {path}", "Put it there, or mend href in the region file.")
+        raise refuse_map(region, cover, year, f"there is no file {path}", "Put it there, or mend href in the region file.")
     return path
 
 
 def _polygons(region: Region, cover: LandCover, year: int) -> gpd.GeoDataFrame:
+    """The file's polygons in the region's CRS, each with a class that has a code."""
     path = _path(region, cover, year)
     try:
-        polygons = gpd.read_file(path)
+        found = gpd.read_file(_of_one_driver(path))
     except (ValueError, OSError, RuntimeError) as error:
-        raise _refuse(region, cover, year, f"{path.name} cannot be read ({error})", "Mend or replace the file.") from None
-    if polygons.crs is None or CLASS_FIELD not in polygons.columns:
+        raise refuse_map(region, cover, year, f"{path.name} cannot be read ({error})", "Mend or replace the file.") from None
+    if not isinstance(found, gpd.GeoDataFrame) or found.crs is None or CLASS_FIELD not in found.columns:
         remedy = f"Each polygon needs a property {CLASS_FIELD!r}, the file a CRS."
-        raise _refuse(region, cover, year, f"{path.name} has no CRS or no {CLASS_FIELD!r}", remedy)
-    unknown = sorted({str(name) for name in polygons[CLASS_FIELD]} - set(cover.classes))
+        raise refuse_map(region, cover, year, f"{path.name} has no CRS or no {CLASS_FIELD!r}", remedy)
+    unknown = sorted({str(name) for name in found[CLASS_FIELD]} - set(cover.classes))
     if unknown:
         remedy = "Add their class codes to 'classes' in the region file."
-        raise _refuse(region, cover, year, f"{path.name} has classes without a code: {', '.join(unknown)}", remedy)
-    return polygons
+        raise refuse_map(region, cover, year, f"{path.name} has classes without a code: {', '.join(unknown)}", remedy)
+    projected = found.to_crs(region.epsg)
+    areas = projected.geom_type.isin(_AREAS) & ~projected.is_empty & np.isfinite(projected.bounds).all(axis=1)
+    if not areas.all():
+        numbers = ", ".join(str(number) for number in np.flatnonzero(~areas)[:5] + 1)
+        problem = f"{path.name} has features that are no polygons on the ground (number {numbers})"
+        raise refuse_map(region, cover, year, problem, "Draw them as polygons, or take them out.")
+    return projected
 
 
-def _write(path: Path, pixels: NDArray[np.uint8], region: Region, description: str) -> None:
-    plain = path.with_suffix(".plain.tif")
-    height, width = pixels.shape
-    profile = {"driver": "GTiff", "dtype": "uint8", "count": 1, "crs": f"EPSG:{region.epsg}", "nodata": 0}
-    try:
-        with rasterio.open(plain, "w", **profile, width=width, height=height, transform=region.geobox.affine) as raster:
-            raster.update_tags(TIFFTAG_IMAGEDESCRIPTION=description)
-            raster.write_colormap(1, {code: (*row.rgb, 255) for code, row in LEGEND.items()})
-            raster.write(pixels, 1)
-        rasterio.shutil.copy(plain, path, driver="COG", BLOCKSIZE="256", COMPRESS="LZW", OVERVIEW_RESAMPLING="NEAREST")
-    finally:
-        plain.unlink(missing_ok=True)
+def _of_one_driver(path: Path) -> str:
+    """The file for the one driver of its format: GDAL would guess others, which follow what a file says to other files.
+
+    ValueError for a .gpkg that is none.
+    """
+    if path.suffix.lower() != ".gpkg":
+        return f"GeoJSON:{path}"
+    with path.open("rb") as file:
+        start = file.read(72)
+    if (start[: len(_GEOPACKAGE[0])], start[68:72]) != _GEOPACKAGE:
+        raise ValueError("it is no GeoPackage")
+    return str(path)

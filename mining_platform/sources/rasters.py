@@ -5,16 +5,20 @@ holds; both are refused here, for every source.
 """
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import rasterio
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
+from rasterio.enums import Interleaving
 from rasterio.errors import RasterioError
 
+from mining_platform.bands import BANDS
 from mining_platform.resampling import read_on_grid
+from mining_platform.scenes import Scene
 from mining_platform.sources.remote.files import RemoteError, RemoteFile, file_name
 from mining_platform.sources.remote.network import is_url, without_query
 
@@ -27,6 +31,8 @@ PLAUSIBLE_BYTES = 256 * 2**20
 """A whole Sentinel-2 band has 241 MB of pixels, and may take next to no file where it is all one value."""
 MAX_INFLATION = 2_500
 """Most bytes declared for a byte of file beyond that: DEFLATE cannot give more than 1,032, and headers are small."""
+MAX_BLOCK_BYTES = 64 * 2**20
+"""Largest block, which is unpacked whole for a single pixel of it: those of the public files have at most 2 MB."""
 
 _OPTIONS = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR"}
 
@@ -35,38 +41,74 @@ class RasterError(ValueError):
     """A raster cannot be read, or is not what it should be; the message has no query string, and so no signature."""
 
 
-def read_band(place: str, geobox: GeoBox, *, nearest: bool) -> NDArray[Any]:
-    """First band of a raster on a grid, see `resampling.read_on_grid`; unsigned integers of at most 16 bits.
+def read_scene_band(place: str, scene: Scene, band_id: str, geobox: GeoBox, *, nearest: bool) -> NDArray[Any]:
+    """A band or mask layer of a scene on a grid, see `protocol.PixelSource`; `place` and errors as in `read_band`.
 
-    `place` is a local file or an https URL, without signature: `signing` adds that where it is needed. RasterError for a
-    URL that may not be reached, a format that is not expected, a missing, truncated or absurdly large raster, one without
-    CRS and one of another type.
+    RasterError also for a raster in another CRS than the scene, which lies somewhere else, and for a band that is not
+    uint16.
     """
     with opened_raster(place) as (source, file_bytes):
         _check(source, file_bytes)
-        return read_on_grid(source, geobox, nearest=nearest)
+        if source.crs.to_epsg() != scene.epsg:
+            raise RasterError(f"is in {source.crs.to_string()} where the scene's metadata say EPSG:{scene.epsg}")
+        if band_id in BANDS and source.dtypes[0] != "uint16":
+            raise RasterError(f"holds {source.dtypes[0]}, where digital numbers of a band are uint16")
+        return _on_grid(source, geobox, nearest=nearest)
+
+
+def read_band(place: str, geobox: GeoBox, *, nearest: bool) -> NDArray[Any]:
+    """The only band of a raster on a grid, see `resampling.read_on_grid`; unsigned integers of at most 16 bits.
+
+    `place` is a local file or an https URL, without signature: `signing` adds that where it is needed. RasterError for a
+    URL that may not be reached, a format that is not expected, a missing, truncated or absurdly large raster, one without
+    CRS or place on the ground, one of several bands and one of another type.
+    """
+    with opened_raster(place) as (source, file_bytes):
+        _check(source, file_bytes)
+        return _on_grid(source, geobox, nearest=nearest)
 
 
 @contextmanager
 def opened_raster(place: str) -> Iterator[tuple[rasterio.DatasetReader, int]]:
     """A raster and the bytes of its file, for the body; `place` as in `read_band`.
 
-    RasterError for a URL that may not be reached, a format that is not expected, and whatever cannot be read in the body.
+    RasterError for a URL that may not be reached, a format that is not expected, blocks beyond MAX_BLOCK_BYTES, and where
+    a remote file fails in the body. Other errors of the body pass: wrap what it reads in `reading`.
     """
     driver = _driver(place)
     file: RemoteFile | None = None
     try:
-        file = RemoteFile(place) if is_url(place) else None
-        with rasterio.Env(**_OPTIONS), _open(place, driver, file) as source:
-            yield source, file.size_bytes if file else Path(place).stat().st_size
+        with ExitStack() as opened:
+            with reading():
+                file = RemoteFile(place) if is_url(place) else None
+                opened.enter_context(rasterio.Env(**_OPTIONS))
+                source = opened.enter_context(_open(place, driver, file))
+                file_bytes = file.size_bytes if file else Path(place).stat().st_size
+            _check_blocks(source)
+            yield source, file_bytes
+    finally:
         _raise_failure(file)
-    except (RasterioError, RemoteError, OSError, ValueError) as error:
-        _raise_failure(file)
-        if isinstance(error, RasterError):
-            raise
-        if isinstance(error, RemoteError):
-            raise RasterError(str(error)) from None
+
+
+@contextmanager
+def reading() -> Iterator[None]:
+    """RasterError in place of what GDAL and the network raise in the body, which reads an opened raster."""
+    try:
+        yield
+    except RemoteError as error:
+        raise RasterError(str(error)) from None
+    except (RasterioError, OSError) as error:
         raise RasterError(f"cannot be read ({without_query(str(error))})") from None
+
+
+def check_declared_size(source: rasterio.DatasetReader, file_bytes: int) -> None:
+    """RasterError where a raster is too large for a scene, or has more pixels than its file can hold."""
+    height, width = source.shape
+    if max(height, width) > MAX_SIDE_PX:
+        raise RasterError(f"declares {width} x {height} pixels, more than {MAX_SIDE_PX} a side")
+    declared = height * width * sum(np.dtype(kind).itemsize for kind in source.dtypes)
+    if declared > max(PLAUSIBLE_BYTES, MAX_INFLATION * file_bytes):
+        raise RasterError(f"declares {declared} bytes of pixels in a file of {file_bytes}")
 
 
 def _open(place: str, driver: str, file: RemoteFile | None) -> rasterio.DatasetReader:
@@ -88,13 +130,36 @@ def _driver(place: str) -> str:
     return DRIVERS[suffix]
 
 
+def _check_blocks(source: rasterio.DatasetReader) -> None:
+    """RasterError where reading a pixel would unpack far more than a scene's blocks hold."""
+    together = source.count if source.interleaving == Interleaving.pixel else 1
+    largest = max(
+        height * width * np.dtype(kind).itemsize * together
+        for (height, width), kind in zip(source.block_shapes, source.dtypes, strict=True)
+    )
+    if largest > MAX_BLOCK_BYTES:
+        problem = f"has blocks of {largest} bytes, more than {MAX_BLOCK_BYTES}"
+        raise RasterError(f"{problem}. Cut it into tiles with gdal_translate -co TILED=YES")
+
+
 def _check(source: rasterio.DatasetReader, file_bytes: int) -> None:
-    height, width = source.shape
-    if max(height, width) > MAX_SIDE_PX:
-        raise RasterError(f"declares {width} x {height} pixels, more than {MAX_SIDE_PX} a side")
-    kind = source.dtypes[0]
-    if kind not in ("uint8", "uint16"):
-        raise RasterError(f"holds {kind}, not unsigned integers of 8 or 16 bits")
-    declared = height * width * source.count * (2 if kind == "uint16" else 1)
-    if declared > max(PLAUSIBLE_BYTES, MAX_INFLATION * file_bytes):
-        raise RasterError(f"declares {declared} bytes of pixels in a file of {file_bytes}")
+    """RasterError for what is no single band of a scene with a place on the ground."""
+    check_declared_size(source, file_bytes)
+    if source.count != 1:
+        raise RasterError(f"holds {source.count} bands, where each band has a raster of its own")
+    if source.dtypes[0] not in ("uint8", "uint16"):
+        raise RasterError(f"holds {source.dtypes[0]}, not unsigned integers of 8 or 16 bits")
+    if source.crs is None:
+        raise RasterError("has no CRS. Write one with gdal_edit.py -a_srs")
+    if source.transform.is_identity:
+        raise RasterError("has a CRS and no place in it. Write one with gdal_edit.py -a_ullr")
+
+
+def _on_grid(source: rasterio.DatasetReader, geobox: GeoBox, *, nearest: bool) -> NDArray[Any]:
+    try:
+        with reading():
+            return read_on_grid(source, geobox, nearest=nearest)
+    except RasterError:
+        raise
+    except ValueError as error:
+        raise RasterError(f"cannot be read ({without_query(str(error)).rstrip('.')})") from None

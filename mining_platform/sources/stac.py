@@ -6,18 +6,17 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 import geopandas as gpd
-import numpy as np
 from blake3 import blake3
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
-from mining_platform import bands
 from mining_platform.compositing.composites import Composite, compose_locally
 from mining_platform.compositing.recipes import MosaicRecipe
 from mining_platform.regions import Region, expand, required_scenes
 from mining_platform.scenes import Scene, scenes_table
+from mining_platform.sources.listed_files import problem_of_file
 from mining_platform.sources.protocol import Cost, PixelSource, SourceError
-from mining_platform.sources.rasters import RasterError, read_band
+from mining_platform.sources.rasters import RasterError, read_scene_band
 from mining_platform.sources.remote.costs import cost_of_ranges
 from mining_platform.sources.remote.network import NetworkError, checked_url, is_url
 from mining_platform.sources.stac_metadata import apis as stac_apis
@@ -30,8 +29,8 @@ MAX_PARALLEL = 8
 def list_scenes(region: Region, year: int) -> gpd.GeoDataFrame:
     """Scenes of the calendar year (UTC) that touch the outline: `scenes.scenes_table`, by scene_id.
 
-    Of several products of one acquisition the newest is listed. SourceError where there are none; see `stac_apis` and
-    `stac_catalogues` for what else raises.
+    Of several products of one acquisition the newest is listed. SourceError where there are none; see
+    `stac_metadata.apis` and `stac_metadata.catalogues` for what else raises.
     """
     found, _ = _newest(region, year)
     return scenes_table([row.scene for row in found], [row.footprint for row in found])
@@ -59,10 +58,9 @@ def check_scenes(region: Region, scenes: Sequence[Scene], ids: Sequence[str]) ->
             if is_url(href):
                 continue
             path = stac_catalogues.raster_file(region, scene, href)
-            size, checksum = scene.sizes.get(band_id), scene.checksums.get(band_id, "")
-            problem = stac_catalogues.problem_of_raster(path, size, checksum)
+            problem = problem_of_file(path, scene.sizes.get(band_id), scene.checksums.get(band_id, ""))
             if problem:
-                raise _damaged(region, scene, band_id, problem)
+                raise _damaged(region, scene, band_id, f"{path} {problem}")
 
 
 def open_scene_band(region: Region, scene: Scene, band_id: str, geobox: GeoBox, *, nearest: bool) -> NDArray[Any]:
@@ -70,10 +68,9 @@ def open_scene_band(region: Region, scene: Scene, band_id: str, geobox: GeoBox, 
     href = _href(region, scene, band_id)
     try:
         place = checked_url(href) if is_url(href) else str(stac_catalogues.raster_file(region, scene, href))
-        pixels = read_band(place, geobox, nearest=nearest)
+        return read_scene_band(place, scene, band_id, geobox, nearest=nearest)
     except (RasterError, NetworkError) as error:
         raise _damaged(region, scene, band_id, str(error).rstrip(".")) from None
-    return pixels.astype(np.uint16, copy=False) if band_id in bands.BANDS else pixels
 
 
 def composite(
@@ -89,7 +86,7 @@ def parallel_composites(region: Region) -> int:  # noqa: ARG001 - the same for e
 
 
 def cost(region: Region, scene_count: int, channels: Sequence[str], geoboxes: Sequence[GeoBox]) -> Cost:
-    """See SceneSource; `remote_costs.cost_of_ranges` for rasters of a service."""
+    """See SceneSource; `remote.costs.cost_of_ranges` for rasters of a service."""
     return cost_of_ranges(region, scene_count, channels, geoboxes) if _is_api(region) else Cost()
 
 

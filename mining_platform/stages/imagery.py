@@ -18,6 +18,13 @@ from mining_platform.mosaic_figures import mosaic_picture, quality_picture
 from mining_platform.pipeline import Platform
 from mining_platform.regions import Region, required_scenes
 from mining_platform.stages.files import PREVIEW_FILE, QUALITY_FILE, SAMPLE_FILE, SCENES_FILE
+from mining_platform.store import durable
+
+EVIDENCE = (
+    *("remnant_score", "remnant_fences", "ground_hot_dn", "dark_dn", "floor_share"),
+    *("gap_share", "clear_count_median", "recipe"),
+)
+"""Facts of a mosaic that tell how good it is."""
 
 
 def list_scenes(platform: Platform, key: str, _inputs: Mapping[Ref, Artifact], out: Path) -> dict[str, Any]:
@@ -45,9 +52,12 @@ def blocks_to_compute(region: Region, inputs: Mapping[Ref, Artifact]) -> list[Bl
 
 
 def compose_mosaic(platform: Platform, key: str, inputs: Mapping[Ref, Artifact], out: Path) -> dict[str, Any]:
-    """`mosaic.zarr` by the region's recipe, evidence about it, and a picture of it."""
+    """`mosaic.zarr` by the region's recipe, evidence about it, and a picture of it; of unfinished work only that is kept."""
     region, year = platform.region_year(key)
     scenes = required_scenes(region)
+    for left in out.iterdir():
+        if left.name != mosaics.MOSAIC_NAME:
+            durable.remove(left)
     facts = mosaics.compose(
         region,
         gpd.read_parquet(inputs[Ref("scenes", key)].path / SCENES_FILE),
@@ -65,8 +75,7 @@ def judge_mosaic(platform: Platform, key: str, inputs: Mapping[Ref, Artifact], o
     """`quality.json`: what clouds are left in the mosaic and what bright soil its mask took, and a picture of where."""
     region, year = platform.region_year(key)
     mosaic, label = inputs[Ref("mosaic", key)], inputs.get(Ref("label", key))
-    names = ("remnant_score", "remnant_fences", "dark_dn", "floor_share", "gap_share", "clear_count_median", "recipe")
-    facts = {name: mosaic.facts[name] for name in names}
+    facts = {name: mosaic.facts[name] for name in EVIDENCE}
     if label is not None:
         codes = mining_codes(region.id)
         facts |= mosaic_quality.bright_soil_loss(mosaic.path / mosaics.MOSAIC_NAME, label.path / LABEL_NAME, codes)

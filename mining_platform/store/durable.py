@@ -75,9 +75,11 @@ def prune(directory: Path) -> None:
 
 
 def thaw(directory: Path) -> None:
-    """Make the files of a tree writable again."""
-    for path in directory.rglob("*"):
-        if path.is_file() and not path.is_symlink():
+    """Make the files of a tree writable again, and remove what could never be published: links and special files."""
+    for path in list(directory.rglob("*")):
+        if path.is_symlink() or not (path.is_file() or path.is_dir()):
+            path.unlink()
+        elif path.is_file():
             path.chmod(WRITABLE)
 
 

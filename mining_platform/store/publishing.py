@@ -31,18 +31,24 @@ def resumed(store: ArtifactStore, ref: Ref, name: str) -> Iterator[Path]:
     """
     out = versions.partition_directory(store, ref) / name
     with disk(ref):
+        if out.is_symlink() or out.is_file():
+            out.unlink()
         out.mkdir(exist_ok=True)
         durable.thaw(out)
         for reserved in (versions.FACTS_NAME, digests.MANIFEST_NAME):
             (out / reserved).unlink(missing_ok=True)
     try:
         yield out
-    except OSError as error:
-        if error.errno in DISK_FULL:
+    except (OSError, ArtifactError) as error:
+        if _is_disk_full(error) or _is_disk_full(error.__cause__):
             durable.remove(out)
         raise
     if out.exists():
         durable.remove(out)
+
+
+def _is_disk_full(error: BaseException | None) -> bool:
+    return isinstance(error, OSError) and error.errno in DISK_FULL
 
 
 @contextmanager

@@ -94,7 +94,14 @@ def test_one_window_in_two_splits_is_found(tmp_path: Path) -> None:
 
 
 def mosaic_facts(tmp_path: Path, **facts: Any) -> Artifact:
-    told = {"remnant_score": 0.001, "dark_dn": {"B03": 250, "B12": 40}, "floor_share": {"B03": 0.0, "B12": 0.2}, **facts}
+    told = {
+        "remnant_score": 0.001,
+        "ground_hot_dn": 90,
+        "computed_pixels": 9,
+        "dark_dn": {"B03": 250, "B12": 40},
+        "floor_share": {"B03": 0.0, "B12": 0.2},
+        **facts,
+    }
     return Artifact(Ref("mosaic", "sim-serra|2024"), "0" * 64, tmp_path, told)
 
 
@@ -104,6 +111,9 @@ def mosaic_facts(tmp_path: Path, **facts: Any) -> Artifact:
         (verdicts.few_clouds_are_left, {}, True, "0.100% of the pixels"),
         (verdicts.few_clouds_are_left, {"remnant_score": 0.02}, False, "2.000% of the pixels"),
         (verdicts.few_clouds_are_left, {"remnant_score": None}, False, "no pixel has a clear observation"),
+        (verdicts.few_clouds_are_left, {"ground_hot_dn": 2700}, False, "ground is itself as bright as cloud: HOT 0.270"),
+        (verdicts.few_clouds_are_left, {"remnant_score": None, "computed_pixels": 0}, True, "no chunk was asked for"),
+        (verdicts.the_offset_is_applied_once, {"dark_dn": None, "computed_pixels": 0}, True, "no chunk was asked for"),
         (verdicts.the_offset_is_applied_once, {}, True, "0.1 % of B12 lie below 0.004"),
         (verdicts.the_offset_is_applied_once, {"dark_dn": {"B03": 1250, "B12": 1040}}, False, "the offset is still in"),
         (verdicts.the_offset_is_applied_once, {"floor_share": {"B03": 0.6, "B12": 0.9}}, False, "taken off twice"),

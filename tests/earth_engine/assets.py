@@ -16,6 +16,7 @@ from shapely.geometry import mapping, shape
 from tests.earth_engine.archive import FakeArchive, FakeBand, FakeImage
 from tests.earth_engine.elements import TIME
 from tests.earth_engine.errors import RefusedError
+from tests.earth_engine.grids import CRS_CODE
 
 _PREFIXES = ("projects/earthengine-public/assets/", "projects/earthengine-legacy/assets/")
 _END = "system:time_end"
@@ -69,7 +70,8 @@ def _band(band: FakeBand) -> dict[str, Any]:
     height, width = band.array.shape
     names = ("scaleX", "shearX", "translateX", "shearY", "scaleY", "translateY")
     affine = {name: number for name, number in zip(names, band.transform, strict=True) if number}
-    grid = {"crsCode": band.crs, "dimensions": {"width": width, "height": height}, "affineTransform": affine}
+    place = {"crsCode" if re.fullmatch(CRS_CODE, band.crs) else "crsWkt": band.crs}
+    grid = {**place, "dimensions": {"width": width, "height": height}, "affineTransform": affine}
     return {"id": band.name, "dataType": _data_type(band.array.dtype), "grid": grid, "pyramidingPolicy": "MEAN"}
 
 

@@ -17,6 +17,8 @@ from shapely.ops import transform as transformed
 from tests.earth_engine.errors import RefusedError
 
 DEGREES = "EPSG:4326"
+CRS_CODE = r"[A-Z-]+:\d+"
+"""What a pixel grid gives as `crsCode`; anything else is its `crsWkt` (reference of PixelGrid)."""
 POSITION_DECIMALS = 6  # positions are rounded to a millionth of a pixel: centres that lie on an edge lie on it exactly
 STRAIGHT = 1e-9  # how far pixel sizes may differ, of themselves, where one lattice is another
 

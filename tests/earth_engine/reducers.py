@@ -152,7 +152,7 @@ SIMPLE = {
     "anyNonZero": _simple("any", lambda values, valid, _weights: (valid & (values != 0)).any(axis=0), lambda _old: BOOLEAN),
     "allNonZero": _simple("all", lambda values, valid, _weights: (~valid | (values != 0)).all(axis=0), lambda _old: BOOLEAN),
 }
-"""Reducers of one input without settings that change the result of small stacks (`maxRaw` and the like are for large)."""
+"""Reducers of one input without settings that change the result."""
 
 
 def named(name: str) -> Callable[..., Reducer]:
@@ -160,8 +160,24 @@ def named(name: str) -> Callable[..., Reducer]:
     return lambda **_settings: SIMPLE[name]
 
 
+def median(max_buckets: float | None = None, min_bucket_width: float | None = None, max_raw: float | None = None) -> Reducer:  # noqa: ARG001
+    """`Reducer.median`, directly. Past `maxRaw` values it is read off a histogram, which is not described: refused.
+
+    `maxRaw` is called the number of values up to which it is direct, and the number after which the histogram is begun: as
+    many as that are refused too.
+    """
+
+    def reduce(inputs: Sequence[Stack], valid: NDArray[np.bool_], weights: NDArray[np.float64]) -> list[Pixels]:
+        if max_raw is not None and len(valid) >= max_raw:
+            raise RefusedError(f"Reducer.median of {len(valid)} values may be read off a histogram: raise maxRaw above them.")
+        return SIMPLE["median"].reduce(inputs, valid, weights)
+
+    return replace(SIMPLE["median"], reduce=reduce)
+
+
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     **{f"Reducer.{name}": named(name) for name in SIMPLE},
+    "Reducer.median": median,
     "Reducer.min": lambda num_inputs=1: extreme("min", num_inputs),
     "Reducer.max": lambda num_inputs=1: extreme("max", num_inputs),
     "Reducer.percentile": lambda percentiles, output_names=None, **_settings: percentile(percentiles, output_names),

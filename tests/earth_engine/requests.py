@@ -1,6 +1,7 @@
 """The computing methods: pixels, values and features of an expression, within Earth Engine's limits."""
 
 import io
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +15,7 @@ from tests.earth_engine.elements import Collection, Image, to_image
 from tests.earth_engine.errors import RefusedError
 from tests.earth_engine.expressions import as_json, evaluate, feature_json
 from tests.earth_engine.functions import known_functions
-from tests.earth_engine.grids import Grid, Projection, known_crs
+from tests.earth_engine.grids import CRS_CODE, Grid, Projection, known_crs
 from tests.earth_engine.images import select
 
 MASK_BYTES = 1
@@ -55,6 +56,8 @@ def grid_of(body: Mapping[str, Any], limits: Limits) -> Grid:
     absent: list[str] = [name for name in ("dimensions", "affineTransform") if not grid.get(name)] + ([] if crs else ["crsCode"])
     if absent:
         raise RefusedError(f"Invalid grid: {', '.join(absent)} must be set (this stand-in computes explicit grids only).")
+    if not re.fullmatch(CRS_CODE, grid.get("crsCode", "EPSG:0")):
+        raise RefusedError(f"Invalid grid: crsCode '{grid['crsCode']}' is no code of an authority.")
     width, height = (int(grid["dimensions"].get(side, 0)) for side in ("width", "height"))
     if max(width, height) > limits.side_px:
         raise RefusedError(f"Pixel grid dimensions ({width}x{height}) must be less than or equal to {limits.side_px}.")

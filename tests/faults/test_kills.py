@@ -229,3 +229,40 @@ def test_a_kill_while_a_damaged_version_is_replaced_leaves_it_refused_or_whole(t
         if not killed:
             break
     assert number >= 20
+
+
+def produce_resumably(store: ArtifactStore, content: Content) -> artifacts.Produced:
+    """As `produce`, with files of an interrupted run kept where they are whole; the facts tell nothing of that."""
+
+    def compute(_: Mapping[Ref, Artifact], out: Path) -> dict[str, Any]:
+        (out / "chunks").mkdir(exist_ok=True)
+        for name, data in content.items():
+            if not (out / name).exists() or (out / name).read_bytes() != data:
+                (out / name).write_bytes(data)
+        return {"files": len(content)}
+
+    return artifacts.produce(store, REF, inputs=[], code_version="2", config={}, compute=compute, resumable=True)
+
+
+def test_a_kill_before_any_step_of_resumable_work_is_resumed_to_the_same_version(tmp_path: Path) -> None:
+    expected = produce_resumably(ArtifactStore(tmp_path / "whole"), SMALL).digest
+    resumed = 0
+    for number in itertools.count():
+        store = ArtifactStore(tmp_path / f"store-of-kill-{number}")
+        produce(store, OTHER, "1")
+
+        def writer(store: ArtifactStore = store, number: int = number) -> None:
+            die_before_step(store.root, number)
+            produce_resumably(store, SMALL)
+
+        killed = in_child(writer)
+        assert read(store) in (OTHER, SMALL)
+        resumed += bool(list(store.root.rglob("unfinished-*")))
+        assert produce_resumably(store, SMALL).digest == expected
+        assert read(store) == SMALL
+        assert len(artifacts.records(store, REF)) == 2
+        assert not [*store.root.rglob("unfinished-*"), *store.root.rglob("tmp-*")]
+        if not killed:
+            break
+    assert number >= 20
+    assert resumed >= 10

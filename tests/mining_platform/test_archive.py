@@ -1,5 +1,4 @@
 import json
-import os
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,6 +18,7 @@ from mining_platform.scenes import Scene, scenes_of
 from mining_platform.sources import archive, stac
 from mining_platform.sources.archives import landsat, safe
 from mining_platform.sources.protocol import SceneSource, SourceError
+from tests.conftest import REALDATA
 from tests.mining_platform.official_products import (
     L1C,
     L2A,
@@ -31,7 +31,6 @@ from tests.mining_platform.official_products import (
 )
 from tests.synthetic import ALL_BANDS, CLOUD, EPSG, LEFT_M, TOP_M, TinyScene, region, scenes_at, write_catalogue, write_json
 
-REALDATA = Path(os.environ.get("MINING_PLATFORM_REALDATA", Path(__file__).parents[2] / ".." / "shared" / "realdata"))
 CORNER = "GRANULE/L2A_T21MXN_A000001_20240601T140051"
 
 
@@ -183,7 +182,7 @@ def test_an_older_processing_of_the_same_acquisition_is_left_out_and_parts_of_on
     write_sentinel(tmp_path, Sentinel(name=part))
     assert [scene.scene_id for scene in listed(at(tmp_path))] == [L2A, part]
     told = archive.fingerprint_scenes(at(tmp_path), 2024)
-    assert (told["items"], told["older_products"]) == (2, 1)
+    assert (told["items"], told["superseded"]) == (2, 1)
 
 
 def test_names_are_taken_apart() -> None:
@@ -340,6 +339,14 @@ def test_absolute_places_are_never_opened(tmp_path: Path, href: str) -> None:
     edited(write_catalogue(tmp_path, TINY[:1]), lambda item: item["assets"]["red"].update(href=href))
     with pytest.raises(SourceError, match=r"item a lacks bands B04 \(asset 'red'\)"):
         listed(at(tmp_path))
+
+
+def test_an_item_of_another_collection_is_passed_over_whatever_it_lacks(tmp_path: Path) -> None:
+    write_catalogue(tmp_path, TINY[:1])
+    write_json(tmp_path / "dem" / "dem.json", {"type": "Feature", "collection": "cop-dem-glo-30", "properties": {}})
+    assert len(listed(at(tmp_path))) == 1
+    with pytest.raises(SourceError, match="the folder holds 1 of other collections, 1 of other years"):
+        listed(at(tmp_path), 2023)
 
 
 def test_json_that_is_no_item_is_passed_over_and_what_is_no_json_refused(tmp_path: Path) -> None:

@@ -599,6 +599,40 @@ def test_a_kill_while_sealing_does_not_keep_the_work_from_being_resumed(
     assert make(store, compute=steps_until(0), resumable=True).facts["made"] == "abc"
 
 
+def test_a_disk_that_is_full_while_unfinished_work_is_sealed_gets_its_space_back(
+    store: ArtifactStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> str:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("mining_platform.store.digests.seal", full)
+    with pytest.raises(ArtifactError, match="Free some space and run again"):
+        make(store, compute=steps_until(3), resumable=True)
+    assert unfinished(store) == []
+
+
+def test_a_link_in_the_place_of_unfinished_work_is_not_followed(store: ArtifactStore, tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError):
+        make(store, compute=steps_until(1), resumable=True)
+    (folder,) = (store.root / "mosaic" / "@lourenco+2022").glob("unfinished-*")
+    folder.rename(tmp_path / "elsewhere")
+    folder.symlink_to(tmp_path / "elsewhere")
+    made = make(store, compute=steps_until(3), resumable=True)
+    assert not made.path.is_symlink()
+    assert sorted(path.name for path in (tmp_path / "elsewhere").iterdir()) == ["a"]
+
+
+def test_a_link_among_unfinished_files_does_not_keep_the_work_from_being_resumed(store: ArtifactStore, tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError):
+        make(store, compute=steps_until(1), resumable=True)
+    (folder,) = (store.root / "mosaic" / "@lourenco+2022").glob("unfinished-*")
+    (tmp_path / "secret").write_text("secret")
+    (folder / "b").symlink_to(tmp_path / "secret")
+    made = make(store, compute=steps_until(2), resumable=True)
+    assert (made.path / "b").read_text() == "b"
+    assert (tmp_path / "secret").read_text() == "secret"
+
+
 def test_unfinished_work_on_a_full_disk_gives_the_space_back(store: ArtifactStore) -> None:
     def full(_: Mapping[Ref, Artifact], out: Path) -> dict[str, Any]:
         (out / "a").write_text("a")

@@ -160,6 +160,27 @@ def test_shadows_lie_away_from_the_sun_on_dark_ground() -> None:
     assert clear[5, :30].all()
 
 
+@pytest.mark.parametrize("rule", ["cloud-probability", "s2cloudless"])
+@pytest.mark.parametrize("azimuth_deg", [10.0, 135.0, 222.0])
+def test_shadows_of_clouds_beyond_a_part_fall_into_it_as_in_the_whole(
+    rule: str, azimuth_deg: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def by_coastal(reflectance: np.ndarray) -> np.ndarray:
+        return reflectance[0] / 10_000
+
+    monkeypatch.setattr("mining_platform.clouds.s2cloudless.cloud_probability", by_coastal)
+    rng = np.random.default_rng(int(azimuth_deg))
+    spots = binary_dilation(rng.random(GRID.shape) < 0.001, disc(5))
+    layers = {"CLP": spots * 90, "B01": spots * 6000 + 2000, "B08": rng.integers(500, 4000, GRID.shape)}
+    scene = replace(SCENE, sun_azimuth_deg=azimuth_deg)
+    whole, _ = clear_by(rule, scene, **layers)
+    assert 0.2 < whole.mean() < 0.98
+    for top, left, side in ((0, 0, 7), (40, 55, 1), (61, 13, 33), (80, 80, 20)):
+        part = GRID[top : top + side, left : left + side]
+        clear, _ = clear_and_observed(CLOUD_RULES[rule], scene, CHANNELS, reader(**layers), part)
+        np.testing.assert_array_equal(clear, whole[top : top + side, left : left + side])
+
+
 def test_a_scene_without_sun_angles_cannot_have_its_shadows_projected() -> None:
     with pytest.raises(ValueError, match=r"Scene S2_X has no usable sun angles .* Choose a mosaic recipe"):
         clear_by("cloud-probability", replace(SCENE, sun_azimuth_deg=None), CLP=np.zeros(GRID.shape))

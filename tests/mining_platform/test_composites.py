@@ -16,6 +16,7 @@ from benchmarks.comparison import peak_memory
 from mining_platform.clouds.rules import CLOUD_RULES
 from mining_platform.compositing.composites import compose_locally
 from mining_platform.compositing.recipes import RECIPES, mosaic_recipe
+from mining_platform.compositing.reducers import plain_medoid, plain_percentile, values_of_day
 from mining_platform.grids import lattice_geobox
 from mining_platform.scenes import Scene
 from tests.synthetic import EPSG, region
@@ -38,10 +39,9 @@ class Made:
         height, width = geobox.shape
         seed = np.uint32(int(scene.scene_id[1:]) * 7919 + sum(map(ord, band_id)) * 31)
         row, column = ~geobox.affine * (0, 0)
-        noise = (np.arange(height) - round(column))[:, None] * np.uint32(2654435761) ^ (
-            np.arange(width) - round(row)
-        ) * np.uint32(40503)
-        values = ((noise.astype(np.uint32) ^ seed) * np.uint32(2246822519)) >> np.uint32(16)
+        down = (np.arange(height) - round(column)).astype(np.uint32)[:, None] * np.uint32(2654435761)
+        noise = down ^ ((np.arange(width) - round(row)).astype(np.uint32) * np.uint32(40503))
+        values = ((noise ^ seed) * np.uint32(2246822519)) >> np.uint32(16)
         if band_id == "SCL":
             return np.where(values % 4 == 0, 9, 4).astype(np.uint8)
         return np.where(values % 11 == 0, 0, values % 9000 + 1).astype(np.uint16)
@@ -86,6 +86,15 @@ def compose_many(count: int) -> Callable[[], Any]:
     return lambda: compose_locally(Made(), region(), scenes, CHANNELS, box, RECIPES["scl-median"])
 
 
+def days_of_many_scenes() -> Callable[[], Any]:
+    """As `compose_many`, eight days of six scenes that fill each other's gaps: as many days as are composed at once."""
+    box = lattice_geobox(600_000, 9_289_760, 610_240, 9_300_000, EPSG)
+    recipe = RECIPES["all-median"]
+    compose_locally(Made(), region(), [scene(0)], CHANNELS, box[:32, :32], recipe)  # compiles
+    scenes = [replace(scene(number), solar_day=f"day {number // 6}") for number in range(48)]
+    return lambda: compose_locally(Made(), region(), scenes, CHANNELS, box, recipe)
+
+
 def few() -> Callable[[], Any]:
     return compose_many(4)
 
@@ -94,7 +103,30 @@ def many() -> Callable[[], Any]:
     return compose_many(60)
 
 
+@pytest.mark.parametrize("recipe", ["scl-median", "scl-p25", "scl-medoid"])
+def test_scenes_of_a_day_that_fill_each_other_are_one_day_for_every_reducer(recipe: str) -> None:
+    box = lattice_geobox(600_000, 9_299_000, 600_310, 9_299_270, EPSG)
+    scenes = [replace(scene(number), solar_day=f"day {number // 3}") for number in range(12)]
+    found = compose_locally(Made(), region(), scenes, CHANNELS, box, replace(RECIPES[recipe], clouds="none"))
+    numbers = np.stack([[Made().open_scene_band(None, each, name, box, nearest=True) for name in CHANNELS] for each in scenes])
+    days = []
+    for first, second, third in zip(numbers[::3], numbers[1::3], numbers[2::3], strict=True):
+        days.append(np.where(first[0] != 0, first, np.where(second[0] != 0, second, third)))
+        days[-1][:, days[-1][0] == 0] = 0
+    stack = np.stack(days, axis=1)
+    expected = {
+        "scl-median": lambda: np.stack([plain_percentile(band, 50) for band in stack]),
+        "scl-p25": lambda: np.stack([plain_percentile(band, 25) for band in stack]),
+        "scl-medoid": lambda: values_of_day(stack, plain_medoid(stack)),
+    }[recipe]()
+    gap = (expected == 0).any(axis=0)
+    np.testing.assert_array_equal(found.image, expected * ~gap)
+    np.testing.assert_array_equal(found.clear_count, (stack[0] != 0).sum(axis=0) * ~gap)
+    assert (numbers[:, 0] == 0).any()
+    assert (stack[1] == 0).any()
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="peak memory is read from /proc")
 def test_memory_does_not_grow_with_the_number_of_scenes() -> None:
     output = (len(CHANNELS) + 2) * 1024**2 * 2
-    assert max(peak_memory(f"{__name__}:{case}") for case in ("few", "many")) <= output + 64 * MIB
+    assert max(peak_memory(f"{__name__}:{case}") for case in ("few", "many", "days_of_many_scenes")) <= output + 64 * MIB

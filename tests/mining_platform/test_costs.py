@@ -6,14 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import geopandas as gpd
+import numpy as np
 import pytest
+from odc.geo.geobox import GeoBox
 from shapely.geometry import Point
 
 from mining_platform import costs
 from mining_platform.artifacts import ArtifactStore, Ref, produce
-from mining_platform.chunks import all_blocks
+from mining_platform.chunks import all_blocks, blocks_of_windows
 from mining_platform.datasets import DATASETS
 from mining_platform.graph import build_steps
+from mining_platform.mosaics import group_geoboxes
 from mining_platform.pipeline import Platform
 from mining_platform.plans import Outcome, Planned
 from mining_platform.region_files import load_regions
@@ -83,11 +86,32 @@ def test_drawn_windows_say_exactly_which_chunks_are_composed(platform: Platform)
     assert not found.at_most
 
 
-def test_the_upper_bound_follows_from_what_datasets_want(platform: Platform) -> None:
+def test_the_upper_bound_follows_from_what_datasets_want(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
     wanted = sum(sum(DATASETS[name].quotas.values()) for name in ("ranges", "ranges_48"))
-    blocks, at_most = costs._foreseen_blocks(platform, STEPS["mosaic"], "legal-amazon-21|2024")
-    assert at_most
-    assert len(blocks) == wanted * costs.CHUNKS_A_WINDOW
+    assert costs._most_windows(REGIONS["legal-amazon-21"], 2024) == wanted
+    monkeypatch.setattr(costs, "_most_windows", lambda _region, _year: 300)
+    found = costs.estimate(platform, STEPS["mosaic"], "legal-amazon-21|2024")
+    assert found.at_most
+    assert found.cost.requests == 4 * 300
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_no_windows_take_more_than_the_upper_bound(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(seed)
+    region = REGIONS["tapajos"]
+    (height, width), box = region.geobox.shape, region.geobox.boundingbox
+    corners = int(rng.integers(1, 4))
+    near = 512 * rng.integers(1, (width // 512, height // 512), (corners, 2)) - 64  # windows of 128 px over chunks' corners
+    bounds = [(box.left + 10 * x, box.top - 10 * (y + 128), box.left + 10 * (x + 128), box.top - 10 * y) for x, y in near]
+    boxes = group_geoboxes(region.geobox, blocks_of_windows(region.geobox, bounds))
+    monkeypatch.setattr(costs, "_most_windows", lambda _region, _year: corners)
+    bound = costs._most_geoboxes(region, 2024)
+    assert len(boxes) <= len(bound)
+    assert sum(map(pixels, boxes)) <= sum(map(pixels, bound))
+
+
+def pixels(box: GeoBox) -> int:
+    return box.shape[0] * box.shape[1]
 
 
 def plan_of(*refs: Ref) -> list[Planned]:
@@ -133,6 +157,28 @@ def test_a_run_fails_what_would_go_over_before_it_is_asked_for_and_makes_the_res
     assert [done.state for done in outcomes] == ["made", "skipped", "made", "failed"]
     assert "land_cover@sim-serra|2024 would bring this run to 21 requests, more than the 15" in outcomes[-1].message
     assert [ref.partition for ref in asked] == list(keys[:3])
+
+
+def damaged(platform: Platform) -> Platform:
+    """The platform, the scenes of a region with a byte altered after they were published."""
+    publish(platform, Ref("scenes", FULL), lambda out: (out / "x").write_text("x"), scene_count=12)
+    (altered,) = (platform.home / "artifacts").rglob("x")
+    altered.chmod(0o644)
+    altered.write_text("y")
+    return platform
+
+
+def test_what_is_damaged_is_left_out_of_a_plan_and_does_not_keep_the_rest_from_being_told(platform: Platform) -> None:
+    told = costs.estimates(damaged(platform), STEPS, plan_of(Ref("mosaic", FULL), Ref("land_cover", FULL)))
+    assert [str(item.ref) for item in told] == ["land_cover@sim-igarape|2024"]
+
+
+def test_what_is_damaged_fails_by_itself_in_a_limited_run(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(costs, "assess", lambda _platform, _steps, ref: Planned(ref, ("not made yet",)))
+    limited = costs.limited(lambda ref: Outcome(ref, "made", "d", 0.0), damaged(platform), STEPS, costs.Budget(15, None))
+    outcomes = [limited(Ref(asset, FULL)) for asset in ("mosaic", "land_cover")]
+    assert [done.state for done in outcomes] == ["failed", "made"]
+    assert "scenes" in outcomes[0].message
 
 
 def test_without_limits_nothing_is_estimated(platform: Platform) -> None:

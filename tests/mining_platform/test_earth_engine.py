@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from affine import Affine
 from odc.geo.geobox import GeoBox
+from pyproj import Transformer
 
 from mining_platform.bands import PROFILES
 from mining_platform.compositing.composites import Composite, compose_locally
@@ -19,15 +20,32 @@ from mining_platform.regions import Region
 from mining_platform.scenes import Scene, scenes_of
 from mining_platform.sources import earth_engine
 from mining_platform.sources.earth_engine_api import requests as earth_engine_requests
+from mining_platform.sources.earth_engine_api.listing import footprint_of, list_year, scene_of
 from mining_platform.sources.earth_engine_api.session import ask
 from mining_platform.sources.protocol import SourceError
 from tests.earth_engine.archive import FakeArchive
 from tests.earth_engine.faults import CUT_SHORT, OUT_OF_MEMORY
+from tests.earth_engine.requests import Limits
 from tests.earth_engine.server import Server
 from tests.synthetic import EPSG, LEFT_M, TOP_M, outline
-from tests.twin_scenes import CLOUDS, S2, SCORES, SIDE_PX, Local, Made, archive_of, fake, made, region_of, running, year_of_scenes
+from tests.twin_scenes import (
+    CLOUDS,
+    S2,
+    SCORES,
+    SIDE_PX,
+    Local,
+    Made,
+    archive_of,
+    fake,
+    fake_band,
+    made,
+    region_of,
+    running,
+    year_of_scenes,
+)
 
 CHANNELS = ("B02", "B04", "B08", "B11", "B01")  # of 10, 20 and 60 m
+NEIGHBOUR = Transformer.from_crs(f"EPSG:{EPSG}", "EPSG:32720", always_xy=True)
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +124,32 @@ def test_a_small_part_that_needs_too_much_memory_is_an_error(scenes: list[Made],
         pytest.raises(SourceError, match=r"Region tiny, year 2024.*memory limit exceeded.*fewer scenes"),
     ):
         composed(region_of())
+
+
+def test_a_part_that_the_service_counts_as_too_large_is_asked_for_in_halves(
+    scenes: list[Made], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    geobox = lattice_geobox(LEFT_M, TOP_M - 960, LEFT_M + 960, TOP_M, EPSG)
+    with running(archive_of(scenes), monkeypatch, limits=Limits(request_bytes=96 * 96 * 4 * 3 - 1)) as server:
+        composed(region_of(), geobox=geobox)
+        assert [request.status for request in server.of("computePixels")] == [400, 200, 200]
+
+
+def test_scenes_of_the_neighbouring_utm_zone_are_read_where_they_lie(monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = made(3)
+    band = fake_band(scene, "B04", "B4")
+    there = NEIGHBOUR.transform(LEFT_M + 480, TOP_M - 480)
+    affine = Affine(10, 0, round(there[0], -1) - 600, 0, -10, round(there[1], -1) + 600)
+    image = fake(scene, [(band_id, band_id.replace("B0", "B")) for band_id in PROFILES["s2-12"].channels])
+    moved = [replace(each, crs="EPSG:32720", transform=tuple(affine)[:6]) if each.name == "B4" else each for each in image.bands]
+    with running(FakeArchive({S2: [replace(image, bands=tuple(moved))]}), monkeypatch):
+        found = composed(region_of("all-median"), ("B04",)).image[0]
+    x, y = np.meshgrid(LEFT_M + 305 + 10 * np.arange(32), TOP_M - 305 - 10 * np.arange(40))
+    columns, rows = (np.floor(each).astype(int) for each in ~affine * NEIGHBOUR.transform(x, y))
+    assert band.valid is not None
+    expected = np.where(band.valid[rows, columns], np.maximum(band.array[rows, columns], 1), 0)
+    assert (expected > 0).mean() > 0.2
+    assert np.array_equal(found, expected)
 
 
 @pytest.mark.usefixtures("server")
@@ -290,6 +334,8 @@ def test_the_fingerprint_changes_with_the_scenes(scenes: list[Made], monkeypatch
     [
         ({"SPACECRAFT_NAME": None}, r"scene 20240601T140000_001_T21MXN lacks the property SPACECRAFT_NAME"),
         ({"MGRS_TILE": None}, "lacks the property MGRS_TILE"),
+        ({"PROCESSING_BASELINE": "five"}, r"scene 20240601T140000_001_T21MXN is described wrongly.*'five'.*Report it"),
+        ({"CLOUDY_PIXEL_PERCENTAGE": "many"}, "is described wrongly"),
     ],
 )
 def test_a_scene_without_a_property_is_an_error_that_names_both(
@@ -299,6 +345,28 @@ def test_a_scene_without_a_property_is_an_error_that_names_both(
     broken = replace(image, properties={key: value for key, value in (image.properties | change).items() if value is not None})
     with running(FakeArchive({S2: [broken]}), monkeypatch), pytest.raises(SourceError, match=message):
         earth_engine.list_scenes(region_of(), 2024)
+
+
+def test_a_scene_whose_time_or_grid_is_not_told_is_an_error_that_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    with running(archive_of([made(1)]), monkeypatch):
+        (image,) = list_year(region_of(), 2024).images
+    for broken in ({**image, "startTime": "soon"}, {**image, "bands": []}, {**image, "bands": [{"id": "B1"}]}):
+        with pytest.raises(SourceError, match=r"Region tiny, year 2024.*scene 20240601T140000_001_T21MXN is described wrongly"):
+            scene_of(region_of(), 2024, broken)
+
+
+def test_a_scene_without_sun_angles_is_listed_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    archive = archive_of([made(1)])
+    (image,) = archive.collections[S2]
+    told = {name: value for name, value in image.properties.items() if not name.startswith("MEAN_SOLAR")}
+    with running(FakeArchive({S2: [replace(image, properties=told)]}), monkeypatch):
+        (scene,) = scenes_of(earth_engine.list_scenes(region_of(), 2024))
+    assert (scene.sun_azimuth_deg, scene.sun_elevation_deg) == (None, None)
+
+
+def test_an_outline_that_is_written_as_a_ring_stands_for_what_it_encloses() -> None:
+    ring = [[0, 0], [4, 0], [4, 4], [0, 4], [0, 0]]
+    assert footprint_of({"geometry": {"type": "LinearRing", "coordinates": ring}}).area == 16
 
 
 def test_a_scene_without_a_band_of_the_profile_is_an_error_that_names_both(monkeypatch: pytest.MonkeyPatch) -> None:

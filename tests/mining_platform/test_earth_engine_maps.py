@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import rasterio
 from affine import Affine
 from numpy.typing import NDArray
+from pyproj import CRS
 from shapely.geometry import box
 
 from mining_platform.regions import LandCover, Region
@@ -21,6 +23,7 @@ from tests.twin_scenes import SIDE_PX, region_of, running
 
 ASSET = "projects/mapbiomas-public/assets/brazil/lulc/collection10/integration"
 STEP = 0.00026949458523585647
+MIDDLE = outline(SIDE_PX, SIDE_PX).centroid
 
 
 def map_archive(
@@ -34,8 +37,8 @@ def map_archive(
 
 
 def map_affine(classes: NDArray[np.uint8]) -> Affine:
-    middle, (height, width) = outline(SIDE_PX, SIDE_PX).centroid, classes.shape
-    return Affine(STEP, 0, middle.x - STEP * (width // 2), 0, -STEP, middle.y + STEP * (height // 2))
+    height, width = classes.shape
+    return Affine(STEP, 0, MIDDLE.x - STEP * (width // 2), 0, -STEP, MIDDLE.y + STEP * (height // 2))
 
 
 def map_of(source: str = "earth_engine", href: str = ASSET, bands: str = "classification_{year}") -> LandCover:
@@ -114,6 +117,36 @@ def test_a_map_that_is_not_there_is_an_error(
     ):
         earth_engine_maps.read_land_cover(region_of(land_cover=cover), 2024, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_map_in_a_crs_without_a_code_is_asked_for_by_its_wkt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wkt = CRS.from_proj4(f"+proj=laea +lat_0={MIDDLE.y} +lon_0={MIDDLE.x} +datum=WGS84").to_wkt()
+    classes = patchy_classes()
+    band = FakeBand("classification_2024", classes, wkt, (30, 0, -900, 0, -30, 900), classes != 0)
+    image = FakeImage("integration", (band,), box(-90, -40, -30, 10))
+    with running(FakeArchive(images={ASSET: image}), monkeypatch):
+        told = earth_engine_maps.read_land_cover(region_of(land_cover=map_of()), 2024, tmp_path)
+    with rasterio.open(tmp_path / "land_cover.tif") as raster:
+        column, row = (round(offset) for offset in ~Affine(*band.transform) * (raster.transform.c, raster.transform.f))
+        assert np.array_equal(raster.read(1), classes[row : row + raster.height, column : column + raster.width])
+    assert told["pixels"] > 900
+
+
+@pytest.mark.parametrize(
+    "grid",
+    [
+        {"crsCode": "SR-ORG:6974", "affineTransform": {"scaleX": 1, "scaleY": -1}, "dimensions": {"width": 1, "height": 1}},
+        {"crsCode": "EPSG:4326", "affineTransform": {"scaleX": 1, "scaleY": -1}},
+        {},
+    ],
+)
+def test_a_map_whose_grid_is_not_understood_is_refused(
+    grid: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    band = {"id": "classification_2024", "dataType": {"precision": "INT", "range": {"max": 255}}, "grid": grid}
+    monkeypatch.setattr(earth_engine_maps, "asset", lambda _asset_id: {"bands": [band]})
+    with pytest.raises(SourceError, match=r"Region tiny, year 2024.*grid of band classification_2024.*is not understood"):
+        earth_engine_maps.read_land_cover(region_of(land_cover=map_of()), 2024, tmp_path / "out")
 
 
 def test_a_map_of_other_numbers_or_elsewhere_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,14 +4,22 @@ import json
 import logging
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from google.auth.exceptions import RefreshError, TransportError
 
-from mining_platform.sources import earth_engine
+from mining_platform import costs, plans
+from mining_platform.artifacts import ArtifactStore
+from mining_platform.graph import build_steps
+from mining_platform.pipeline import Platform
+from mining_platform.regions import LandCover
+from mining_platform.sources import earth_engine, router
 from mining_platform.sources.earth_engine_api import requests as earth_engine_requests
 from mining_platform.sources.earth_engine_api import session as earth_engine_session
+from mining_platform.sources.earth_engine_api import transport as earth_engine_transport
 from mining_platform.sources.earth_engine_api.session import (
     DEFAULT_KEY_VARIABLE,
     KEY_VARIABLE,
@@ -24,6 +32,7 @@ from mining_platform.sources.protocol import SourceError
 from tests.earth_engine.archive import FakeArchive
 from tests.earth_engine.client import offline_client
 from tests.earth_engine.faults import CUT_SHORT, DROPPED, FORBIDDEN, TOO_MANY_REQUESTS, TRUNCATED, UNAVAILABLE, Fault
+from tests.earth_engine.server import serve
 from tests.twin_scenes import S2, region_of, running
 
 
@@ -36,9 +45,9 @@ GRID = {"crsCode": "EPSG:32721", "affineTransform": {"scaleX": 10, "scaleY": -10
 
 @pytest.mark.parametrize("fault", [TOO_MANY_REQUESTS, UNAVAILABLE, DROPPED, TRUNCATED])
 def test_passing_trouble_is_got_over(fault: Fault, monkeypatch: pytest.MonkeyPatch) -> None:
-    with running(FakeArchive(), monkeypatch, faults={"computePixels": [fault] * (earth_engine_session.ATTEMPTS - 1)}) as server:
+    with running(FakeArchive(), monkeypatch, faults={"computePixels": [fault] * (earth_engine_transport.ATTEMPTS - 1)}) as server:
         assert ask(question)
-        assert len(server.of("computePixels")) == earth_engine_session.ATTEMPTS
+        assert len(server.of("computePixels")) == earth_engine_transport.ATTEMPTS
 
 
 @pytest.mark.parametrize(
@@ -59,6 +68,49 @@ def test_lasting_trouble_is_an_error_after_six_attempts(fault: Fault, message: s
 def test_trouble_while_connecting_is_got_over_too(monkeypatch: pytest.MonkeyPatch) -> None:
     with running(FakeArchive(), monkeypatch, faults={"discovery": [UNAVAILABLE], "algorithms": [DROPPED, TOO_MANY_REQUESTS]}):
         assert ask(question)
+
+
+def test_threads_that_wait_for_a_connection_are_told_its_failure_and_do_not_try_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    def problem(_number: int) -> str:
+        with pytest.raises(EarthEngineError) as error:
+            ask(question)
+        return error.value.problem
+
+    with running(FakeArchive(), monkeypatch, faults={"discovery": [UNAVAILABLE] * 100}) as server:
+        monkeypatch.setattr(earth_engine_session, "FAILURE_KEPT_S", 30.0)
+        with ThreadPoolExecutor(8) as threads:
+            told = set(threads.map(problem, range(8)))
+        assert len(told) == 1
+        assert len(server.of("discovery")) == earth_engine_transport.ATTEMPTS
+        monkeypatch.setattr(earth_engine_session, "FAILURE_KEPT_S", 0.0)
+        server.faults.clear()
+        assert ask(question)
+
+
+def test_settings_that_fail_leave_no_other_connection_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    with running(FakeArchive(), monkeypatch) as good:
+        assert ask(question)
+        with serve(FakeArchive(), faults={"discovery": [UNAVAILABLE] * 6}) as bad:
+            monkeypatch.setenv(URL_VARIABLE, bad.url)
+            with pytest.raises(EarthEngineError, match="still fails"):
+                ask(question)
+            monkeypatch.setenv(URL_VARIABLE, good.url)
+            assert ask(question)
+            assert (len(good.of("computePixels")), len(bad.of("computePixels"))) == (2, 0)
+
+
+@pytest.mark.parametrize("error", [RefreshError("503", retryable=True), TransportError("no route")])
+def test_a_sign_in_that_does_not_answer_is_not_taken_for_bad_credentials(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(_ee: Any) -> Any:
+        raise error
+
+    with (
+        running(FakeArchive(), monkeypatch),
+        pytest.raises(EarthEngineError, match=r"sign-in does not answer\. Check the network"),
+    ):
+        ask(fails)
 
 
 def test_an_expired_token_is_told_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,8 +138,8 @@ def test_half_an_answer_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_waits_double_and_spread() -> None:
-    assert [earth_engine_session.wait_s(attempt, 0.5) for attempt in range(1, 6)] == [1, 2, 4, 8, 16]
-    assert (earth_engine_session.wait_s(1, 0.0), earth_engine_session.wait_s(1, 1.0)) == (0.5, 1.5)
+    assert [earth_engine_transport.wait_s(attempt, 0.5) for attempt in range(1, 6)] == [1, 2, 4, 8, 16]
+    assert (earth_engine_transport.wait_s(1, 0.0), earth_engine_transport.wait_s(1, 1.0)) == (0.5, 1.5)
 
 
 def test_no_more_than_forty_requests_are_in_flight(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,7 +153,7 @@ def test_no_more_than_forty_requests_are_in_flight(monkeypatch: pytest.MonkeyPat
 
 def test_a_storm_of_refusals_is_got_over(monkeypatch: pytest.MonkeyPatch) -> None:
     with running(FakeArchive(), monkeypatch, faults={"computePixels": [TOO_MANY_REQUESTS] * 64}) as server:
-        monkeypatch.setattr(earth_engine_session, "FIRST_WAIT_S", 0.03)
+        monkeypatch.setattr(earth_engine_transport, "FIRST_WAIT_S", 0.03)
         with ThreadPoolExecutor(64) as threads:
             answers = list(threads.map(lambda _: ask(question), range(64)))
         assert len(answers) == 64
@@ -119,6 +171,7 @@ def elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path))
     monkeypatch.setenv("NO_GCE_CHECK", "true")
+    monkeypatch.setattr(earth_engine_session, "FAILURE_KEPT_S", 0.0)
     with offline_client():
         yield tmp_path
 
@@ -131,7 +184,39 @@ def test_without_credentials_the_remedy_is_told() -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["http://example.org", "https://user:hidden@example.org", "https://example.org?key=hidden", "ftp://x"]
+    ("change", "problem"),
+    [
+        ({}, "no usable credentials for Earth Engine are found"),
+        ({"source": "stac", "places": {"stac": "${MINING_PLATFORM_NOWHERE}/x"}}, "MINING_PLATFORM_NOWHERE, which is not set"),
+    ],
+)
+def test_a_plan_goes_on_with_the_other_regions_where_one_cannot_be_reached(
+    change: dict[str, Any], problem: str, elsewhere: Path
+) -> None:
+    region = region_of()
+    assert region.scenes
+    (elsewhere / "map.geojson").write_text(json.dumps({"type": "FeatureCollection", "features": []}))
+    cover = LandCover("polygons", "1", str(elsewhere / "map.geojson"), (2024, 2024), None, True, {"mine": 30})
+    other = replace(region, id="other", years=(2024,), land_cover=cover, scenes=None)
+    regions = {"tiny": replace(region, scenes=replace(region.scenes, **change)), "other": other}
+    platform = Platform(elsewhere, regions, ArtifactStore(elsewhere / "artifacts"), router, router)
+    steps = build_steps(regions)
+    planned = plans.plan(platform, steps, plans.Selection(assets=("scenes", "land_cover")))
+    assert {str(item.ref): item.state for item in planned} == {
+        "land_cover@other|2024": "missing",
+        "scenes@tiny|2023": "cannot",
+        "scenes@tiny|2024": "cannot",
+    }
+    assert all(problem in (item.problem or "") for item in planned[1:])
+    assert costs.estimates(platform, steps, planned) == []
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("http://example.org", "https://user:hidden@example.org", "https://:hidden@example.org", "ftp://x", "https://"),
+        *("https://example.org?key=hidden", "https://example.org#hidden", "https://[hidden", "hidden"),
+    ],
 )
 def test_an_endpoint_that_would_leak_is_refused_without_showing_it(
     url: str, monkeypatch: pytest.MonkeyPatch, elsewhere: Path

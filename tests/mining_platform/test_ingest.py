@@ -1,5 +1,4 @@
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -20,9 +19,9 @@ from mining_platform.offsets import dark_dn, detected_offset
 from mining_platform.regions import Region
 from mining_platform.scenes import Scene, scenes_of
 from mining_platform.sources import archive
+from tests.conftest import REALDATA
 from tests.synthetic import ALL_BANDS, EPSG, LEFT_M, TOP_M, region, scenes_at
 
-REALDATA = Path(os.environ.get("MINING_PLATFORM_REALDATA", Path(__file__).parents[2] / ".." / "shared" / "realdata"))
 TROMBETAS = REALDATA / "trombetas-s2-srtm-polygons" / "sen2_12band.tif"
 NAMES = ("B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B8A", "B9", "B11", "B12")
 NOON = datetime(2024, 6, 1, 12, tzinfo=UTC)
@@ -193,7 +192,7 @@ def test_other_content_under_the_same_id_is_refused_and_left_alone(tmp_path: Pat
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"crs": None}, r"s\.tif has no CRS with an EPSG code\. Write one with gdal_edit\.py"),
+        ({"crs": None}, r"s\.tif has no CRS with an EPSG code, or no place in it\. Write them with gdal_edit\.py"),
         ({"dtype": "int16", "values": 3}, "B01 holds int16, which may mean anything"),
         (
             {"names": (*NAMES[:3], "red edge", *NAMES[4:])},
@@ -240,6 +239,22 @@ def test_a_stack_that_is_missing_damaged_or_a_virtual_raster_is_refused(tmp_path
     (tmp_path / "v.tif").write_text('<VRTDataset rasterXSize="1" rasterYSize="1"/>')
     with pytest.raises(IngestError, match=r"v\.tif cannot be read"):
         ingest(tmp_path / "v.tif", tmp_path / "out")
+    with rasterio.open(
+        *(tmp_path / "g.tif", "w"),
+        **{
+            "driver": "GTiff",
+            "count": 12,
+            "width": 32_000,
+            "height": 32_000,
+            "dtype": "uint16",
+            "tiled": True,
+            "sparse_ok": True,
+        },
+        **{"crs": f"EPSG:{EPSG}", "transform": Affine(10, 0, LEFT_M, 0, -10, TOP_M), "interleave": "band", "bigtiff": "yes"},
+    ):
+        pass
+    with pytest.raises(IngestError, match=r"g\.tif declares 24576000000 bytes of pixels in a file of"):
+        ingest(tmp_path / "g.tif", tmp_path / "out")
     stack = write_stack(tmp_path / "s.tif", np.random.default_rng(1).uniform(0.1, 0.5, (60, 60)))
     stack.write_bytes(stack.read_bytes()[:60_000])
     with pytest.raises(IngestError, match="cannot be read"):

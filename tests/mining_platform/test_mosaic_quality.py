@@ -12,7 +12,7 @@ from mining_platform.labels.mapbiomas import label_on_grid
 from mining_platform.mosaic_quality import bright_soil_loss, evidence, hot, remnant_map
 from mining_platform.mosaics import compose
 from mining_platform.sources import stac
-from tests.synthetic import CLOUD, TinyScene, region, write_catalogue, write_land_cover
+from tests.synthetic import CLOUD, NODATA, TinyScene, region, write_catalogue, write_land_cover
 
 RGB = ("B04", "B03", "B02")
 FOREST, SOIL, WHITE = (300, 500, 250), (2600, 2100, 1600), (5000, 5000, 5200)
@@ -79,7 +79,38 @@ def test_the_same_evidence_comes_from_chunks_as_from_the_whole(tmp_path: Path) -
 
 def test_a_mosaic_without_any_value_has_no_score(tmp_path: Path) -> None:
     found = evidence(mosaic_of(tmp_path, [on_day(1, scl=CLOUD)]))
-    assert found == {"remnant_score": None, "remnant_fences": None, "dark_dn": None, "floor_share": None}
+    assert found == dict.fromkeys(["remnant_score", "remnant_fences", "ground_hot_dn", "dark_dn", "floor_share"])
+
+
+def test_a_mosaic_that_is_all_cloud_has_no_ground_to_be_compared_with(tmp_path: Path) -> None:
+    rng = np.random.default_rng(4)
+    everywhere = np.s_[:, :]
+    cloudy = evidence(mosaic_of(tmp_path / "a", [on_day(1, values=painted(rng, (everywhere, WHITE)))]))
+    assert cloudy["remnant_score"] == 0
+    assert cloudy["ground_hot_dn"] == 2700
+    clear = evidence(mosaic_of(tmp_path / "b", [on_day(1, values=painted(rng))]))
+    assert clear["ground_hot_dn"] == pytest.approx(100, abs=5)
+
+
+def test_bright_sand_is_no_cloud_and_a_single_pixel_has_a_score(tmp_path: Path) -> None:
+    rng = np.random.default_rng(5)
+    sand = (4200, 3400, 2800)
+    found = evidence(mosaic_of(tmp_path / "a", [on_day(1, values=painted(rng, (MINE, sand)))]))
+    assert found["remnant_score"] == 0
+    scl = np.full((60, 60), NODATA)
+    scl[30, 30] = 4
+    one = evidence(mosaic_of(tmp_path / "b", [on_day(1, values=painted(rng), scl=scl)]))
+    assert one["remnant_score"] == 0
+    assert 200 < one["dark_dn"]["B02"] < 300
+
+
+def test_a_label_of_another_grid_is_refused(tmp_path: Path) -> None:
+    path = mosaic_of(tmp_path, [on_day(1)])
+    cover = write_land_cover(tmp_path / "cover.tif", np.full((40, 40), 3, np.uint8))
+    box = region(120, 120).geobox
+    label_on_grid(cover, box.translate_pix(1, 0), tmp_path, blocks=None)
+    with pytest.raises(ValueError, match=r"Label and mosaic have different grids, .* Make both anew"):
+        bright_soil_loss(path, tmp_path / "label.zarr", [30])
 
 
 def test_dark_pixels_tell_an_offset_left_in_from_one_taken_twice(tmp_path: Path) -> None:

@@ -194,7 +194,7 @@ def test_a_truncated_raster_is_refused_by_scene_and_band(tmp_path: Path) -> None
     scenes = stac.list_scenes(place, 2024)
     raster = tmp_path / "stac" / "s2" / "S2_01" / "B03.tif"
     raster.write_bytes(raster.read_bytes()[:-200])
-    with pytest.raises(SourceError, match=r"scene S2_01, band B03: the raster has \d+ bytes where"):
+    with pytest.raises(SourceError, match=r"scene S2_01, band B03: the raster .*has \d+ bytes where"):
         compose(place, scenes, CHANNELS, tmp_path / "out", recipe=MEDIAN, blocks=None)
     assert not (tmp_path / "out").exists()
 
@@ -206,7 +206,7 @@ def test_a_flipped_bit_in_a_scene_is_refused(tmp_path: Path) -> None:
     content = bytearray(raster.read_bytes())
     content[-5] ^= 1
     raster.write_bytes(content)
-    with pytest.raises(SourceError, match="band B11: the raster has another sha2-256"):
+    with pytest.raises(SourceError, match=r"band B11: the raster .*has another sha2-256"):
         compose(place, scenes, CHANNELS, tmp_path / "out", recipe=MEDIAN, blocks=None)
 
 
@@ -325,10 +325,72 @@ def test_a_killed_mosaic_goes_on_and_a_torn_chunk_is_made_anew(tmp_path: Path) -
     assert bytes_of(tmp_path / "out") == bytes_of(tmp_path / "whole")
 
 
+def half_made(tmp_path: Path) -> tuple[Any, Any, Path]:
+    """A region, its scenes, and `out` with two of seven chunks composed; `whole` beside it was never interrupted."""
+    place, scenes = wide_scenes(tmp_path)
+    compose(place, scenes, CHANNELS, tmp_path / "whole", recipe=MEDIAN, blocks=None)
+    with pytest.raises(SourceError, match="the line went down"):
+        compose(place, scenes, CHANNELS, tmp_path / "out", recipe=MEDIAN, blocks=None, source=Interrupted(1))
+    return place, scenes, tmp_path / "out" / "mosaic.zarr"
+
+
+@pytest.mark.parametrize("name", ["zarr.json", "image/zarr.json", "x/zarr.json", "x/c/0", "clear_count/c/0/1", "image/c/0/0/0"])
+@pytest.mark.parametrize("content", [b"", b'{"attributes": '])
+def test_any_file_torn_by_a_power_cut_is_made_anew(tmp_path: Path, name: str, content: bytes) -> None:
+    place, scenes, mosaic = half_made(tmp_path)
+    (mosaic / name).write_bytes(content)
+    compose(place, scenes, CHANNELS, tmp_path / "out", recipe=MEDIAN, blocks=None)
+    assert bytes_of(tmp_path / "out") == bytes_of(tmp_path / "whole")
+
+
+def test_what_an_unfinished_mosaic_should_not_hold_never_gets_into_it(tmp_path: Path) -> None:
+    place, scenes, mosaic = half_made(tmp_path)
+    for name in ("image/c/0/7/7", "image/c/1/0/0", "clear_count/c/7/7", "image/c/0/0/note", "image/c/note", "note", "y/c/9"):
+        (mosaic / name).parent.mkdir(parents=True, exist_ok=True)
+        (mosaic / name).write_bytes(b"planted")
+    (mosaic / "image" / "c" / "0" / "0" / "5").symlink_to(mosaic / "image" / "c" / "0" / "0" / "0")
+    compose(place, scenes, CHANNELS, tmp_path / "out", recipe=MEDIAN, blocks=None)
+    assert bytes_of(tmp_path / "out") == bytes_of(tmp_path / "whole")
+
+
+def test_chunks_that_are_no_longer_asked_for_are_removed(tmp_path: Path) -> None:
+    place, scenes = wide_scenes(tmp_path)
+    compose(place, scenes, CHANNELS, tmp_path / "out", recipe=MEDIAN, blocks=[(0, 0), (0, 3)])
+    facts = compose(place, scenes, CHANNELS, tmp_path / "out", recipe=MEDIAN, blocks=[(0, 3)], source=Interrupted(0))
+    assert computed_blocks(tmp_path / "out" / "mosaic.zarr") == facts_blocks(facts) == [(0, 3)]
+    assert facts["computed_pixels"] == place.geobox.shape[0] * 512
+
+
+def facts_blocks(facts: dict[str, Any]) -> list[tuple[int, ...]]:
+    return [tuple(block) for block in facts["computed_chunks"]]
+
+
+def test_a_folder_of_that_name_that_somebody_else_made_is_left_alone(tmp_path: Path) -> None:
+    place, scenes = wide_scenes(tmp_path)
+    others = tmp_path / "out" / "mosaic.zarr" / "reflectance" / "0.0"
+    others.parent.mkdir(parents=True)
+    others.write_bytes(b"years of work")
+    with pytest.raises(MosaicError, match=r"holds 'reflectance', which no mosaic has. Choose another folder"):
+        compose(place, scenes, CHANNELS, tmp_path / "out", recipe=MEDIAN, blocks=None)
+    assert others.read_bytes() == b"years of work"
+
+
+@pytest.mark.parametrize("changed", ["compositing.recipes.PIXELS_VERSION", "clouds.rules.model_digest"])
+def test_chunks_of_other_code_or_another_cloud_model_are_never_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: str
+) -> None:
+    place, scenes = wide_scenes(tmp_path)
+    compose(place, scenes, CHANNELS, tmp_path / "out", recipe=MEDIAN, blocks=[(0, 0)])
+    name = changed.rsplit(".", maxsplit=1)[1]
+    monkeypatch.setattr(f"mining_platform.mosaics.{name}", "other" if name.isupper() else lambda _: "other")
+    with pytest.raises(MosaicError, match="made by other code or another cloud model"):
+        compose(place, scenes, CHANNELS, tmp_path / "out", recipe=MEDIAN, blocks=None)
+
+
 def test_chunks_of_another_mosaic_are_never_kept(tmp_path: Path) -> None:
     place, scenes = wide_scenes(tmp_path)
     compose(place, scenes, CHANNELS, tmp_path / "out", recipe=MEDIAN, blocks=[(0, 0)])
-    with pytest.raises(MosaicError, match="holds a mosaic of other scenes, channels, recipe or grid"):
+    with pytest.raises(MosaicError, match="holds a mosaic of other scenes, channels, recipe or grid, or made by other code"):
         compose(place, scenes.iloc[:1], CHANNELS, tmp_path / "out", recipe=MEDIAN, blocks=None)
 
 

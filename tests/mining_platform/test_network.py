@@ -30,6 +30,7 @@ def test_addresses_of_the_public_services_are_allowed() -> None:
     for host in network.ALLOWED_HOSTS:
         assert checked_url(f"https://{host}/v1/search?x=1") == f"https://{host}/v1/search?x=1"
     assert checked_url(PUBLIC.replace("https", "HTTPS").replace("cogs.s3", "COGS.s3"))
+    assert network.is_url(PUBLIC.replace("https", "HTTPS"))
 
 
 @pytest.mark.parametrize(
@@ -63,6 +64,11 @@ def test_an_address_that_may_not_be_reached_is_refused_with_its_reason(url: str,
 
 
 def test_errors_about_addresses_hold_neither_passwords_nor_queries() -> None:
+    bad_port, bad_host = "https://user:secret@example.org:99999/a", "https://user:secret@[bad/a"
+    for url in (bad_port, bad_host, "s3://key:secret@bucket/a", "/vsicurl/https://user:secret@example.org/a"):
+        with pytest.raises(NetworkError) as caught:
+            checked_url(url)
+        assert "secret" not in str(caught.value)
     for url in ("https://user:secret@example.org/a", "https://example.org/a?sig=secret", "s3://bucket/a?sig=secret"):
         with pytest.raises(NetworkError) as caught:
             checked_url(url)

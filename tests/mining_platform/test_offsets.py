@@ -1,14 +1,10 @@
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
 import rasterio
 
 from mining_platform.bands import S2_OFFSET_DN
 from mining_platform.offsets import dark_dn, detected_offset
-
-REALDATA = Path(os.environ.get("MINING_PLATFORM_REALDATA", Path(__file__).parents[2] / ".." / "shared" / "realdata"))
+from tests.conftest import REALDATA
 
 
 def test_the_darkest_number_is_the_one_a_thousandth_of_the_valid_pixels_lies_below() -> None:

@@ -5,10 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import geopandas as gpd
 import numpy as np
 import pytest
 import rasterio
-from shapely.geometry import box, mapping
+from shapely.geometry import Polygon, box, mapping
 
 from mining_platform.grids import project
 from mining_platform.regions import LandCover, Region
@@ -54,12 +55,50 @@ def test_a_pixel_has_the_class_of_the_polygon_over_its_centre_and_none_elsewhere
 
 @pytest.mark.parametrize(("shapes", "changes", "message"), [
     ([("swamp", square(0, 0, 9))], {}, r"classes without a code: swamp\. Add their class codes to 'classes'"),
-    ([("mine", square(0, 0, 9))], {"years": (2010, 2011)}, "labels are declared for from 2010 to 2011"),
+    ([("mine", square(0, 0, 9))], {"years": (2010, 2011)}, r"outside the collection\. Ask for a year from 2010 to 2011"),
+    ([("mine", square(500, 0, 9))], {}, r"no polygon covers a pixel of the region\. Mend the outline or the polygons"),
+    ([("mine", square(0, 0, 9)), ("mine", square(0, 0, 9).boundary)], {}, r"no polygons on the ground \(number 2\)\. Draw them"),
+    ([("mine", Polygon())], {}, r"no polygons on the ground \(number 1\)"),
+    ([], {}, "has no CRS or no 'class'"),
 ])  # fmt: skip
 def test_what_cannot_be_burnt_is_refused(tmp_path: Path, shapes: Any, changes: Any, message: str) -> None:
     path = write_polygons(tmp_path / "p.geojson", shapes)
     with pytest.raises(SourceError, match=message):
         polygons.read_land_cover(place(path, **changes), 2023, tmp_path / "out")
+    assert not list((tmp_path / "out").glob("*"))
+
+
+def test_a_region_higher_than_a_strip_is_burnt_without_a_seam(tmp_path: Path) -> None:
+    path = write_polygons(tmp_path / "p.geojson", [("mine", square(3, 2_040, 20))])
+    cover = LandCover("polygons", "mine", str(path), (2022, 2024), None, False, CODES)
+    polygons.read_land_cover(region(30, 2_100, land_cover=cover), 2023, tmp_path / "out")
+    with rasterio.open(tmp_path / "out" / "land_cover.tif") as raster:
+        np.testing.assert_array_equal(np.argwhere(raster.read(1) == 30)[[0, -1]], [[2_040, 3], [2_059, 22]])
+
+
+def test_the_mark_of_simulation_is_in_the_raster(tmp_path: Path) -> None:
+    path = write_polygons(tmp_path / "p.geojson", [("mine", square(0, 0, 9))])
+    assert polygons.read_land_cover(place(path, simulated=True), 2023, tmp_path / "out")["simulated"] is True
+    with rasterio.open(tmp_path / "out" / "land_cover.tif") as raster:
+        assert raster.tags()["TIFFTAG_IMAGEDESCRIPTION"].startswith("SIMULATED. Land cover 2023")
+
+
+@pytest.mark.parametrize("name", ["other.geojson", "other.gpkg"])
+def test_a_file_that_only_names_another_is_not_followed(tmp_path: Path, name: str) -> None:
+    secret = write_polygons(tmp_path / "secret.geojson", [("mine", square(0, 0, 9))])
+    layer = f'<OGRVRTLayer name="secret"><SrcDataSource>{secret}</SrcDataSource></OGRVRTLayer>'
+    (tmp_path / name).write_text(f"<OGRVRTDataSource>{layer}</OGRVRTDataSource>")
+    with pytest.raises(SourceError, match=rf"{name} cannot be read \(.+\)\. Mend or replace the file"):
+        polygons.read_land_cover(place(tmp_path / name), 2023, tmp_path / "out")
+
+
+def test_a_geopackage_is_read_as_the_same_polygons_in_geojson_are(tmp_path: Path) -> None:
+    path = write_polygons(tmp_path / "p.geojson", [("mine", square(0, 0, 9))])
+    gpd.read_file(path).to_file(tmp_path / "p.gpkg")
+    one, other = (
+        polygons.read_land_cover(place(tmp_path / name), 2023, tmp_path / name[-4:]) for name in ("p.geojson", "p.gpkg")
+    )
+    assert one["class_pixels"] == other["class_pixels"]
 
 
 def test_a_file_without_class_names_is_refused(tmp_path: Path) -> None:

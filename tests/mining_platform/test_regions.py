@@ -127,6 +127,8 @@ MISTAKES = [
     (feature(land_cover={**COVER, "href": "maps/all.tif"}), "field 'href': has no {year}.*Add {year}, or 'bands'"),
     (feature(land_cover={**COVER, "href": "maps/{yaer}.tif"}), "field 'href'.*unknown placeholders"),
     (feature(land_cover={**COVER, "href": "maps/{year.tif"}), "field 'href'.*not a template"),
+    (feature(land_cover={**COVER, "href": "maps/{year:02d}.tif"}), "field 'href'.*unknown placeholders.*Only {year}"),
+    (feature(land_cover={**COVER, "href": "maps/{year!r}.tif"}), "field 'href'.*unknown placeholders"),
     (feature(land_cover={**COVER, "bands": "cover"}), "field 'bands'.*does not name the year"),
     (feature(land_cover={**COVER, "colection": "9"}), "unknown fields 'colection'.*spelling"),
     (feature(land_cover="mapbiomas"), "field 'land_cover': expected an object"),
@@ -194,6 +196,11 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         load_regions(tmp_path / "none.geojson")
 
 
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    with pytest.raises(RegionError, match=r"The region file .* cannot be read \(IsADirectoryError\).*MINING_PLATFORM_REGIONS"):
+        load_regions(tmp_path)
+
+
 def test_the_variable_names_another_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "mine.geojson"
     path.write_text(json.dumps({"type": "FeatureCollection", "features": [feature()]}))
@@ -208,8 +215,10 @@ def test_adding_a_wrong_feature_leaves_the_file_as_it_was(tmp_path: Path) -> Non
     with pytest.raises(RegionError, match="used twice"):
         add_region(path, feature())
     assert path.read_bytes() == before
-    assert add_region(path, feature(id="there")).id == "there"
+    assert add_region(path, feature(id="there", name="Além")).id == "there"
     assert list(load_regions(path)) == ["here", "there"]
+    assert "Além".encode() in path.read_bytes()
+    assert [each.name for each in tmp_path.iterdir()] == ["mine.geojson"]
 
 
 def test_the_shipped_file_holds_the_regions_of_the_documents() -> None:

@@ -1,4 +1,5 @@
 import logging
+import os
 import re
 import threading
 from collections import OrderedDict
@@ -152,6 +153,40 @@ def test_a_file_that_changes_between_two_readings_is_told_and_read_anew(api: Sta
     write(tmp_path / "B04.tif", PIXELS[::-1].copy())
     with pytest.raises(RasterError, match=r"changed while it was read \(HTTP 412\)\. Run it again"):
         read(api)
+    np.testing.assert_array_equal(read(api), PIXELS[::-1][THERE])
+
+
+@pytest.mark.parametrize("validator", ["weak", "modified"])
+def test_a_change_that_only_a_weak_tag_or_the_time_tells_is_noticed(api: StacApi, tmp_path: Path, validator: str) -> None:
+    api.validator = validator
+    os.utime(tmp_path / "B04.tif", (1_700_000_000, 1_700_000_000))
+    read(api)
+    later = bytearray((tmp_path / "B04.tif").read_bytes())
+    later[-1] ^= 1
+    (tmp_path / "B04.tif").write_bytes(later)
+    with pytest.raises(RasterError, match="changed while it was read"):
+        read(api)
+    np.testing.assert_array_equal(read(api), PIXELS[THERE])
+
+
+@pytest.mark.parametrize("validator", ["strong", "modified"])
+def test_a_small_file_that_changes_is_not_answered_from_memory(api: StacApi, tmp_path: Path, validator: str) -> None:
+    api.validator = validator
+    box = GeoBox((64, 64), rasterio.Affine(10, 0, LEFT_M, 0, -10, TOP_M), f"EPSG:{EPSG}")
+    write(tmp_path / "B05.tif", np.full((64, 64), 5, np.uint16))
+    os.utime(tmp_path / "B05.tif", (1_700_000_000, 1_700_000_000))
+    assert (tmp_path / "B05.tif").stat().st_size < remote_files.HEAD_BYTES
+    assert np.unique(read(api, "B05.tif", geobox=box)).tolist() == [5]
+    write(tmp_path / "B05.tif", np.full((64, 64), 6, np.uint16))
+    with pytest.raises(RasterError, match="changed while it was read"):
+        read(api, "B05.tif", geobox=box)
+    assert np.unique(read(api, "B05.tif", geobox=box)).tolist() == [6]
+
+
+def test_nothing_is_kept_of_a_file_whose_version_nothing_tells(api: StacApi, tmp_path: Path) -> None:
+    api.validator = "none"
+    np.testing.assert_array_equal(read(api), PIXELS[THERE])
+    write(tmp_path / "B04.tif", PIXELS[::-1].copy())
     np.testing.assert_array_equal(read(api), PIXELS[::-1][THERE])
 
 

@@ -1,5 +1,4 @@
 import json
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -7,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import rasterio
+import rasterio.shutil
 from affine import Affine
 
 from mining_platform.region_files import load_regions
@@ -15,10 +15,10 @@ from mining_platform.sources import router
 from mining_platform.sources.mapbiomas import cost_land_cover, fingerprint_land_cover, read_land_cover
 from mining_platform.sources.protocol import SourceError
 from mining_platform.sources.remote.network import HOSTS_VARIABLE
+from tests.conftest import REALDATA
 from tests.stac_api import stac_api
 from tests.synthetic import EPSG, LEFT_M, TOP_M, TinyScene, region, write_catalogue, write_land_cover, yearly_map
 
-REALDATA = Path(os.environ.get("MINING_PLATFORM_REALDATA", Path(__file__).parents[2] / ".." / "shared" / "realdata"))
 LOURENCO = REALDATA / "mapbiomas-lourenco-col8" / "lorenco_85a22.tif"
 MINING_PX_LOURENCO = {1985: 9_756, 1996: 18_389, 2009: 18_506, 2016: 19_874, 2021: 20_161, 2022: 20_235}
 
@@ -145,8 +145,27 @@ def test_a_virtual_raster_named_tif_is_not_opened(tmp_path: Path) -> None:
     ],
 )
 def test_an_unusable_map_is_refused(tmp_path: Path, options: dict[str, Any], message: str) -> None:
-    with pytest.raises(SourceError, match=message):
+    with pytest.raises(
+        SourceError, match=rf"^Region tiny, year 2024, source mapbiomas collection 8 \(2020 to 2024\): .*{message}"
+    ) as caught:
         read_land_cover(map_region(tmp_path, **options), 2024, tmp_path / "out")
+    assert str(caught.value).count("Region tiny") == 1
+
+
+def test_a_map_that_is_cut_off_is_the_maps_fault_and_a_full_disk_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = map_region(tmp_path, np.random.default_rng(1).integers(1, 60, (600, 600)).astype(np.uint8))
+
+    def full(*_args: Any, **_options: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(rasterio.shutil, "copy", full)
+        with pytest.raises(OSError, match="No space left on device"):
+            read_land_cover(place, 2024, tmp_path / "full")
+    path = tmp_path / "map_2024.tif"
+    path.write_bytes(path.read_bytes()[:9_000])
+    with pytest.raises(SourceError, match=r"the map cannot be read \(.+\)\. Fetch the file anew"):
+        read_land_cover(place, 2024, tmp_path / "cut")
 
 
 def test_the_fingerprint_follows_the_content_and_holds_no_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,6 +21,7 @@ from mining_platform.sources.remote import files as remote_files
 from mining_platform.sources.remote import network
 from mining_platform.sources.remote.network import HOSTS_VARIABLE
 from mining_platform.sources.stac import check_scenes, composite, cost, fingerprint_scenes, list_scenes, parallel_composites
+from mining_platform.sources.stac_metadata import apis
 from mining_platform.sources.stac_metadata.apis import MAX_VERTICES, search_outline
 from tests.stac_api import Fault, StacApi, stac_api
 from tests.synthetic import ALL_BANDS, CLOUD, LEFT_M, NODATA, TinyScene, region, scenes_at, write_catalogue
@@ -72,6 +73,24 @@ def test_the_same_page_again_and_again_is_an_error_rather_than_for_ever(serve: A
         list_scenes(place, 2024)
 
 
+def test_an_api_that_never_ends_is_an_error(serve: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(apis, "MAX_ITEMS", 2)
+    with serve(*(TinyScene(f"S2_{letter}") for letter in "ABC"), page_items=1) as (api, place):
+        with pytest.raises(SourceError, match=r"the API gives more than 2 items\. Cut the region into smaller ones"):
+            list_scenes(place, 2024)
+        assert len(api.searches) == 3
+
+
+def test_a_storm_of_busy_answers_over_rasters_names_scene_and_band(serve: Any) -> None:
+    with serve() as (api, place):
+        scenes = scenes_of(list_scenes(place, 2024))
+        api.faults.append(Fault("B04", 429, times=10_000))
+        message = r"scene S2_A, band B04: the raster is held back by a busy service \(HTTP 429, 6 tries\).*Run it again"
+        with pytest.raises(SourceError, match=message):
+            composite(place, scenes, ALL_BANDS, place.geobox, RECIPES["all-median"])
+        assert sum("B04" in line for line in api.files_asked()) == network.MAX_TRIES
+
+
 def test_an_item_that_comes_twice_counts_once(serve: Any) -> None:
     with serve(TinyScene("S2_A"), TinyScene("S2_B")) as (api, place):
         api.items.append(api.items[0])
@@ -94,8 +113,11 @@ def test_busy_and_broken_answers_are_survived(serve: Any) -> None:
         (Fault("/search", 200, body=b'{"features": [{"id": 7}]}'), "item 7 lacks the property datetime"),
         (Fault("/$", 200, body=b'{"type": "Catalog", "id": "x", "links": []}'), "the place is no STAC API with item search"),
         (Fault("/$", 404), "the API does not answer \\(HTTP 404"),
-        (Fault("/search", 302, {"Location": "http://169.254.169.254/"}), "http://169.254.169.254/ is refused"),
-        (Fault("/search", 307, {"Location": "https://example.org/"}), r"https://example\.org/ is refused"),
+        (
+            Fault("/search", 302, {"Location": "http://169.254.169.254/"}),
+            r"http://169.254.169.254/ is refused: it is not encrypted\. Use an https address\.$",
+        ),
+        (Fault("/search", 307, {"Location": "https://example.org/"}), r"https://example\.org/ is refused.*add example\.org to"),
     ],
 )
 def test_an_api_that_does_not_answer_well_is_refused_with_region_and_year(serve: Any, fault: Fault, message: str) -> None:

@@ -1,6 +1,7 @@
 import copy
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -95,6 +96,13 @@ def test_the_digital_numbers_of_landsat_become_reflectance_by_ten_thousand() -> 
     np.testing.assert_array_equal(harmonised(numbers, scene), [0, 1, 1000, 10_000, 16_022])
 
 
+def test_provisional_landsat_scenes_are_left_out_as_they_are_in_an_archive() -> None:
+    item = real_items(LANDSAT)[0]
+    place = replace(place_of("landsat-c2-l2", "planetary-computer"), geometry=box(*item["bbox"]))
+    assert touches(place, item, 2024)
+    assert not touches(place, {**item, "properties": {**item["properties"], "landsat:collection_category": "RT"}}, 2024)
+
+
 @pytest.mark.parametrize("collection", ["sentinel-1-rtc", "cop-dem-glo-30"])
 def test_real_items_of_another_kind_are_refused_by_their_collection(collection: str) -> None:
     message = f"item .* belongs to the collection {collection}, not sentinel-2-l2a. Name that collection in the region file"
@@ -187,6 +195,9 @@ def test_a_span_stands_for_a_null_datetime_and_its_start_tells_the_year() -> Non
     ("properties", "message"),
     [
         ({"s2:processing_baseline": "late"}, "item I has 'late' as s2:processing_baseline, not a number"),
+        ({"s2:processing_baseline": "nan"}, "item I has 'nan' as s2:processing_baseline, not a number"),
+        ({"eo:cloud_cover": float("nan")}, "item I has nan as eo:cloud_cover, not a number"),
+        ({"proj:epsg": float("inf")}, "item I has inf as proj:epsg or proj:code, not a number"),
         ({"proj:code": "IAU:1"}, "item I has 'IAU:1' as proj:epsg or proj:code, not a number"),
         ({"datetime": "yesterday"}, "item I has the datetime 'yesterday'. Write it as RFC 3339"),
         ({"platform": None}, "item I lacks the property platform"),
@@ -211,6 +222,27 @@ def test_a_wrong_property_is_refused_by_item_and_name(properties: dict[str, Any]
 def test_an_asset_that_may_not_be_read_is_refused_by_item_band_and_reason(href: str, reason: str) -> None:
     with pytest.raises(SourceError, match=f"item I may not be read in band B04: .*{reason}"):
         scene_of(item_of("05.11", stated={"href": href}), "sentinel-2-l2a")
+
+
+def test_a_footprint_whose_outline_crosses_itself_keeps_both_its_parts() -> None:
+    bow = [[-106, 39], [-104, 41], [-104, 39], [-106, 41], [-106, 39]]
+    item = item_of("05.11") | {"geometry": {"type": "Polygon", "coordinates": [bow]}}
+    for west in (-105.9, -104.2):
+        place = replace(place_of("sentinel-2-l2a"), geometry=box(west, 39.9, west + 0.1, 40.1))
+        assert touches(place, item, 2024)
+
+
+@pytest.mark.parametrize("geometry", [None, {"type": "Polygon", "coordinates": []}, {"type": "Polygon"}, "POLYGON EMPTY"])
+def test_an_item_without_a_footprint_is_refused_rather_than_passed_over(geometry: Any) -> None:
+    with pytest.raises(SourceError, match=r"item I has no usable geometry \(.+\)\. Add the footprint"):
+        touches(place_of("sentinel-2-l2a"), item_of("05.11") | {"geometry": geometry}, 2024)
+
+
+def test_errors_hold_no_query_of_the_regions_place() -> None:
+    scenes = Scenes("stac", "sentinel-2-l2a", "earth-search", "scl-median", {"stac": "https://example.org/v1?key=secret"}, False)
+    with pytest.raises(SourceError, match=r"of https://example\.org/v1: item I") as caught:
+        touches(replace(place_of("sentinel-2-l2a"), scenes=scenes), {"id": "I"}, 2024)
+    assert "secret" not in str(caught.value)
 
 
 def test_of_products_of_one_acquisition_the_newest_stays_and_two_strips_of_a_tile_both_stay() -> None:

@@ -1,3 +1,7 @@
+import errno
+import os
+import resource
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +15,7 @@ from mining_platform.zarr_arrays import (
     create_array,
     create_group,
     group_attributes,
+    keep_chunks,
     open_array,
     read_box,
     read_rows,
@@ -49,6 +54,43 @@ def test_what_was_written_is_read(written: Path) -> None:
     array = open_array(written / "image")
     np.testing.assert_array_equal(read_box(array, whole(array)), NUMBERS)
     np.testing.assert_array_equal(read_box(array, (slice(1, 2), slice(5, 33), slice(31, 60))), NUMBERS[1:2, 5:33, 31:])
+
+
+def write_beyond_the_limit(path: Path) -> None:
+    """Exits with the number of the system's error, as a disk that takes no more gives one."""
+    array = sharded(path)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+    try:
+        write_box(array, (0, 0, 0), NUMBERS)
+    except OSError as error:
+        os._exit(error.errno if "image" in str(error.filename) else 254)
+    os._exit(255)
+
+
+def test_what_the_system_refuses_to_write_is_the_systems_error(tmp_path: Path) -> None:
+    child = get_context("spawn").Process(target=write_beyond_the_limit, args=(tmp_path / "image",))
+    child.start()
+    child.join()
+    assert child.exitcode == errno.EFBIG
+
+
+def test_a_group_is_named_only_when_it_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def killed(_: int) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "fsync", killed)
+    with pytest.raises(KeyboardInterrupt):
+        create_group(tmp_path, {"title": "numbers"})
+    assert not (tmp_path / "zarr.json").exists()
+
+
+def test_of_an_unfinished_group_its_chunks_and_its_name_are_kept(written: Path) -> None:
+    for name in ("image/c/0/0/1.__lock3", "image/c/0/note", "note", "other/c/0", "image/tmp-1-2"):
+        (written / name).parent.mkdir(parents=True, exist_ok=True)
+        (written / name).write_text("left")
+    keep_chunks(written, {"image": 3})
+    kept = sorted(str(path.relative_to(written)) for path in written.rglob("*") if path.is_file())
+    assert kept == ["image/c/0/0/0", "image/c/0/0/1", "image/c/0/1/0", "image/c/0/1/1", "zarr.json"]
 
 
 def test_rows_come_in_the_order_asked_for(written: Path) -> None:

@@ -14,17 +14,23 @@ from mining_platform.sources.stac_metadata import items as stac_items
 
 
 def candidate(root: Path, folder: Path, region: Region) -> Candidate | None:
-    """The item of a folder; None where its JSON is none. FolderError for what is no JSON, SourceError for a wrong item."""
+    """The item of a folder; None where its JSON is none, or is of another collection than the region's.
+
+    FolderError for what is no JSON, SourceError for a wrong item.
+    """
     place = (folder / f"{folder.name}.json").relative_to(root).as_posix()
     content = metadata_bytes(root, place)
     try:
         item = json.loads(content)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise FolderError(f"{place} is not JSON ({error}). Put the item there anew.") from None
     if not isinstance(item, dict) or item.get("type") != "Feature":
         return None
+    collections = _collections(region, item)
+    if required_scenes(region).collection not in collections:
+        return None
     read = partial(_read, root, folder, region, item, content)
-    return Candidate(_collections(region, item), stac_items.acquired_of_item(region, item).year, read)
+    return Candidate(collections, stac_items.acquired_of_item(region, item).year, read)
 
 
 def _collections(region: Region, item: Mapping[str, Any]) -> frozenset[str]:

@@ -2,8 +2,8 @@
 
 Only what Earth Engine documents is relied on (https://developers.google.com/earth-engine/apidocs). Masked pixels are filled
 before neighbours are looked at, since how masks take part there is not said; neighbourhoods are forced onto a lattice whose
-origin is that of the CRS, so that one expression serves every grid of a mosaic; the median is given room for all days, since
-it is read off a histogram otherwise; and clouds move by `changeProj`, since it is said in which direction.
+origin is that of the CRS, so that one expression serves every grid of a mosaic; the median is given room for more than all days,
+since it is read off a histogram otherwise; and clouds move by `changeProj`, since it is said in which direction.
 """
 
 from collections.abc import Sequence
@@ -44,7 +44,7 @@ def composite_expression(ee: Any, scenes: Sequence[Scene], channels: Sequence[st
     """
     rule = cloud_rule(recipe.clouds)
     made = [_day(ee, day, channels, rule, epsg) for day in solar_days(scenes)]
-    median = ee.ImageCollection([day for day, _, _ in made]).reduce(ee.Reducer.median(maxRaw=len(made)))
+    median = ee.ImageCollection([day for day, _, _ in made]).reduce(ee.Reducer.median(maxRaw=len(made) + 1))
     values = median.rename(list(channels)).add(0.5).floor().unmask(0, False)
     complete = values.reduce(ee.Reducer.min()).gt(0)
     clear = _total(ee, [clear for _, clear, _ in made]).multiply(complete).rename([CLEAR_COUNT])

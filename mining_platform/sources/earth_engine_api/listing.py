@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from shapely.geometry import shape
+from shapely.errors import GEOSException
+from shapely.geometry import Polygon, shape
 from shapely.geometry.base import BaseGeometry
 
 from mining_platform import bands
 from mining_platform.clouds.rules import cloud_rule
 from mining_platform.compositing.recipes import MosaicRecipe, mosaic_recipe
-from mining_platform.regions import Region, Scenes
+from mining_platform.regions import Region, required_scenes
 from mining_platform.scenes import Scene, solar_day
 from mining_platform.sources.earth_engine_api.expressions import can_express, expressible_recipes
 from mining_platform.sources.earth_engine_api.requests import list_images
@@ -39,16 +40,9 @@ class Listing:
     """Ids of scenes without a joined layer."""
 
 
-def declared(region: Region) -> Scenes:
-    """Where the region's scenes come from; SourceError where it has none."""
-    if region.scenes is None:
-        raise refusal(region, None, "none", "the region has no scenes", "Name a scenes source in the region file.")
-    return region.scenes
-
-
 def refuse(region: Region, year: int | None, problem: str, remedy: str) -> SourceError:
     """The error of this source."""
-    return refusal(region, year, f"earth_engine collection {declared(region).collection}", problem, remedy)
+    return refusal(region, year, f"earth_engine collection {required_scenes(region).collection}", problem, remedy)
 
 
 @contextmanager
@@ -71,7 +65,7 @@ def check_recipe(region: Region, year: int, recipe: MosaicRecipe) -> None:
 
 def collections_of(region: Region, year: int) -> list[str]:
     """Earth Engine's name of the region's collection, then of those its recipe joins; SourceError where it has none."""
-    collection = bands.collection(declared(region).collection)
+    collection = bands.collection(required_scenes(region).collection)
     if collection.earth_engine is None:
         known = ", ".join(row.id for row in bands.COLLECTIONS.values() if row.earth_engine)
         raise refuse(region, year, "the collection is not read from Earth Engine", f"Use another source, or one of: {known}.")
@@ -81,7 +75,7 @@ def collections_of(region: Region, year: int) -> list[str]:
 def list_year(region: Region, year: int) -> Listing:
     """Images that touch the outline, from metadata alone; SourceError where there are none."""
     own, *joined = collections_of(region, year)
-    check_recipe(region, year, mosaic_recipe(declared(region).recipe))
+    check_recipe(region, year, mosaic_recipe(required_scenes(region).recipe))
     with told(region, year):
         whole = [image for image in _images(region, year, own) if _touches(region, year, image)]
         having = {index_of(image) for image in whole}
@@ -101,12 +95,23 @@ def index_of(image: dict[str, Any]) -> str:
 
 
 def footprint_of(image: dict[str, Any]) -> BaseGeometry:
-    """Outline of an asset, EPSG:4326."""
-    return shape(image["geometry"])
+    """Outline of an asset, EPSG:4326; one that is written as a ring stands for what the ring encloses."""
+    outline = shape(image["geometry"])
+    return Polygon(outline.coords) if outline.geom_type == "LinearRing" else outline
 
 
 def scene_of(region: Region, year: int, image: dict[str, Any]) -> Scene:
     """The scene of an asset; SourceError where it lacks a property, or a band of the collection's profile."""
+    try:
+        return _scene(region, year, image)
+    except SourceError:
+        raise
+    except (KeyError, IndexError, TypeError, ValueError) as error:
+        problem = f"scene {index_of(image)} is described wrongly ({type(error).__name__}: {error})"
+        raise refuse(region, year, problem, "Report it to the service.") from None
+
+
+def _scene(region: Region, year: int, image: dict[str, Any]) -> Scene:
     listed = image.get("properties", {})
 
     def property_of(name: str) -> Any:
@@ -115,6 +120,7 @@ def scene_of(region: Region, year: int, image: dict[str, Any]) -> Scene:
         return listed[name]
 
     acquired = datetime.fromisoformat(image["startTime"]).astimezone(UTC)
+    zenith_deg = _degrees(listed.get("MEAN_SOLAR_ZENITH_ANGLE"))
     return Scene(
         scene_id=index_of(image),
         acquired=acquired,
@@ -125,16 +131,22 @@ def scene_of(region: Region, year: int, image: dict[str, Any]) -> Scene:
         baseline=float(property_of("PROCESSING_BASELINE")),
         offset_dn=0,
         epsg=int(str(image["bands"][0]["grid"]["crsCode"]).removeprefix("EPSG:")),
-        simulated=declared(region).simulated,
+        simulated=required_scenes(region).simulated,
         hrefs=_hrefs(region, year, image),
-        sun_azimuth_deg=float(property_of("MEAN_SOLAR_AZIMUTH_ANGLE")),
-        sun_elevation_deg=90.0 - float(property_of("MEAN_SOLAR_ZENITH_ANGLE")),
+        sun_azimuth_deg=_degrees(listed.get("MEAN_SOLAR_AZIMUTH_ANGLE")),
+        sun_elevation_deg=None if zenith_deg is None else 90.0 - zenith_deg,
     )
+
+
+def _degrees(value: Any) -> float | None:
+    return None if value is None else float(value)
 
 
 def _joined_layers(region: Region) -> list[str]:
     """Layers that the region's recipe needs from collections of their own."""
-    return [layer for layer in cloud_rule(mosaic_recipe(declared(region).recipe).clouds).layers if layer in JOINED_COLLECTIONS]
+    return [
+        layer for layer in cloud_rule(mosaic_recipe(required_scenes(region).recipe).clouds).layers if layer in JOINED_COLLECTIONS
+    ]
 
 
 def _images(region: Region, year: int, collection: str, *, ids_only: bool = False) -> list[dict[str, Any]]:
@@ -146,7 +158,7 @@ def _images(region: Region, year: int, collection: str, *, ids_only: bool = Fals
 def _touches(region: Region, year: int, image: dict[str, Any]) -> bool:
     try:
         return bool(footprint_of(image).intersects(region.geometry))
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except (GEOSException, KeyError, TypeError, ValueError, AttributeError):
         raise refuse(region, year, f"scene {index_of(image)} has no usable geometry", "Report it to the service.") from None
 
 
@@ -156,7 +168,7 @@ def _hrefs(region: Region, year: int, image: dict[str, Any]) -> dict[str, str]:
     own = [*bands.BANDS, *(layer for layer in bands.LAYERS if layer not in JOINED_COLLECTIONS)]
     names = {band_id: bands.provider_name(band_id, PROVIDER) for band_id in own}
     hrefs = {band_id: f"{image['id']}:{name}" for band_id, name in names.items() if name in has}
-    profile = bands.profile(bands.collection(declared(region).collection).profile)
+    profile = bands.profile(bands.collection(required_scenes(region).collection).profile)
     missing = [f"{band_id} ({names[band_id]})" for band_id in profile.channels if band_id not in hrefs]
     if missing:
         problem = f"scene {index_of(image)} lacks bands {', '.join(missing)}; it has {', '.join(sorted(has))}"

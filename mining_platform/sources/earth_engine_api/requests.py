@@ -128,7 +128,9 @@ def _pixel_grid(part: GeoBox) -> dict[str, Any]:
     affine, (height, width) = part.affine, part.shape
     transform = {"scaleX": affine.a, "shearX": affine.b, "translateX": affine.c}
     transform |= {"shearY": affine.d, "scaleY": affine.e, "translateY": affine.f}
-    return {"crsCode": str(part.crs), "affineTransform": transform, "dimensions": {"width": width, "height": height}}
+    epsg = part.crs.epsg if part.crs else None
+    place = {"crsCode": f"EPSG:{epsg}"} if epsg else {"crsWkt": part.crs.to_wkt() if part.crs else ""}
+    return {**place, "affineTransform": transform, "dimensions": {"width": width, "height": height}}
 
 
 def _check(table: NDArray[Any], part: GeoBox, names: Sequence[str], dtype: np.dtype[Any]) -> None:

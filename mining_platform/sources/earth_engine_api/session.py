@@ -1,4 +1,4 @@
-"""One connection to Earth Engine a process: credentials, requests, retries, limits.
+"""One connection to Earth Engine a process: its settings, credentials, and errors in words.
 
 What is configured comes from the environment alone, so that nothing of it gets into run configuration, logs or metadata:
 
@@ -6,21 +6,20 @@ What is configured comes from the environment alone, so that nothing of it gets 
     MINING_PLATFORM_EARTH_ENGINE_KEY       a service account's JSON key file; else the file that
                                            GOOGLE_APPLICATION_CREDENTIALS names, else what `earthengine authenticate` stored
     MINING_PLATFORM_EARTH_ENGINE_URL       another endpoint than the high-volume one; on loopback, without credentials
-
-Limits: https://developers.google.com/earth-engine/guides/usage.
 """
 
 import ipaddress
 import os
-import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
+
+from mining_platform.sources.earth_engine_api.transport import ATTEMPTS, MAX_IN_FLIGHT, REPEATED, Transport
 
 PROJECT_VARIABLE = "MINING_PLATFORM_EARTH_ENGINE_PROJECT"
 KEY_VARIABLE = "MINING_PLATFORM_EARTH_ENGINE_KEY"
@@ -29,20 +28,12 @@ URL_VARIABLE = "MINING_PLATFORM_EARTH_ENGINE_URL"
 HIGH_VOLUME_URL = "https://earthengine-highvolume.googleapis.com"
 LOOPBACK_PROJECT = "loopback"
 
-MAX_IN_FLIGHT = 40
-"""Requests at once, of this process: the service's limit a project."""
-ATTEMPTS = 6
-"""How often a request is sent before it is given up; the client library itself does not repeat any."""
-FIRST_WAIT_S = 1.0
-"""Wait before the second attempt; it doubles, half to one and a half times by chance: 31 s in all, 47 s at most."""
-TIMEOUT_S = 330.0
-"""Silence after which a connection counts as dropped; the service stops computing an answer after 5 minutes."""
-REPEATED = frozenset({429, 500, 502, 503, 504})
-"""HTTP statuses that may go away: too many requests, and trouble of the server."""
+FAILURE_KEPT_S = 30.0
+"""For so long a connection that failed is not tried anew: threads and partitions that wait for it are told the same."""
 
 _REASON_LENGTH = 300
-_TOO_LARGE = ("memory limit exceeded", "memory capacity exceeded", "timed out")
-"""What the service says of a computation that may work on fewer pixels; guide Debugging."""
+_TOO_LARGE = ("memory limit exceeded", "memory capacity exceeded", "timed out", "total request size")
+"""What the service says of a request that may work on fewer pixels; guide Debugging, and Xee's issue 50 for the last."""
 
 _REMEDIES = {
     HTTPStatus.FORBIDDEN: (
@@ -54,9 +45,6 @@ _REMEDIES = {
         f"Wait and run it again, or run less beside it: a project may have {MAX_IN_FLIGHT} requests in flight.",
     ),
 }
-
-_CONNECTING = threading.Lock()
-_IN_FLIGHT = threading.BoundedSemaphore(MAX_IN_FLIGHT)
 
 Answer = TypeVar("Answer")
 
@@ -98,35 +86,62 @@ def ask(question: Callable[[Any], Answer]) -> Answer:
 
     EarthEngineError where the service cannot be reached, refuses the credentials or the request, or stays busy.
     """
+    client = _CONNECTION.client(_settings())
+    with _in_words():
+        return question(client)
+
+
+class _Connection:
+    """What the process's one `ee` is initialised for, and what came of the last attempt that failed."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._made_for: Settings | None = None
+        self._failed: tuple[Settings, float, str, str] | None = None
+
+    def client(self, settings: Settings) -> Any:
+        """The module `ee`, initialised for these settings."""
+        import ee
+
+        with self._lock:
+            if self._made_for != settings or not ee.data.is_initialized():
+                self._made_for = None
+                self._tell_again(settings)
+                try:
+                    with _in_words():
+                        _initialise(settings)
+                except EarthEngineError as error:
+                    self._failed = (settings, time.monotonic(), error.problem, error.remedy)  # words: a traceback holds secrets
+                    raise
+                self._made_for = settings
+        return ee
+
+    def _tell_again(self, settings: Settings) -> None:
+        if self._failed is not None:
+            failed, when_s, problem, remedy = self._failed
+            if failed == settings and time.monotonic() - when_s < FAILURE_KEPT_S:
+                raise EarthEngineError(problem, remedy)
+
+
+_CONNECTION = _Connection()
+
+
+@contextmanager
+def _in_words() -> Iterator[None]:
+    """Errors of the client and its libraries as EarthEngineError."""
     import ee
-    from google.auth.exceptions import GoogleAuthError
+    from google.auth.exceptions import GoogleAuthError, TransportError
     from googleapiclient.errors import Error
 
     try:
-        return question(_connected())
-    except GoogleAuthError:
-        raise _rejected_credentials() from None
+        yield
+    except GoogleAuthError as error:
+        unanswered = isinstance(error, TransportError) or error.retryable
+        raise (_unanswered_sign_in() if unanswered else _rejected_credentials()) from None
     except (ee.EEException, Error, OSError) as error:
         raise _explained(error) from None
 
 
-def wait_s(attempt: int, chance: float) -> float:
-    """Seconds to wait before an attempt (the second is 1), where `chance` lies in 0 to 1."""
-    return FIRST_WAIT_S * 2.0 ** (attempt - 1) * (0.5 + chance)
-
-
-def _connected() -> Any:
-    """The module `ee`, initialised once for the settings of the environment."""
-    import ee
-
-    with _CONNECTING:
-        if not ee.data.is_initialized():
-            _initialise.cache_clear()
-        _initialise(_settings())
-    return ee
-
-
-@lru_cache(maxsize=1)
 def _initialise(settings: Settings) -> None:
     import ee
 
@@ -136,18 +151,27 @@ def _initialise(settings: Settings) -> None:
         remedy = f"Set {PROJECT_VARIABLE} to a project registered for Earth Engine."
         raise EarthEngineError("no Google Cloud project is named", remedy)
     ee.data.setMaxRetries(0)
-    ee.Initialize(credentials, url=settings.url, project=project, http_transport=_Transport())
+    ee.Initialize(credentials, url=settings.url, project=project, http_transport=Transport())
 
 
 def _settings() -> Settings:
     named = {name: os.environ.get(name) or None for name in (URL_VARIABLE, PROJECT_VARIABLE, KEY_VARIABLE, DEFAULT_KEY_VARIABLE)}
     url = named[URL_VARIABLE] or HIGH_VOLUME_URL
     settings = Settings(url.rstrip("/"), named[PROJECT_VARIABLE], named[KEY_VARIABLE], named[DEFAULT_KEY_VARIABLE])
-    parts = urlsplit(url)
-    if parts.username or parts.query or not (parts.scheme == "https" or (parts.scheme == "http" and settings.loopback)):
+    if not _may_be_asked(url, settings):
         problem = f"{URL_VARIABLE} is not an https URL without user and query"
         raise EarthEngineError(problem, f"Mend it, or unset it to use {HIGH_VOLUME_URL}.")
     return settings
+
+
+def _may_be_asked(url: str, settings: Settings) -> bool:
+    """Whether an endpoint is safe from eavesdroppers, and its address holds nothing secret."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    plain = not (parts.query or parts.fragment or "@" in parts.netloc) and bool(parts.hostname)
+    return plain and (parts.scheme == "https" or (parts.scheme == "http" and settings.loopback))
 
 
 def _credentials(settings: Settings) -> tuple[Any, str | None]:
@@ -181,6 +205,10 @@ def _no_credentials(settings: Settings) -> EarthEngineError:
         return EarthEngineError(problem, f"Mend it, or set {KEY_VARIABLE} to the key file of a service account.")
     remedy = f"Run `earthengine authenticate`, or set {KEY_VARIABLE} to the key file of a service account."
     return EarthEngineError("no usable credentials for Earth Engine are found", remedy)
+
+
+def _unanswered_sign_in() -> EarthEngineError:
+    return EarthEngineError("Google's sign-in does not answer", "Check the network, and run it again later.")
 
 
 def _rejected_credentials() -> EarthEngineError:
@@ -219,42 +247,3 @@ def _explained_status(status: int, said: str) -> EarthEngineError:
 
 def _short(text: str) -> str:
     return text if len(text) <= _REASON_LENGTH else f"{text[:_REASON_LENGTH]} …"
-
-
-class _Transport:
-    """HTTP for the client library: as many connections as may be in flight, and repeated attempts.
-
-    Stands where it expects an `httplib2.Http`, which threads cannot share.
-    """
-
-    def __init__(self) -> None:
-        from requests import Session
-        from requests.adapters import HTTPAdapter
-
-        self._session = Session()
-        for scheme in ("https://", "http://"):
-            self._session.mount(scheme, HTTPAdapter(pool_maxsize=MAX_IN_FLIGHT))
-
-    def request(self, uri: str, method: str = "GET", body: Any = None, headers: Any = None, **_ignored: Any) -> tuple[Any, bytes]:
-        """The answer to a request as (httplib2.Response, content), whatever its status; ConnectionError if there is none."""
-        import httplib2
-
-        response = self._attempt(method, uri, body, headers)
-        for attempt in range(1, ATTEMPTS):
-            if response is not None and response.status_code not in REPEATED:
-                break
-            time.sleep(wait_s(attempt, random.random()))
-            response = self._attempt(method, uri, body, headers)
-        if response is None:
-            raise ConnectionError("no answer")
-        return httplib2.Response({**response.headers, "status": response.status_code}), response.content
-
-    def _attempt(self, method: str, uri: str, body: Any, headers: Any) -> Any:
-        """A whole answer, or None where the connection failed or was dropped."""
-        from requests.exceptions import ChunkedEncodingError, ConnectionError, Timeout
-
-        try:
-            with _IN_FLIGHT:
-                return self._session.request(method, uri, data=body, headers=headers, timeout=TIMEOUT_S)
-        except (ChunkedEncodingError, ConnectionError, Timeout):
-            return None

@@ -46,7 +46,8 @@ class _Head:
     content: bytes
     size: int
     """Bytes of the whole file."""
-    etag: str
+    version: str
+    """Entity tag, else the time of the last change (RFC 9110, section 8.8); empty where the service tells neither."""
 
 
 _heads: OrderedDict[str, _Head] = OrderedDict()
@@ -73,8 +74,7 @@ class RemoteFile(MultiByteRangeResourceContainer):
         try:
             return _fetched(self.url, offset, count, self._head)[0]
         except RemoteError as error:
-            with _lock:
-                _heads.pop(self.url, None)
+            _forget_head(self.url)
             self.failure = error
             return b""
 
@@ -134,17 +134,38 @@ class _Handle:
 
 
 def _kept_head(url: str) -> _Head:
-    """The file's head, from the last MAX_HEADS that were read."""
+    """The file's head, from the last MAX_HEADS that were read.
+
+    Every range that is fetched later must be of the version of the head, so that a file is not read half old, half new. A
+    file that is all head is fetched again for that; and nothing is kept of one whose version cannot be told.
+    """
     with _lock:
-        if url in _heads:
+        kept = _heads.get(url)
+        if kept:
             _heads.move_to_end(url)
-            return _heads[url]
-    _, head = _fetched(url, 0, HEAD_BYTES, None)
+    if kept and len(kept.content) < kept.size:
+        return kept
+    try:
+        _, head = _fetched(url, 0, HEAD_BYTES, kept)
+    except RemoteError:
+        _forget_head(url)
+        raise
+    _keep_head(url, head)
+    return head
+
+
+def _keep_head(url: str, head: _Head) -> None:
+    if not head.version:
+        return
     with _lock:
         _heads[url] = head
         while len(_heads) > MAX_HEADS:
             _heads.popitem(last=False)
-    return head
+
+
+def _forget_head(url: str) -> None:
+    with _lock:
+        _heads.pop(url, None)
 
 
 def _fetched(url: str, offset: int, count: int, head: _Head | None) -> tuple[bytes, _Head]:
@@ -177,7 +198,7 @@ def _signed(url: str) -> str:
 
 def _headers(offset: int, count: int, head: _Head | None) -> dict[str, str]:
     wanted = {"Range": f"bytes={offset}-{offset + count - 1}", "Accept-Encoding": "identity"}
-    return wanted | ({"If-Match": head.etag} if head and head.etag.startswith('"') else {})
+    return wanted | ({"If-Match": head.version} if head and head.version.startswith('"') else {})
 
 
 def _check_status(answer: requests.Response, *, renewed: bool) -> None:
@@ -189,7 +210,8 @@ def _check_status(answer: requests.Response, *, renewed: bool) -> None:
         raise RemoteError(f"is listed but missing (HTTP {status}). List the scenes again; the provider may have moved it")
     if status in _DENIED:
         tried = "although its signature is new" if renewed else "and needs no signature that is known"
-        raise RemoteError(f"may not be read (HTTP {status}), {tried}. Use another provider or collection")
+        advice = "It may have been moved: list the scenes again, or use another provider or collection"
+        raise RemoteError(f"may not be read (HTTP {status}), {tried}. {advice}")
     if status in _BUSY:
         raise RemoteError(f"is held back by a busy service (HTTP {status}, {MAX_TRIES} tries). Run it again later")
     if status == codes.precondition_failed:
@@ -209,11 +231,14 @@ def _body(answer: requests.Response, offset: int, count: int, head: _Head | None
         raise RemoteError(f"comes with the range {span!r} where {offset} was asked for. Fetch it into a local archive")
     if head and int(total) != head.size:
         raise RemoteError(f"changed while it was read: {total} bytes where there were {head.size}. Run it again")
+    version = answer.headers.get("ETag") or answer.headers.get("Last-Modified", "")
+    if head and version != head.version:
+        raise RemoteError("changed while it was read: its entity tag or its time is another. Run it again")
     expected = min(count, int(total) - offset)
     content: bytes = answer.raw.read(expected + 1, decode_content=False)
     if len(content) != expected:
         raise OSError(f"{len(content)} bytes came where {expected} were asked for")
-    return content, _Head(content, int(total), answer.headers.get("ETag", ""))
+    return content, _Head(content, int(total), version)
 
 
 def file_name(url: str) -> str:

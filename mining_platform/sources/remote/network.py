@@ -53,6 +53,7 @@ _OTHER_SCHEMES = {
     "http": "it is not encrypted",
 }
 _QUERY = re.compile(r"\?[^\s'\")]*")
+_USER = re.compile(r"(?<=//)[^/\s'\"]*@")
 _UNFIT = re.compile(r"[\x00-\x20\x7f\\]")
 
 
@@ -72,7 +73,7 @@ def without_query(text: str) -> str:
 
 def is_url(place: str) -> bool:
     """Whether a place is meant for the network rather than the disk."""
-    return place.startswith(("https://", "http://"))
+    return place.lower().startswith(("https://", "http://"))
 
 
 def checked_url(url: str) -> str:
@@ -95,16 +96,17 @@ def checked_url(url: str) -> str:
 def _split(url: str) -> SplitResult:
     """Parts of a URL of the network; NetworkError for anything else."""
     remedy = "Use a catalogue whose rasters have https addresses, or fetch them into a local archive."
+    shown = _USER.sub("", without_query(url))
     if url.startswith("/vsi"):
-        raise NetworkError(f"{without_query(url)!r} is refused: it names one of GDAL's virtual file systems", remedy)
+        raise NetworkError(f"{shown!r} is refused: it names one of GDAL's virtual file systems", remedy)
     try:
         parts = urlsplit(url)
         unfit = bool(_UNFIT.search(url)) or parts.port == 0 or parts.username is not None
     except ValueError:
-        raise NetworkError(f"{without_query(url)!r} is refused: it is not a well-formed address", remedy) from None
+        raise NetworkError(f"{shown!r} is refused: it is not a well-formed address", remedy) from None
     if parts.scheme not in _PORTS or not parts.hostname:
         reason = _OTHER_SCHEMES.get(parts.scheme, "it is not an https address")
-        raise NetworkError(f"{without_query(url)!r} is refused: {reason}", remedy)
+        raise NetworkError(f"{shown!r} is refused: {reason}", remedy)
     if unfit:
         problem = f"an address on {parts.hostname!r} is refused: it has a user name, a space or another unfit character"
         raise NetworkError(problem, remedy)

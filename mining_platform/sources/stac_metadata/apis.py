@@ -23,6 +23,8 @@ from mining_platform.sources.stac_metadata.items import ListedScene, listed, ref
 PAGE_ITEMS = 100
 MAX_STALE_PAGES = 3
 """So many pages in a row without a new item are a service that goes round in a circle."""
+MAX_ITEMS = 100_000
+"""More than any region has in a year: a tile has some 150 scenes, and the whole of Brazil some 1,000 tiles."""
 MAX_VERTICES = 200
 """More than this make a request that services refuse; a simpler outline around it is asked for, and the true one kept to."""
 _NO_API = (
@@ -70,26 +72,32 @@ class _GuardedIO(StacApiIO):
 
 
 def _items(region: Region, year: int) -> Iterator[dict[str, Any]]:
-    """Items that the API finds, page by page, each id once."""
+    """Items that the API finds, page by page, each id once; SourceError where it does not answer well or does not end."""
     seen: set[str] = set()
     stale_pages = 0
     try:
         for page in _pages(region, year):
             items = {str(item["id"]): item for item in page["features"] if str(item["id"]) not in seen}
+            seen |= items.keys()
             stale_pages = 0 if items else stale_pages + 1
             if stale_pages == MAX_STALE_PAGES:
                 raise refuse(region, year, "the API gives the same items again and again", "Tell its operators.")
-            seen |= items.keys()
+            if len(seen) > MAX_ITEMS:
+                raise refuse(region, year, f"the API gives more than {MAX_ITEMS} items", "Cut the region into smaller ones.")
             yield from items.values()
-    except NetworkError as error:
-        raise refuse(region, year, error.problem, error.remedy) from None
-    except APIError as error:
-        problem = without_query(" ".join(str(error).split()))[:_ERROR_CHARACTERS]
+    except (NetworkError, APIError, *_NO_API) as error:
+        raise refuse(region, year, *_problem_and_remedy(error)) from None
+
+
+def _problem_and_remedy(error: Exception) -> tuple[str, str]:
+    cause = error.__context__ if isinstance(error, APIError) else error  # pystac-client wraps whatever a request raises
+    if isinstance(cause, NetworkError):
+        return cause.problem, cause.remedy
+    told = without_query(" ".join(str(error).split()))[:_ERROR_CHARACTERS]
+    if isinstance(error, APIError):
         status = f"HTTP {error.status_code}: " if getattr(error, "status_code", None) else ""
-        raise refuse(region, year, f"the API does not answer ({status}{problem})", "Run it again later.") from None
-    except _NO_API as error:
-        problem = f"the place is no STAC API with item search ({type(error).__name__}: {str(error)[:_ERROR_CHARACTERS]})"
-        raise refuse(region, year, problem, "Mend href in the region file.") from None
+        return f"the API does not answer ({status}{told})", "Run it again later."
+    return f"the place is no STAC API with item search ({type(error).__name__}: {told})", "Mend href in the region file."
 
 
 def _pages(region: Region, year: int) -> Iterator[Mapping[str, Any]]:

@@ -1,6 +1,5 @@
 """Static STAC catalogues on disk: items found by walking links, rasters inside the catalogue's folder."""
 
-import hashlib
 import json
 from collections.abc import Iterator
 from functools import partial
@@ -13,8 +12,6 @@ from mining_platform.sources.protocol import SourceError
 from mining_platform.sources.remote.network import checked_url, is_url
 from mining_platform.sources.remote.signing import unsigned
 from mining_platform.sources.stac_metadata.items import ListedScene, listed, refuse, stac_collection, touches
-
-_SHA2_256 = "1220"  # multihash prefix: sha2-256, 32 bytes
 
 
 def found_scenes(region: Region, year: int) -> Iterator[ListedScene]:
@@ -40,18 +37,6 @@ def raster_file(region: Region, scene: Scene, href: str) -> Path:
     """The file of a scene's href, in the catalogue's folder."""
     root, catalogue = _root(region, scene.acquired.year)
     return _inside(region, scene.acquired.year, root, root / catalogue.name, href)
-
-
-def problem_of_raster(path: Path, size: int | None, checksum: str) -> str | None:
-    """What is wrong with a file that has a stated size and multihash, where those are stated; None if nothing."""
-    if not path.is_file():
-        return f"{path} is absent"
-    found = path.stat().st_size
-    if size is not None and found != size:
-        return f"has {found} bytes where its item says {size}"
-    if checksum.startswith(_SHA2_256) and checksum != _SHA2_256 + _sha256(path):
-        return "has another sha2-256 than its item says"
-    return None
 
 
 def _root(region: Region, year: int | None) -> tuple[Path, Path]:
@@ -89,7 +74,7 @@ def _json(region: Region, year: int, path: Path) -> tuple[dict[str, Any], bytes]
         node = json.loads(content)
     except OSError:
         raise refuse(region, year, f"there is no file {path}", remedy(region)) from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise refuse(region, year, f"{path} is not JSON ({error})", remedy(region)) from None
     if not isinstance(node, dict):
         raise refuse(region, year, f"{path} is not a STAC object", remedy(region))
@@ -113,8 +98,3 @@ def _inside(region: Region, year: int | None, root: Path, base: Path, href: Any)
 def _outside(region: Region, year: int | None, base: Path, href: Any) -> SourceError:
     problem = f"{base.name} points to {href!r}, outside the catalogue's folder"
     return refuse(region, year, problem, "Use a self-contained catalogue with relative hrefs.")
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

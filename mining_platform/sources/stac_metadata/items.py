@@ -5,12 +5,14 @@ has been removed; offsets that the assets state must agree, so that it is neithe
 it has been removed may they still state it, as items of Earth Search do (github.com/Element84/earth-search, issue 9).
 """
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from shapely import make_valid
 from shapely.errors import GEOSException
 from shapely.geometry import shape
 from shapely.geometry.base import BaseGeometry
@@ -19,7 +21,7 @@ from mining_platform import bands
 from mining_platform.regions import Region, required_scenes
 from mining_platform.scenes import Scene, solar_day
 from mining_platform.sources.protocol import SourceError, refusal
-from mining_platform.sources.remote.network import NetworkError
+from mining_platform.sources.remote.network import NetworkError, without_query
 
 DN_PER_REFLECTANCE = 10_000  # unit of Scene.gain and Scene.offset_dn
 LANDSAT_GAIN = bands.LANDSAT_SCALE * DN_PER_REFLECTANCE
@@ -27,6 +29,7 @@ LANDSAT_OFFSET_DN = round(bands.LANDSAT_OFFSET * DN_PER_REFLECTANCE)
 _TOLERANCE = 1e-9  # scales and offsets are decimal fractions
 _DATASTRIP_SENSED = re.compile(r"_S(\d{8}T\d{6})")
 _DATATAKE = re.compile(r"GS2\w_\d{8}T\d{6}_\d{6}")  # without the baseline that follows
+_CATEGORY, _PROVISIONAL = "landsat:collection_category", "RT"  # real time: replaced within weeks, see `archives.landsat`
 
 
 @dataclass(frozen=True)
@@ -112,14 +115,20 @@ def footprint_of_item(region: Region, item: Mapping[str, Any], year: int | None 
     """Outline of the item, EPSG:4326."""
     try:
         outline = shape(item["geometry"])
+        outline = outline if outline.is_valid else make_valid(outline)
+        problem = "it is empty" if outline.is_empty else None
     except (GEOSException, KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-        raise _Item(region, year, item).fail(f"has no usable geometry ({error})", "Add the footprint.") from None
-    return outline if outline.is_valid else outline.buffer(0)
+        problem = str(error)
+    if problem:
+        raise _Item(region, year, item).fail(f"has no usable geometry ({problem})", "Add the footprint.")
+    return outline
 
 
 def touches(region: Region, item: Mapping[str, Any], year: int) -> bool:
-    """Whether an item was acquired in a calendar year (UTC) and its footprint touches the outline."""
-    return acquired_of_item(region, item, year).year == year and footprint_of_item(region, item, year).intersects(region.geometry)
+    """Whether an item was acquired in a calendar year (UTC), is there to stay and its footprint touches the outline."""
+    if acquired_of_item(region, item, year).year != year or _Item(region, year, item).get(_CATEGORY) == _PROVISIONAL:
+        return False
+    return footprint_of_item(region, item, year).intersects(region.geometry)
 
 
 def stac_collection(region: Region, year: int | None, provider: str) -> str:
@@ -134,7 +143,9 @@ def stac_collection(region: Region, year: int | None, provider: str) -> str:
 def refuse(region: Region, year: int | None, problem: str, remedy: str) -> SourceError:
     """The error of a region's scene source, which names its collection and place."""
     source = required_scenes(region)
-    return refusal(region, year, f"{source.source} collection {source.collection} of {source.href}", problem, remedy)
+    return refusal(
+        region, year, f"{source.source} collection {source.collection} of {without_query(source.href)}", problem, remedy
+    )
 
 
 def _acquisition(fields: "_Item", scene: Scene) -> tuple[str, ...]:
@@ -182,9 +193,12 @@ class _Item:
     def number(self, *names: str) -> float:
         value = self.needed(*names)
         try:
-            return float(str(value).removeprefix("EPSG:"))
+            found = float(str(value).removeprefix("EPSG:"))
         except ValueError:
-            raise self.fail(f"has {value!r} as {' or '.join(names)}, not a number", "Mend the item.") from None
+            found = math.nan
+        if not math.isfinite(found):
+            raise self.fail(f"has {value!r} as {' or '.join(names)}, not a number", "Mend the item.")
+        return found
 
     def optional_number(self, *names: str) -> float | None:
         return None if self.get(*names) is None else self.number(*names)
