@@ -11,7 +11,7 @@ from typing import Any
 import dagster as dg
 
 from assets_defs.partitions import REGIONS, STEPS, asset_key, partitions_definition
-from assets_defs.results import current
+from assets_defs.results import current, value_of
 from mining_platform import verdicts
 from mining_platform.artifacts import Artifact
 from mining_platform.graph import active_datasets
@@ -34,17 +34,15 @@ def fact_check(asset: str, name: str, fact: Fact, *, blocking: bool) -> dg.Asset
     def check(context: dg.AssetCheckExecutionContext, platform: dg.ResourceParam[Platform]) -> dg.AssetCheckResult:
         verdict = fact(platform, current(platform, context, asset))
         return dg.AssetCheckResult(
-            passed=verdict.holds, severity=severity, description=verdict.reason, metadata=_metadata(verdict.numbers)
+            passed=verdict.holds, severity=severity, description=verdict.reason, metadata=metadata_of(verdict.numbers)
         )
 
     return check
 
 
-def _metadata(numbers: Mapping[str, Any]) -> dict[str, dg.MetadataValue]:
-    return {
-        name: dg.MetadataValue.json(value) if isinstance(value, (dict, list)) else dg.MetadataValue.text(str(value))
-        for name, value in numbers.items()
-    }
+def metadata_of(numbers: Mapping[str, Any]) -> dict[str, dg.MetadataValue]:
+    """A verdict's numbers as Dagster shows them."""
+    return {name: value_of(value) for name, value in numbers.items() if value is not None}
 
 
 def dataset_checks(dataset_id: str) -> list[dg.AssetChecksDefinition]:

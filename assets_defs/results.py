@@ -52,7 +52,7 @@ def described(made: Produced) -> dict[str, dg.MetadataValue]:
         "reason": dg.MetadataValue.text(made.reason),
         "path": dg.MetadataValue.path(str(made.path)),
     }
-    facts = {name: _value(value) for name, value in made.facts.items() if value is not None}
+    facts = {name: value_of(value) for name, value in made.facts.items() if value is not None}
     return {**metadata, **{name: value for name, value in facts.items() if name not in metadata}}
 
 
@@ -69,7 +69,8 @@ def _is_row(value: Any) -> bool:
     return isinstance(value, dict) and all(isinstance(cell, (str, int, float, bool)) for cell in value.values())
 
 
-def _value(value: Any) -> dg.MetadataValue:
+def value_of(value: Any) -> dg.MetadataValue:
+    """A fact as Dagster shows it: numbers as numbers, which it plots, equal rows as a table."""
     match value:
         case bool():
             return dg.MetadataValue.bool(value)

@@ -77,7 +77,7 @@ def _two_maps(mosaic: Mosaic, days: "np.ma.MaskedArray", left: NDArray[np.bool_]
     from matplotlib.colors import ListedColormap
 
     with figures.styled():
-        figure = figures.new_figure(8.4, min(4.0 * height_km / width_km + 1.0, 7.5))
+        figure = figures.new_figure(8.4, min(3.3 * height_km / width_km + 0.9, 7.5))
         days_axes, left_axes = figure.subplots(1, 2)
         shown = days_axes.imshow(days, extent=extent, cmap="YlGnBu", vmin=0, interpolation="nearest")
         figure.colorbar(shown, ax=days_axes, shrink=0.8, label="clear days")

@@ -81,7 +81,7 @@ def compose(  # noqa: PLR0913 - what decides a mosaic, each by name
     source: SceneSource = router,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """Write `out/mosaic.zarr`: the composite of `scenes` by a recipe, see `composites.Composite`.
+    """Write `out/mosaic.zarr`: the composite of `scenes` by a recipe, see `compositing.composites.Composite`.
 
     `scenes` is a `scenes.scenes_table`. `blocks` (row, column of chunks) None composes the whole grid. Chunks that an
     interrupted call with the same arguments has written to `out` are read back and kept. Memory holds a few chunks and what

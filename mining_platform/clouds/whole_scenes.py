@@ -20,7 +20,7 @@ from mining_platform.scenes import Scene, harmonised
 from mining_platform.sources.archives.folders import FolderError, SceneFolder
 from mining_platform.sources.archives.folders import raster_box as box_of_raster
 from mining_platform.sources.protocol import SourceError
-from mining_platform.sources.rasters import RasterError, read_band
+from mining_platform.sources.rasters import RasterError, read_scene_band
 
 BLOCK_PX = 2_048
 NO_PROBABILITY, NO_MASK = -1.0, 255
@@ -48,7 +48,7 @@ class _Opened:
             raise SourceError(f"Scene {self.scene.scene_id} has no band {band_id}; it has {found}. {L1C_ONLY}")
         try:
             place = str(self.root / self.scene.hrefs[band_id])
-            return harmonised(read_band(place, geobox, nearest=True).astype(np.uint16, copy=False), self.scene)
+            return harmonised(read_scene_band(place, self.scene, band_id, geobox, nearest=True), self.scene)
         except RasterError as error:
             raise SourceError(f"Scene {self.scene.scene_id}, band {band_id}: {error}. Fetch the scene anew.") from None
 

@@ -19,6 +19,7 @@ from mining_platform.bands import BANDS
 from mining_platform.regions import Region
 from mining_platform.simulation import catalog, landscape, painting, rasters, scenes
 from mining_platform.simulation.calendar import MAX_DATES, MIN_DATES, SceneSpec, plan_scenes
+from mining_platform.sources.listed_files import multihash
 
 FORMAT_VERSION = 1
 """Raised when the same parameters give other pixels or another layout."""
@@ -260,7 +261,7 @@ def _write_layer(
     gsd_m = geobox.shape[0] * 10 // values.shape[0]
     grid = catalog.scaled(geobox, gsd_m)
     rasters.write_cog(path, values, grid, description=f"{name} of {spec.id}; no real ground")
-    return {"href": f"./{path.name}", "file:size": path.stat().st_size, "file:checksum": f"1220{_sha256(path)}"}
+    return {"href": f"./{path.name}", "file:size": path.stat().st_size, "file:checksum": multihash(path)}
 
 
 def _sha256(path: Path) -> str:

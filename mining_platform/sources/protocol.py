@@ -91,7 +91,7 @@ class SceneSource(Protocol):
     def composite(
         self, region: Region, scenes: Sequence[Scene], channels: Sequence[str], geobox: GeoBox, recipe: MosaicRecipe
     ) -> Composite:
-        """One composite of the scenes on a grid, by a recipe; see `composites.Composite` for units and nodata.
+        """One composite of the scenes on a grid, by a recipe; see `compositing.composites.Composite` for units and nodata.
 
         SourceError naming scene and band where something cannot be read: never zeros in its place.
         """
@@ -107,7 +107,7 @@ class SceneSource(Protocol):
 
 
 class PixelSource(Protocol):
-    """A source whose scenes can be read band by band; `composites.compose_locally` makes its composites."""
+    """A source whose scenes can be read band by band; `compositing.composites.compose_locally` makes its composites."""
 
     def open_scene_band(self, region: Region, scene: Scene, band_id: str, geobox: GeoBox, *, nearest: bool) -> NDArray[Any]:
         """One band or mask layer on a grid: (y, x) digital numbers as stored, 0 where the scene has none.

@@ -63,8 +63,8 @@ class Candidate:
 
     collections: frozenset[str]
     """Ids of bands.COLLECTIONS that it can be asked for as."""
-    year: int
-    """Calendar year (UTC)."""
+    year: int | None
+    """Calendar year (UTC); None where it is not known, of an item of a collection that is not asked for."""
     read: Callable[[Touches], Found | None]
     """The whole of it, None where it does not touch; FolderError names the file that is wrong."""
 

@@ -14,9 +14,9 @@ from mining_platform.sources.stac_metadata import items as stac_items
 
 
 def candidate(root: Path, folder: Path, region: Region) -> Candidate | None:
-    """The item of a folder; None where its JSON is none, or is of another collection than the region's.
+    """The item of a folder; None where its JSON is none. FolderError for what is no JSON, SourceError for a wrong item.
 
-    FolderError for what is no JSON, SourceError for a wrong item.
+    Of an item of another collection than the region's nothing is looked at, so that it need not be a scene.
     """
     place = (folder / f"{folder.name}.json").relative_to(root).as_posix()
     content = metadata_bytes(root, place)
@@ -26,11 +26,9 @@ def candidate(root: Path, folder: Path, region: Region) -> Candidate | None:
         raise FolderError(f"{place} is not JSON ({error}). Put the item there anew.") from None
     if not isinstance(item, dict) or item.get("type") != "Feature":
         return None
-    collections = _collections(region, item)
-    if required_scenes(region).collection not in collections:
-        return None
-    read = partial(_read, root, folder, region, item, content)
-    return Candidate(collections, stac_items.acquired_of_item(region, item).year, read)
+    collections, read = _collections(region, item), partial(_read, root, folder, region, item, content)
+    asked = required_scenes(region).collection in collections
+    return Candidate(collections, stac_items.acquired_of_item(region, item).year if asked else None, read)
 
 
 def _collections(region: Region, item: Mapping[str, Any]) -> frozenset[str]:

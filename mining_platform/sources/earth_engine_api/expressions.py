@@ -1,4 +1,4 @@
-"""A mosaic recipe as an Earth Engine expression, equal to `composites.compose_locally` to the last count.
+"""A mosaic recipe as an Earth Engine expression, equal to `compositing.composites.compose_locally` to the last count.
 
 Only what Earth Engine documents is relied on (https://developers.google.com/earth-engine/apidocs). Masked pixels are filled
 before neighbours are looked at, since how masks take part there is not said; neighbourhoods are forced onto a lattice whose
