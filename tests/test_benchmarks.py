@@ -20,10 +20,12 @@ def assert_enough(module: ModuleType) -> None:
     assert not enough(rows), f"below {comparison.FAILING_SHARE:.0%} of the aim:\n{table(enough(rows))}"
 
 
+@pytest.mark.slow
 def test_the_median_keeps_its_distance_from_its_peers() -> None:
     assert_enough(medians)
 
 
+@pytest.mark.slow
 def test_clouds_keep_their_distance_from_the_package() -> None:
     pytest.importorskip("s2cloudless", reason="the package s2cloudless is absent: install the extra that brings it")
     if not (REALDATA / "s2-l1c-cloud-golden").is_dir():

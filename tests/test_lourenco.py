@@ -73,7 +73,7 @@ def test_the_whole_line_runs_over_scenes_painted_on_the_real_map(lourenco_map: P
     assert lourenco_map.exists()
     installation = Installation(tmp_path / "home", ROOT / "regions.geojson")
     printed = installation.run("demo", "lourenco", timeout=600)
-    assert "The scenes are SIMULATED." in printed
+    assert "The land-cover map is real, the scenes are SIMULATED." in printed
     evaluation = facts(installation, "evaluation", "lourenco-painted-cnn|2022")
     assert evaluation["positives"] > 0
     assert evaluation["simulated"] is True
