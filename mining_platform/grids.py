@@ -8,7 +8,12 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 from affine import Affine
+from numpy.typing import NDArray
 from odc.geo.crs import CRS
 from odc.geo.geobox import GeoBox
 from pyproj import Transformer
@@ -100,6 +105,16 @@ def window_id(epsg: int, minx: float, maxy: float, px: int) -> str:
     if easting != int(easting) or northing != int(northing):
         raise ValueError(f"Window corner ({minx}, {maxy}) is off the {PIXEL_M} m lattice of EPSG:{epsg}; snap it first.")
     return f"{epsg}_{int(easting)}_{int(northing)}_{px}"
+
+
+def window_ids(epsg: int, minx: NDArray[np.int64], maxy: NDArray[np.int64], px: int) -> pd.Series:
+    """`window_id` of many upper left corners (whole metres): (n,) text; ValueError where one is off the lattice."""
+    off = (minx % PIXEL_M != 0) | (maxy % PIXEL_M != 0)
+    if off.any():
+        raise ValueError(f"{int(off.sum())} window corners are off the {PIXEL_M} m lattice of EPSG:{epsg}; snap them first.")
+    corners = (pc.cast(pa.array(values // PIXEL_M), pa.string()) for values in (minx, maxy))
+    joined = pc.binary_join_element_wise(pa.scalar(str(epsg)), *corners, pa.scalar(str(px)), "_")
+    return pd.Series(joined.to_pandas(), dtype="str", name="window_id")
 
 
 def window_geobox(identifier: str) -> GeoBox:

@@ -7,6 +7,7 @@ between points that PROJ projected, which is quick, instead of projecting every 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from affine import Affine
@@ -18,6 +19,7 @@ Positions = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 """(n,) and (n,) coordinates -> (n,) and (n,) coordinates in another frame."""
 
 NET = 6  # Chebyshev nodes a side: over 256 pixels of 30 m the interpolation error is below 1e-8 m
+SCALE_SPAN_M = 100_000  # over which an areal scale is interpolated
 GAUSS = 0.5 / math.sqrt(3)  # distance of the two Gauss-Legendre nodes from the middle of a unit interval
 
 
@@ -94,7 +96,7 @@ def pixel_areas_m2(affine: Affine, crs: CRS, columns: np.ndarray, rows: np.ndarr
     if crs.is_geographic:
         per_row = _zone_area_m2(crs, affine.f + affine.e * rows, affine.f + affine.e * (rows + 1))
         return np.repeat((per_row * abs(math.radians(affine.a)))[:, None], columns.size, axis=1)
-    inverse_scale = _inverse_areal_scale(crs)
+    inverse_scale = inverse_areal_scale(crs)
     east, north = affine.c + affine.a * (columns + 0.5), affine.f + affine.e * (rows + 0.5)
     per_area, _ = lattice(lambda x, y: (inverse_scale(x, y), y), east, north)
     return abs(affine.a * affine.e) * per_area
@@ -120,7 +122,7 @@ def _zone_area_m2(crs: CRS, lat0: np.ndarray, lat1: np.ndarray) -> np.ndarray:
     return a**2 / 2 * np.abs(q(lat1) - q(lat0))
 
 
-def _inverse_areal_scale(crs: CRS) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+def inverse_areal_scale(crs: CRS) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
     """Ellipsoidal over planar area of a projected CRS, at (n,) x and (n,) y in its own units."""
     projection = Proj(crs)
 
@@ -131,17 +133,36 @@ def _inverse_areal_scale(crs: CRS) -> Callable[[np.ndarray, np.ndarray], np.ndar
     return at
 
 
-def window_areas_m2(grid: WindowGrid) -> np.ndarray:
-    """Ellipsoidal area of each window: (rows * columns,), by 2 x 2 Gauss-Legendre nodes a window."""
-    if not grid.rows or not grid.columns:
-        return np.zeros(0)
-    inverse_scale = _inverse_areal_scale(CRS.from_epsg(grid.epsg))
-    i, j = np.divmod(np.arange(grid.rows * grid.columns), grid.columns)
-    total = np.zeros(i.size)
-    for di in (0.5 - GAUSS, 0.5 + GAUSS):
-        for dj in (0.5 - GAUSS, 0.5 + GAUSS):
-            total += inverse_scale(grid.x0 + (j + dj) * grid.size_m, grid.y1 - (i + di) * grid.size_m)
-    return total / 4 * grid.size_m**2
+def window_areas_m2(grid: WindowGrid, rows: np.ndarray) -> np.ndarray:
+    """Ellipsoidal area of each window of some rows: (rows, columns), by 2 x 2 Gauss-Legendre nodes a window.
+
+    The areal scale is exact along the nodes' rows, and interpolated along columns over some SCALE_SPAN_M, to 1e-11.
+    """
+    y = (grid.y1 - (np.asarray(rows)[:, None] + _GAUSS_NODES) * grid.size_m).ravel()
+    areas = np.zeros((len(rows), grid.columns))
+    if not areas.size:
+        return areas
+    inverse_scale = inverse_areal_scale(CRS.from_epsg(grid.epsg))
+    for first, nodes, weights in _scale_spans(grid):
+        at_nodes = inverse_scale(*(axis.ravel() for axis in np.meshgrid(nodes, y))).reshape(y.size, nodes.size)
+        scale = (at_nodes @ weights.T).reshape(len(rows), 2, -1, 2).mean(axis=(1, 3))
+        areas[:, first : first + scale.shape[1]] = scale
+    return areas * grid.size_m**2
+
+
+_GAUSS_NODES = np.array([0.5 - GAUSS, 0.5 + GAUSS])
+
+
+@lru_cache(maxsize=8)
+def _scale_spans(grid: WindowGrid) -> list[tuple[int, np.ndarray, np.ndarray]]:
+    """Spans of columns of windows: the first, eastings where the areal scale is asked for, and their weights at the nodes."""
+    step = max(int(SCALE_SPAN_M // grid.size_m), 1)
+    spans = []
+    for first in range(0, grid.columns, step):
+        x = (grid.x0 + (np.arange(first, min(first + step, grid.columns))[:, None] + _GAUSS_NODES) * grid.size_m).ravel()
+        nodes = _nodes(x)
+        spans.append((first, nodes, _lagrange(x, nodes)))
+    return spans
 
 
 def overlaps(x: np.ndarray, y: np.ndarray, grid: WindowGrid) -> Overlaps:

@@ -1,4 +1,4 @@
-"""Exact shares of a class in windows, ranges and candidates, against known areas and exactextract."""
+"""Exact shares of a class in windows, ranges, against known areas and exactextract."""
 
 import os
 from pathlib import Path
@@ -15,18 +15,16 @@ from rasterio.vrt import WarpedVRT
 
 from mining_platform import pixel_areas, proportions
 from mining_platform.datasets import RANGES
-from mining_platform.grids import WindowGrid, region_geobox, window_geobox, window_grid
+from mining_platform.grids import WindowGrid, region_geobox, window_geobox, window_grid, window_id
+from mining_platform.proportion_tables import grid_over
+from mining_platform.ranges import range_of
 from mining_platform.region_files import load_regions
+from mining_platform.shares.class_rasters import ClassRasterError, band_of_year
+from tests.mining_platform.class_maps import degree_map, grid_around, write_map
 
 MINING = frozenset({30})
-NATIVE_DEG = 0.00026949458523585647  # the step of the MapBiomas rasters
-
-
-def write_map(path: Path, classes: np.ndarray, transform: Affine, crs: str | None, nodata: int | None = None) -> Path:
-    profile = {"driver": "GTiff", "height": classes.shape[0], "width": classes.shape[1], "count": 1, "dtype": classes.dtype}
-    with rasterio.open(path, "w", **profile, crs=crs, transform=transform, nodata=nodata) as raster:
-        raster.write(classes, 1)
-    return path
+MINING_PIXELS = {2016: 19_874, 2017: 19_893, 2018: 20_060, 2019: 20_069, 2020: 20_153, 2021: 20_161, 2022: 20_235}
+"""Pixels of class 30 at Lourenço, as published."""
 
 
 def patchy(seed: int, shape: tuple[int, int], with_gaps: bool = True) -> np.ndarray:
@@ -36,19 +34,6 @@ def patchy(seed: int, shape: tuple[int, int], with_gaps: bool = True) -> np.ndar
     field = np.kron(coarse, np.ones((7, 7)))[: shape[0], : shape[1]] + 0.3 * rng.random(shape)
     classes = np.where(field > 0.8, 30, 3).astype(np.uint8)
     return np.where(field < 0.1, 0, classes).astype(np.uint8) if with_gaps else classes
-
-
-def degree_map(path: Path, lon: float, lat: float, classes: np.ndarray) -> Path:
-    """A map on the MapBiomas step whose middle is near a point."""
-    west, north = lon - classes.shape[1] / 2 * NATIVE_DEG, lat + classes.shape[0] / 2 * NATIVE_DEG
-    return write_map(path, classes, Affine(NATIVE_DEG, 0, west, 0, -NATIVE_DEG, north), "EPSG:4326")
-
-
-def grid_around(lon: float, lat: float, epsg: int, px: int = 48, reach: int = 4) -> WindowGrid:
-    """2 x reach windows a side around a point."""
-    x, y = Transformer.from_crs(4326, epsg, always_xy=True).transform(lon, lat)
-    size = px * 10
-    return WindowGrid(epsg, px, (int(x) // size - reach) * size, (int(y) // size + reach) * size, 2 * reach, 2 * reach)
 
 
 def exact_areas(path: Path, grid: WindowGrid) -> pd.DataFrame:
@@ -96,14 +81,14 @@ def cell_areas(crs: CRS, transform: Affine, rows: np.ndarray, columns: np.ndarra
 def test_ranges_are_left_open_and_right_closed_and_zero_is_its_own() -> None:
     shares = np.array([0.0, 1e-12, 0.1, np.nextafter(0.1, 1), 0.2, 0.3, 0.7, 0.9, np.nextafter(0.9, 1), 1.0])
     expected = ["000", "000_010", "000_010", "010_020", "010_020", "020_030", "060_070", "080_090", "090_100", "090_100"]
-    assert proportions.range_of(shares).tolist() == expected
-    assert proportions.range_of(0.5) == "040_050"
+    assert range_of(shares).tolist() == expected
+    assert range_of(0.5) == "040_050"
 
 
 def test_a_share_outside_zero_to_one_has_no_range() -> None:
     for wrong in (-1e-9, 1.000001, float("nan")):
         with pytest.raises(ValueError, match="lie in 0 to 1"):
-            proportions.range_of(wrong)
+            range_of(wrong)
 
 
 # areas
@@ -174,7 +159,7 @@ def test_the_areas_of_all_windows_add_up_to_the_area_of_the_pixels(tmp_path: Pat
     with rasterio.open(path) as raster:
         areas = pixel_areas.pixel_areas_m2(raster.transform, CRS.from_epsg(4326), np.arange(60), np.arange(60))
     assert table["class_area_m2"].sum() == pytest.approx(areas[classes == 30].sum(), rel=1e-12)
-    assert table["valid_area_m2"].sum() == pytest.approx(areas.sum(), rel=1e-12)
+    assert table["valid_area_m2"].sum() == pytest.approx(areas.sum(), rel=1e-9)  # windows valid all over count their own area
     assert table["valid_px"].sum() == 3600
 
 
@@ -194,17 +179,29 @@ def test_a_window_without_valid_area_has_share_zero(tmp_path: Path) -> None:
     assert table[["share", "valid_area_m2", "valid_share"]].iloc[0].tolist() == [0, 0, 0]
 
 
-def test_maps_without_crs_rotated_or_of_fractions_are_refused(tmp_path: Path) -> None:
+def test_maps_that_areas_cannot_be_computed_on_are_refused_with_the_reason(tmp_path: Path) -> None:
     grid, straight = WindowGrid(32722, 48, 480_000, 9_600_000, 1, 1), Affine(10, 0, 480_000, 0, -10, 9_600_000)
     classes = np.full((8, 8), 3, dtype=np.uint8)
     cases = {
         "has no CRS": write_map(tmp_path / "a.tif", classes, straight, None),
         "is rotated": write_map(tmp_path / "b.tif", classes, straight * Affine.rotation(5), "EPSG:32722"),
-        "no band of whole numbers": write_map(tmp_path / "c.tif", classes.astype(np.float32), straight, "EPSG:32722"),
+        "holds complex64, class codes are numbers": write_map(
+            tmp_path / "c.tif", classes.astype(np.complex64), straight, "EPSG:32722"
+        ),
+        "is rotated or not north-up": write_map(
+            tmp_path / "d.tif", classes, Affine(10, 0, 480_000, 0, 10, 9_600_000), "EPSG:32722"
+        ),
+        "neither geographic nor projected": write_map(tmp_path / "e.tif", classes, straight, "EPSG:4978"),
+        "a CRS and no place in it": write_map(tmp_path / "f.tif", classes, Affine.identity(), "EPSG:32722"),
+        "no file": tmp_path / "g.tif",
     }
     for message, path in cases.items():
-        with pytest.raises(ValueError, match=message):
+        with pytest.raises(ClassRasterError, match=message):
             proportions.window_shares(path, grid, MINING)
+    with pytest.raises(ClassRasterError, match="No class is asked for"):
+        proportions.window_shares(cases["has no CRS"], grid, frozenset())
+    with pytest.raises(ClassRasterError, match="has no band 2; it has 1"):
+        proportions.window_shares(write_map(tmp_path / "h.tif", classes, straight, "EPSG:32722"), grid, MINING, band=2)
 
 
 # nearest
@@ -213,7 +210,8 @@ def test_maps_without_crs_rotated_or_of_fractions_are_refused(tmp_path: Path) ->
 def test_nearest_shares_equal_gdals_nearest_warp(tmp_path: Path) -> None:
     path = degree_map(tmp_path / "m.tif", -55.0, -7.0, patchy(3, (170, 170), with_gaps=False))
     grid = grid_around(-55.0, -7.0, 32721)
-    ours = proportions.nearest_shares(path, grid, MINING)
+    ids = [window_id(grid.epsg, bounds[0], bounds[3], grid.px) for bounds in (grid.bounds(i, j) for i, j in grid)]
+    ours = proportions.nearest_shares(proportions.class_pixels(path, ids), MINING)
     size = grid.px * grid.columns
     with (
         rasterio.open(path) as raster,
@@ -224,109 +222,6 @@ def test_nearest_shares_equal_gdals_nearest_warp(tmp_path: Path) -> None:
     ):  # fmt: skip
         theirs = (warped.read(1) == 30).reshape(grid.rows, grid.px, grid.columns, grid.px).mean(axis=(1, 3)).ravel()
     assert np.abs(ours - theirs).max() <= 2 / grid.px**2  # a pixel centre on the edge of two native pixels may fall either way
-
-
-# candidates
-
-
-def make_candidates(path: Path, grid: WindowGrid, **changes: object) -> tuple[pd.DataFrame, dict[str, object]]:
-    arguments = {"region_id": "here", "year": 2024, "min_valid_share": 1.0, "zero_count": 10, "seed": 7} | changes
-    return proportions.candidates(path, grid, MINING, **arguments)  # type: ignore[arg-type]
-
-
-def lone_mine(path: Path) -> Path:
-    classes = np.full((170, 170), 3, dtype=np.uint8)
-    classes[80:90, 80:95] = 30
-    return degree_map(path, -55.0, -7.0, classes)
-
-
-def test_candidates_are_all_windows_with_mining_and_as_many_without_as_asked(tmp_path: Path) -> None:
-    path, grid = lone_mine(tmp_path / "m.tif"), grid_around(-55.0, -7.0, 32721)
-    table, facts = make_candidates(path, grid)
-    shares = proportions.window_shares(path, grid, MINING)
-    assert set(table.loc[table["share"] > 0, "window_id"]) == set(shares.loc[shares["share"] > 0, "window_id"])
-    assert (table["range"] == "000").sum() == 10
-    assert tuple(table.columns) == proportions.CANDIDATE_COLUMNS
-    assert table["window_id"].is_monotonic_increasing
-    assert facts["windows"] == 64
-    assert facts["windows_by_range"] == {
-        name: int((proportions.range_of(shares["share"].to_numpy()) == name).sum()) for name in RANGES
-    }
-    assert table.crs.to_epsg() == 4326
-    assert table.geometry.iloc[0].contains(shapely.Point(table["lon"].iloc[0], table["lat"].iloc[0]))
-
-
-def test_windows_at_zero_are_drawn_in_hash_order_and_more_are_a_longer_prefix(tmp_path: Path) -> None:
-    path, grid = lone_mine(tmp_path / "m.tif"), grid_around(-55.0, -7.0, 32721)
-    few, many = (make_candidates(path, grid, zero_count=n)[0] for n in (5, 12))
-    few, many = few[few["range"] == "000"], many[many["range"] == "000"]
-    assert set(few["window_id"]) < set(many["window_id"])
-    assert few["order"].max() < many.loc[~many["window_id"].isin(few["window_id"]), "order"].min()
-
-
-def test_the_order_of_a_window_depends_on_the_seed_and_not_on_the_year(tmp_path: Path) -> None:
-    path, grid = lone_mine(tmp_path / "m.tif"), grid_around(-55.0, -7.0, 32721)
-    one, other_year, other_seed = (
-        make_candidates(path, grid)[0],
-        make_candidates(path, grid, year=2020)[0],
-        make_candidates(path, grid, seed=8)[0],
-    )
-    assert one["order"].tolist() == other_year["order"].tolist()
-    assert one["window_id"].tolist() != other_seed["window_id"].tolist()
-    assert one["order"].dtype == np.uint64
-
-
-def test_a_window_with_too_little_valid_area_is_not_eligible_and_says_so(tmp_path: Path) -> None:
-    classes = np.full((170, 170), 3, dtype=np.uint8)
-    classes[80:90, 80:95], classes[88:92, 80:82] = 30, 27
-    table, facts = make_candidates(degree_map(tmp_path / "m.tif", -55.0, -7.0, classes), grid_around(-55.0, -7.0, 32721))
-    spoiled = table[table["valid_share"] < 1]
-    assert len(spoiled) > 0
-    assert not spoiled["eligible"].any()
-    assert set(spoiled["reason"]) == {proportions.TOO_LITTLE_VALID}
-    assert facts["not_eligible"] == {proportions.TOO_LITTLE_VALID: len(spoiled)}
-    assert (table.loc[table["eligible"], "reason"] == "").all()
-
-
-def test_a_window_whose_nearest_share_is_in_another_range_is_not_eligible(tmp_path: Path) -> None:
-    classes = np.full((20, 20), 3, dtype=np.uint8)
-    classes[:2] = 30  # 46 m of 480 m reach into the window: 9.6 %, but the centres of five rows of 10 m: 10.4 %
-    path = write_map(tmp_path / "m.tif", classes, Affine(30, 0, 479_980, 0, -30, 9_600_480 + 14), "EPSG:32722")
-    table, _ = make_candidates(path, WindowGrid(32722, 48, 480_000, 9_600_480, 1, 1))
-    assert table[["share", "share_nn"]].iloc[0].tolist() == pytest.approx([46 / 480, 50 / 480], abs=1e-6)
-    assert table["reason"].tolist() == [proportions.RANGES_DIFFER]
-    assert not table["eligible"].any()
-
-
-def test_a_share_on_the_edge_of_a_range_is_not_eligible(tmp_path: Path) -> None:
-    classes = np.full((48, 48), 3, dtype=np.uint8)
-    classes[:24] = 30  # areas on both sides of the middle parallel differ in the tenth digit
-    path = write_map(tmp_path / "m.tif", classes, Affine(10, 0, 480_000, 0, -10, 9_600_480), "EPSG:32722")
-    table, _ = make_candidates(path, WindowGrid(32722, 48, 480_000, 9_600_480, 1, 1))
-    assert table["share"][0] == pytest.approx(0.5, abs=1e-9)
-    assert not table["eligible"][0]
-
-
-def test_windows_outside_the_outline_are_left_out(tmp_path: Path) -> None:
-    path, grid = lone_mine(tmp_path / "m.tif"), grid_around(-55.0, -7.0, 32721)
-    outline = shapely.box(-55.005, -7.2, -54.9, -6.9)
-    table, facts = make_candidates(path, grid, outline=outline, zero_count=100)
-    assert len(table) == facts["windows"] < 64
-    assert shapely.covers(outline, table.geometry.to_numpy()).all()
-
-
-def test_a_grid_without_windows_gives_an_empty_table_with_all_columns(tmp_path: Path) -> None:
-    table, facts = make_candidates(lone_mine(tmp_path / "m.tif"), WindowGrid(32721, 48, 720_000, 9_225_600, 0, 0))
-    assert len(table) == facts["windows"] == 0
-    assert tuple(table.columns) == proportions.CANDIDATE_COLUMNS
-    assert table["range"].dtype == "str"
-
-
-def test_candidates_are_the_same_bytes_twice(tmp_path: Path) -> None:
-    path, grid = lone_mine(tmp_path / "m.tif"), grid_around(-55.0, -7.0, 32721)
-    for name in ("a", "b"):
-        make_candidates(path, grid)[0].to_parquet(tmp_path / name)
-    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
 # the real map
@@ -347,7 +242,7 @@ def test_windows_of_16_native_pixels_at_lourenco_fall_into_the_published_ranges(
     assert (classes == 30).sum() == 20_235
     blocks = classes.reshape(83, 16, 83, 16)
     whole = (blocks != 27).all(axis=(1, 3))
-    ranges = proportions.range_of((blocks == 30).mean(axis=(1, 3))[whole])
+    ranges = range_of((blocks == 30).mean(axis=(1, 3))[whole])
     counts = [int((ranges == name).sum()) for name in RANGES]
     assert counts == [6561, 87, 50, 33, 25, 27, 18, 13, 7, 5, 12]
     assert whole.sum() == 6838
@@ -370,7 +265,7 @@ def test_the_native_mining_area_of_lourenco_is_all_found_in_windows(lourenco: Pa
 def test_on_the_aligned_lattice_the_upper_ranges_of_lourenco_run_short(lourenco: Path) -> None:
     region = load_regions()["lourenco"]
     grid = window_grid(region.geobox, 128)
-    ranges = proportions.range_of(proportions.window_shares(lourenco, grid, MINING, band=38)["share"].to_numpy())
+    ranges = range_of(proportions.window_shares(lourenco, grid, MINING, band=38)["share"].to_numpy())
     assert [int((ranges == name).sum()) for name in RANGES] == [820, 46, 15, 8, 4, 3, 2, 0, 1, 1, 0]
 
 
@@ -380,3 +275,37 @@ def test_a_window_id_leads_back_to_the_bounds_of_its_row(tmp_path: Path) -> None
     table = proportions.window_shares(path, window_grid(geobox, 48), MINING)
     for row in table.itertuples():
         assert window_geobox(row.window_id).boundingbox.bbox == (row.minx, row.miny, row.maxx, row.maxy)
+
+
+@pytest.fixture(scope="module")
+def ground_weights(lourenco: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Ground area of each pixel of the Lourenço map, as weights for exactextract."""
+    path = tmp_path_factory.mktemp("weights") / "areas.tif"
+    with rasterio.open(lourenco) as raster:
+        areas = pixel_areas.pixel_areas_m2(raster.transform, CRS.from_user_input(raster.crs), np.arange(1341), np.arange(1341))
+        profile = {"driver": "GTiff", "height": 1341, "width": 1341, "count": 1, "dtype": "float64", "crs": raster.crs}
+        with rasterio.open(path, "w", **profile, transform=raster.transform) as out:
+            out.write(areas, 1)
+    return path
+
+
+@pytest.mark.parametrize("year", range(2016, 2023))
+def test_every_window_of_lourenco_has_exactextracts_share_in_every_year(lourenco: Path, ground_weights: Path, year: int) -> None:
+    from exactextract import exact_extract
+    from exactextract.feature import JSONFeatureSource
+    from exactextract.raster import RasterioRasterSource
+
+    band = band_of_year(lourenco, year)
+    grid, _ = grid_over(lourenco, MINING, band, 1280, "EPSG:32622")
+    ours = proportions.window_shares(lourenco, grid, MINING, band=band)
+    outlines = [shapely.box(*grid.bounds(i, j)) for i, j in grid]
+    with rasterio.open(lourenco) as raster, rasterio.open(ground_weights) as weights:
+        features = [{"type": "Feature", "properties": {}, "geometry": shapely.geometry.mapping(each)} for each in outlines]
+        vector = JSONFeatureSource(features, srs_wkt=raster.crs.to_wkt())  # SIRGAS 2000 and WGS 84 are the same ground here
+        sources = RasterioRasterSource(raster, band_idx=band), RasterioRasterSource(weights)
+        found = exact_extract(sources[0], vector, ["weighted_frac", "unique"], weights=sources[1], output="pandas")
+    pairs = zip(found["weighted_frac"], found["unique"], strict=True)
+    theirs = np.array([np.asarray(shares)[np.asarray(codes) == 30].sum() for shares, codes in pairs])
+    assert np.abs(ours["share"] - theirs).max() <= 2e-7
+    assert ours["class_px"].sum() == MINING_PIXELS[year]
+    assert ours["share"].max() > 0.5
