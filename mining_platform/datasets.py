@@ -8,25 +8,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
+from mining_platform.dataset_rules import POINTS_MINING, apportioned, problems
 from mining_platform.labels.recipes import MINING, RECIPES
+from mining_platform.negatives import RANDOM
+from mining_platform.point_files import PointsFile
+from mining_platform.splits.rules import SplitRule
+from mining_platform.window_filters import WindowFilter
 
 RANGES: tuple[str, ...] = ("000", *(f"{low:03d}_{low + 10:03d}" for low in range(0, 100, 10)))
 """Mining-proportion ranges in per cent: exactly 0, then (0, 10], (10, 20] ... (90, 100]."""
-
-
-@dataclass(frozen=True)
-class SplitRule:
-    """How windows are parted into training, validation and test."""
-
-    method: str
-    """`block`: square blocks of ground go to one side whole."""
-    fractions: Mapping[str, float]
-    """Wanted share of windows by split name; sums to 1."""
-    block_m: int
-    """Side of a block in metres, a multiple of the window size."""
-    buffer_m: float
-    """Least distance between footprints of different splits; nearer windows are set aside as `buffer`."""
-    seed: int
 
 
 @dataclass(frozen=True)
@@ -46,21 +36,53 @@ class Dataset:
     recipe: str
     """Label recipe, a row of labels.recipes.RECIPES."""
     quotas: Mapping[str, int]
-    """Windows wanted per range over all regions of one release."""
+    """Windows wanted over all regions of one release: per range, or, of a dataset of points, of "mining" and of each
+    negative recipe by its id."""
+    negatives: Mapping[str, float]
+    """Share of the windows at exactly 0 % by negative recipe (rows of negatives.NEGATIVES), summing to 1; a window counts
+    for the first whose rule it meets. Empty for a dataset of points."""
     split: SplitRule
-    min_valid_share: float
-    """Least share of a window's area with a land-cover class."""
+    window_filter: WindowFilter
     max_masked_share: float
     """Largest share of a patch's pixels without any clear observation."""
     zero_candidates: int
     """Windows at exactly 0 % kept as candidates per region and year, drawn by hash."""
+    allow_overlap: bool
+    """Whether two windows of a region may share ground; if not, the one in the higher range stays."""
+    sliding_px: int
+    """Step in pixels of windows beside the aligned ones, a divisor of `px`; 0 means aligned windows only."""
+    sliding_from: float
+    """Share above which windows beside the aligned ones are looked for, 0 to 1."""
+    points: PointsFile | None
+    """Where windows are centred on people's points, whether or not there is a land-cover map; None for windows of the grid."""
     seed: int
+
+    def __post_init__(self) -> None:
+        """ValueError naming the dataset and what in its row does not fit together."""
+        if wrong := problems(self, RANGES):
+            raise ValueError(f"Dataset {self.id!r}: {'; '.join(wrong)}. Mend its row in mining_platform/datasets.py.")
+
+    @property
+    def strata(self) -> Mapping[tuple[str, str], int]:
+        """Windows wanted by stratum (range, negative recipe), in order.
+
+        Windows with mining have the recipe "". The range is "" in a dataset of points, whose windows may have none. Shares of the
+        0 % range that do not divide go to the recipes with the largest remainders.
+        """
+        if self.points is not None:
+            return {("", "" if name == POINTS_MINING else name): number for name, number in self.quotas.items()}
+        zero = apportioned(self.quotas["000"], self.negatives)
+        return {
+            **{("000", name): number for name, number in zero.items()},
+            **{(each, ""): self.quotas[each] for each in RANGES[1:]},
+        }
 
 
 def _quotas(zero: int, each: int) -> Mapping[str, int]:
     return MappingProxyType({name: zero if name == "000" else each for name in RANGES})
 
 
+_ALL_RANDOM = MappingProxyType({RANDOM: 1.0})
 _LEGAL_AMAZON = tuple(f"legal-amazon-{zone}" for zone in range(18, 24))
 _SIMULATED = ("sim-igarape", "sim-serra")
 _BLOCKS_80_20 = SplitRule(
@@ -76,10 +98,15 @@ _RANGES = Dataset(
     profile="s2-12",
     recipe=MINING,
     quotas=_quotas(1300, 130),
+    negatives=_ALL_RANDOM,
     split=_BLOCKS_80_20,
-    min_valid_share=1.0,
+    window_filter=WindowFilter(min_valid_share=1.0),
     max_masked_share=0.1,
     zero_candidates=20_000,
+    allow_overlap=False,
+    sliding_px=32,
+    sliding_from=0.7,
+    points=None,
     seed=7,
 )
 _SIM_RANGES = replace(
@@ -91,6 +118,7 @@ _SIM_RANGES = replace(
     quotas=_quotas(80, 8),
     split=replace(_BLOCKS_80_20, fractions=MappingProxyType({"train": 0.6, "val": 0.2, "test": 0.2}), block_m=2_560),
     zero_candidates=400,
+    sliding_px=0,
 )
 _LOURENCO = replace(
     _SIM_RANGES,
@@ -99,14 +127,14 @@ _LOURENCO = replace(
     regions=("lourenco",),
     years=tuple(range(2016, 2023)),
     quotas=_quotas(130, 13),
+    sliding_px=32,  # aligned windows of the Lourenço map never exceed 90 %, shifted ones do
 )
 
 
 def _small(dataset: Dataset, dataset_id: str, title: str) -> Dataset:
-    """The 48 px sibling of a dataset, over the same regions and years."""
-    return replace(
-        dataset, id=dataset_id, title=title, px=48, split=replace(dataset.split, block_m=dataset.split.block_m // 128 * 48 * 2)
-    )
+    """The 48 px sibling of a dataset, over the same regions and years; small windows fill the upper ranges without sliding."""
+    split = replace(dataset.split, block_m=dataset.split.block_m // 128 * 48 * 2)
+    return replace(dataset, id=dataset_id, title=title, px=48, split=split, sliding_px=0)
 
 
 DATASETS: dict[str, Dataset] = {
@@ -137,8 +165,9 @@ DATASETS: dict[str, Dataset] = {
             recipe="disturbed-ground",
             quotas=MappingProxyType({**_quotas(0, 0), "000": 24, "090_100": 24}),  # a polygon has one class, so windows are pure
             split=SplitRule("block", MappingProxyType({"train": 0.6, "val": 0.15, "test": 0.25}), 320, 0.0, 7),
-            min_valid_share=0.02,
+            window_filter=WindowFilter(min_valid_share=0.02),
             zero_candidates=400,
+            sliding_px=0,
         ),
     )
 }

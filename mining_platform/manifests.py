@@ -12,15 +12,22 @@ import shapely
 
 from mining_platform.datasets import RANGES
 from mining_platform.footprints import bounds_of
-from mining_platform.proportions import range_of
-from mining_platform.splits import BUFFER
+from mining_platform.negatives import NEGATIVES
+from mining_platform.ranges import range_of
+from mining_platform.splits.rules import BUFFER
 
 SPLITS = ("train", "val", "test", BUFFER)
 INDEX_COLUMNS = ("patch_id", "window_id", "year", "row", "dropped", "drop_reason", "masked_share", "clear_min", "clear_median")
 SAMPLE_COLUMNS = (
     *("window_id", "region", "year", "epsg", "minx", "miny", "maxx", "maxy", "lon", "lat", "share", "share_nn", "range"),
-    *("class_px", "valid_px", "class_area_m2", "valid_area_m2", "valid_share", "geometry"),
+    *("is_mining", "negative", "point_id", "mining_distance_m", "dominant_class", "dominant_share", "around_class"),
+    *("around_share", "class_px", "valid_px", "class_area_m2", "valid_area_m2", "valid_share", "geometry"),
 )
+NO_RANGE = ""
+"""Range of a patch whose region has no land-cover map."""
+NO_COLLECTION = "none"
+"""Label collection of a region without a land-cover map."""
+SHARES = ["share", "share_nn", "valid_share", "dominant_share", "around_share"]
 NAMED_FAILURES = 5  # bad rows an error names
 
 
@@ -32,8 +39,8 @@ class PartitionSources:
     """ISO 3166-1 alpha-2 code."""
     label_collection: str
     """Collection of the land-cover map."""
-    scene_count: int
-    """Scenes the mosaic was made of."""
+    scenes: gpd.GeoDataFrame
+    """Scenes that the mosaic was made of: scene_id, geometry (footprint, EPSG:4326)."""
     simulated: bool
 
 
@@ -54,19 +61,27 @@ PATCH_TABLE = pa.DataFrameSchema(
         "epsg": _column("int64"),
         **{name: _column("int64") for name in ("minx", "miny", "maxx", "maxy")},
         **_DEGREES,
-        "share": _column(float, _SHARE),
-        "share_nn": _column(float, _SHARE),
-        "range": _column(str, pa.Check.isin(RANGES)),
+        "share": _column(float, _SHARE, nullable=True),
+        "share_nn": _column(float, _SHARE, nullable=True),
+        "range": _column(str, pa.Check.isin([*RANGES, NO_RANGE])),
         "is_mining": _column(bool),
+        "negative": _column(str, pa.Check.isin(["", *NEGATIVES])),
+        "point_id": _column(str),
+        "mining_distance_m": _column(float, _COUNT, nullable=True),
+        "dominant_class": _column("int64", _COUNT),
+        "dominant_share": _column(float, _SHARE, nullable=True),
+        "around_class": _column("int64", _COUNT),
+        "around_share": _column(float, _SHARE, nullable=True),
         **{name: _column("int64", _COUNT) for name in ("class_px", "valid_px")},
         **{name: _column(float, _COUNT) for name in ("class_area_m2", "valid_area_m2")},
-        "valid_share": _column(float, _SHARE),
+        "valid_share": _column(float, _SHARE, nullable=True),
         **{name: _column(str, pa.Check.str_length(min_value=1)) for name in ("label_collection", "recipe", "profile")},
         "split": _column(str, pa.Check.isin(SPLITS)),
         "masked_share": _column(float, _SHARE),
         "clear_min": _column(float, _COUNT),
         "clear_median": _column(float, _COUNT),
         "scene_count": _column("int64", _COUNT),
+        "scene_ids": _column(str),
         "store_row": _column("int64", pa.Check.ge(-1)),
         "dropped": _column(bool),
         "drop_reason": _column(str),
@@ -76,8 +91,13 @@ PATCH_TABLE = pa.DataFrameSchema(
     strict=True,
     ordered=True,
 )
-"""Columns of the patch table, in order. Areas in m2; minx to maxy in metres of `epsg`; west to north, lon, lat in degrees
-(EPSG:4326); clear_min and clear_median in clear observations a pixel; store_row -1 where the patch is dropped."""
+"""Columns of the patch table, in order.
+
+Areas in m2; minx to maxy in metres of `epsg`; west to north, lon, lat in degrees (EPSG:4326). Shares are missing, and the range
+is empty, only where the region has no land-cover map. negative to around_share as in `candidate_tables.CANDIDATE_COLUMNS`.
+clear_min and clear_median in clear observations a pixel; scene_count: scenes of the region's mosaic; scene_ids: those of them
+whose published footprint touches the patch, sorted, joined by a blank; store_row -1 where the patch is dropped.
+"""
 
 
 def build_manifest(
@@ -103,13 +123,27 @@ def build_manifest(
     rows = rows.merge(index.rename(columns={"row": "store_row"}), on="patch_id", validate="one_to_one")
     rows = rows.merge(pd.DataFrame(splits)[["window_id", "split"]], on="window_id", validate="many_to_one")
     of_row = [sources[str(region), int(year)] for region, year in zip(rows["region"], rows["year"], strict=True)]
-    for name in ("country", "label_collection", "scene_count", "simulated"):
+    for name in ("country", "label_collection", "simulated"):
         rows[name] = [getattr(each, name) for each in of_row]
+    rows["scene_count"] = [len(each.scenes) for each in of_row]
+    rows["scene_ids"] = _scene_ids(rows, sources)
     bounds = shapely.bounds(np.asarray(rows["geometry"], dtype=object)).reshape(-1, 4)
     for name, values in zip(("west", "south", "east", "north"), bounds.T, strict=True):
         rows[name] = values
-    rows = rows.assign(recipe=recipe, profile=profile, is_mining=rows["range"] != "000")
+    rows = rows.assign(recipe=recipe, profile=profile)
     return validate_manifest(_typed(rows).sort_values("patch_id", ignore_index=True))
+
+
+def _scene_ids(rows: pd.DataFrame, sources: Mapping[tuple[str, int], PartitionSources]) -> pd.Series:
+    """Ids of the scenes that touch each patch, sorted and joined by a blank."""
+    texts = pd.Series("", index=rows.index, dtype=object)
+    for (region, year), each in sources.items():
+        part, scenes = rows[(rows["region"] == region) & (rows["year"] == year)], each.scenes.sort_values("scene_id")
+        tree, names = shapely.STRtree(scenes.geometry.to_numpy()), scenes["scene_id"].to_numpy()
+        patch, scene = tree.query(part["geometry"].to_numpy(), predicate="intersects")
+        touching = pd.Series(names[scene], dtype=object).groupby(patch).agg(lambda ids: " ".join(sorted(ids)))
+        texts.loc[part.index[touching.index.to_numpy(int)]] = touching.to_numpy()
+    return texts
 
 
 def _typed(rows: pd.DataFrame) -> gpd.GeoDataFrame:
@@ -161,6 +195,7 @@ def _contradictions(table: gpd.GeoDataFrame) -> dict[str, np.ndarray]:
     """Masks of the rows that break each rule between columns."""
     bounds = bounds_of(table["window_id"].tolist())
     names = ["epsg", "minx", "miny", "maxx", "maxy"]
+    known, on_point = table["range"] != NO_RANGE, table["point_id"] != ""
     stored = table[~table["dropped"]]
     repeated = stored.duplicated(["region", "year", "store_row"], keep=False).reindex(table.index, fill_value=False)
     return {
@@ -168,9 +203,21 @@ def _contradictions(table: gpd.GeoDataFrame) -> dict[str, np.ndarray]:
             table["patch_id"] != table["window_id"] + "_" + table["year"].astype(str)
         ).to_numpy(),
         "bounds are not those of the window id": (table[names].to_numpy() != bounds[names].to_numpy()).any(axis=1),
-        "range is not that of the share": range_of(table["share"].to_numpy()) != table["range"].to_numpy(),
-        "is_mining is not range above 0": (table["is_mining"] != (table["range"] != "000")).to_numpy(),
+        "range is not that of the share": _ranges_differ(table),
+        "shares are missing though the range is known": (table[SHARES].isna().any(axis=1) & known).to_numpy(),
+        "is_mining is not range above 0": (known & ~on_point & (table["is_mining"] != (table["range"] != "000"))).to_numpy(),
+        "a patch without mining lacks its negative recipe, or one with mining has one": (
+            table["is_mining"] == (table["negative"] != "")
+        ).to_numpy(),
         "store_row is not -1 exactly where dropped": ((table["store_row"] == -1) != table["dropped"]).to_numpy(),
         "a dropped patch lacks its reason": (table["dropped"] & (table["drop_reason"] == "")).to_numpy(),
         "two patches share a store row": repeated.to_numpy(dtype=bool),
     }
+
+
+def _ranges_differ(table: pd.DataFrame) -> np.ndarray:
+    """Rows whose range is not that of their share, or is none where there is a share."""
+    known = table["share"].notna().to_numpy()
+    ranges = np.full(len(table), NO_RANGE, dtype=object)
+    ranges[known] = range_of(table["share"].to_numpy()[known])
+    return np.asarray(ranges != table["range"].to_numpy(dtype=object))

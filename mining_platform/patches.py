@@ -45,7 +45,7 @@ def write_store(  # noqa: PLR0913 - what a store is made of, each by name
     windows: pd.DataFrame,
     year: int,
     mosaic: Path,
-    label: Path,
+    label: Path | None,
     out: Path,
     *,
     channels: Sequence[str],
@@ -56,8 +56,9 @@ def write_store(  # noqa: PLR0913 - what a store is made of, each by name
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Cut every window (window_id, minx, miny, maxx, maxy in metres of the grid's CRS) and write `out/patches.*`.
 
-    `mosaic` and `label` are the `.zarr` folders of one region and year. Windows whose share of pixels without a clear
-    observation exceeds `max_masked_share` are listed, not stored. Rows are in order of window_id. Returns the index
+    `mosaic` and `label` are the `.zarr` folders of one region and year; where `label` is None, no pixel has a label. Windows
+    whose share of pixels without a clear observation exceeds `max_masked_share` are listed, not stored. Rows are in order of
+    window_id. Returns the index
     (INDEX_TYPES) and facts: windows, patches, dropped, px, channels, recipe, label_pixels (value -> pixels),
     simulated. Raises ValueError for repeated ids, windows that are not px x px, channels the
     mosaic lacks, and as `mosaics.read_window` does.
@@ -74,13 +75,20 @@ def write_store(  # noqa: PLR0913 - what a store is made of, each by name
     for first in range(0, len(kept), shard):
         part = bounds[kept[first : first + shard]]
         images = np.stack([read_window(opened, window)[0][bands] for window in part])
-        labels = np.stack([label_of(read_classes(label, window), recipe_of(recipe)) for window in part])
+        labels = np.stack([_label(label, window, recipe, px) for window in part])
         label_pixels += np.bincount(labels.ravel(), minlength=NO_LABEL + 1)
         _append(out / STORE_NAME, first, images, labels, total=len(kept), shard=shard)
     index.to_parquet(out / INDEX_NAME, index=False)
     found = {str(value): int(label_pixels[value]) for value in np.flatnonzero(label_pixels)}
     facts = {"windows": len(index), "patches": len(kept), "dropped": len(index) - len(kept), "label_pixels": found}
     return index, {**facts, **{name: attributes[name] for name in ("px", "channels", "recipe", "simulated")}}
+
+
+def _label(label: Path | None, window: NDArray[np.float64], recipe: str, px: int) -> NDArray[np.uint8]:
+    """Label of a window (y, x) by the recipe; NO_LABEL everywhere where there is no raster of classes."""
+    if label is None:
+        return np.full((px, px), NO_LABEL, np.uint8)
+    return label_of(read_classes(label, window.tolist()), recipe_of(recipe))
 
 
 def channel_positions(available: Sequence[str], wanted: Sequence[str]) -> list[int]:

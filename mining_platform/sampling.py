@@ -1,32 +1,47 @@
-"""Which candidate windows become samples: quotas from counts alone, then a prefix of each region's own hash order.
+"""Which candidate windows become samples: quotas from counts alone, then a prefix of each region's own order.
 
-Only `quotas` looks across regions, and only at counts. A region more makes the other regions' prefixes shorter and
-reshuffles nothing.
+A stratum is a proportion range and, for windows without mining, a negative recipe. Only `quotas` looks across regions, and only
+at counts. A region more makes the other regions' prefixes shorter and reshuffles nothing.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import geopandas as gpd
 import pandas as pd
 
-from mining_platform.datasets import RANGES
-from mining_platform.footprints import close_pairs
+from mining_platform.footprints import close_pairs, window_footprints
+from mining_platform.orders import block_ranks
 
-COUNT_COLUMNS = ("region", "range", "found")
-QUOTA_COLUMNS = ("range", "region", "wanted", "found", "taken")
-SHORTAGE_COLUMNS = ("range", "wanted", "found", "taken", "short")
+Stratum = tuple[str, str]
+"""Range, and negative recipe of windows without mining, else ""; the range "" stands for every range."""
+
+ANY_RANGE = ""
+COUNT_COLUMNS = ("region", "range", "negative", "found")
+QUOTA_COLUMNS = ("range", "negative", "region", "wanted", "found", "taken")
+SHORTAGE_COLUMNS = ("range", "negative", "wanted", "found", "taken", "short")
 
 
-def count_table(candidates: pd.DataFrame, regions: Sequence[str] = ()) -> pd.DataFrame:
-    """Eligible windows per region and range: columns region, range, found; one row for each pair, zeros included.
+def stratum_of(candidates: pd.DataFrame, strata: Iterable[Stratum]) -> pd.Series:
+    """Stratum of each window, a tuple; where the strata know no range, that of the recipe alone."""
+    known = any(name != ANY_RANGE for name, _ in strata)
+    ranges = candidates["range"] if known else pd.Series(ANY_RANGE, index=candidates.index)
+    return pd.Series(list(zip(ranges, candidates["negative"], strict=True)), index=candidates.index, dtype=object)
 
-    `regions` names regions that are to be listed although they gave no candidate at all.
+
+def count_table(candidates: pd.DataFrame, strata: Sequence[Stratum], regions: Sequence[str] = ()) -> pd.DataFrame:
+    """Eligible windows per region and stratum: COUNT_COLUMNS, one row for each pair, zeros included.
+
+    `regions` names regions that are to be listed although they gave no candidate at all. ValueError where eligible windows
+    are of no stratum, so that none is lost unseen.
     """
     names = sorted({*candidates["region"], *regions})
     eligible = candidates[candidates["eligible"].astype(bool)]
-    found = eligible.groupby(["region", "range"]).size()
-    index = pd.MultiIndex.from_product([names, RANGES], names=["region", "range"])
-    return found.reindex(index, fill_value=0).astype("int64").rename("found").reset_index()
+    of_row = stratum_of(eligible, strata)
+    if unknown := sorted(set(of_row) - set(strata)):
+        raise ValueError(f"Windows of the strata {unknown} are not in {sorted(strata)}. Make the candidates again.")
+    found = pd.Series(list(zip(eligible["region"], of_row, strict=True)), dtype=object).value_counts()
+    rows = [(region, *stratum, int(found.get((region, stratum), 0))) for region in names for stratum in strata]
+    return pd.DataFrame(rows, columns=list(COUNT_COLUMNS))
 
 
 def missing_regions(counts: pd.DataFrame, regions_expected: Sequence[str]) -> list[str]:
@@ -34,23 +49,24 @@ def missing_regions(counts: pd.DataFrame, regions_expected: Sequence[str]) -> li
     return sorted(set(regions_expected) - set(counts["region"]))
 
 
-def quotas(counts: pd.DataFrame, wanted: Mapping[str, int], regions_expected: Sequence[str]) -> pd.DataFrame:
-    """How many windows each region gives to each range: columns range, region, wanted, found, taken.
+def quotas(counts: pd.DataFrame, wanted: Mapping[Stratum, int], regions_expected: Sequence[str]) -> pd.DataFrame:
+    """How many windows each region gives to each stratum: QUOTA_COLUMNS, in the order of `wanted`, then of region.
 
-    `wanted` is the number over all regions. Each range is spread over the regions as evenly as their counts allow
-    (water-filling); what does not divide goes to the first regions by id that have more. One row for each range and region
-    that has counts; `missing_regions` names the others. ValueError for regions or ranges that are not expected.
+    `wanted` is the number over all regions. Each stratum is spread over the regions as evenly as their counts allow
+    (water-filling); what does not divide goes to the first regions by id that have more. One row for each stratum and region
+    that has counts; `missing_regions` names the others. ValueError for regions or strata that are not expected.
     """
     if unknown := sorted(set(counts["region"]) - set(regions_expected)):
         raise ValueError(f"Counts of regions {unknown} that the dataset does not name; expected {sorted(regions_expected)}.")
-    if unknown := sorted({*wanted, *counts["range"]} - set(RANGES)):
-        raise ValueError(f"Unknown ranges {unknown}; known: {', '.join(RANGES)}.")
+    if unknown_strata := sorted(set(zip(counts["range"], counts["negative"], strict=True)) - set(wanted)):
+        raise ValueError(f"Unknown strata {unknown_strata}; known: {sorted(wanted)}.")
     rows = []
-    for name in RANGES:
-        grouped = counts[counts["range"] == name].groupby("region")["found"].sum()
-        found = {str(region): int(number) for region, number in sorted(grouped.items())}
-        taken = _spread(found, wanted.get(name, 0))
-        rows += [(name, region, wanted.get(name, 0), number, taken[region]) for region, number in found.items()]
+    for (name, negative), number in wanted.items():
+        of_stratum = counts[(counts["range"] == name) & (counts["negative"] == negative)]
+        grouped = of_stratum.groupby("region")["found"].sum()
+        found = {str(region): int(count) for region, count in sorted(grouped.items())}
+        taken = _spread(found, number)
+        rows += [(name, negative, region, number, count, taken[region]) for region, count in found.items()]
     return pd.DataFrame(rows, columns=list(QUOTA_COLUMNS))
 
 
@@ -68,38 +84,62 @@ def _spread(found: Mapping[str, int], wanted: int) -> dict[str, int]:
 
 
 def shortage(quota_table: pd.DataFrame) -> pd.DataFrame:
-    """What each range lacks over all regions: columns range, wanted, found, taken, short; one row a range, in order."""
-    grouped = quota_table.groupby("range").agg(wanted=("wanted", "first"), found=("found", "sum"), taken=("taken", "sum"))
-    table = grouped.reindex(list(RANGES), fill_value=0).rename_axis("range").reset_index()
+    """What each stratum lacks over all regions: SHORTAGE_COLUMNS, one row a stratum, in the order of the quotas."""
+    grouped = quota_table.groupby(["range", "negative"], sort=False)
+    table = grouped.agg(wanted=("wanted", "first"), found=("found", "sum"), taken=("taken", "sum")).reset_index()
     return table.assign(short=table["wanted"] - table["taken"])[list(SHORTAGE_COLUMNS)]
 
 
-def region_quota(quota_table: pd.DataFrame, region_id: str) -> dict[str, int]:
-    """Windows to take per range in one region; ValueError if the region has no quota."""
+def shortage_by_region(quota_table: pd.DataFrame) -> pd.DataFrame:
+    """What each region had and gave to the strata that are short: QUOTA_COLUMNS."""
+    short = shortage(quota_table).query("short > 0")[["range", "negative"]]
+    return quota_table.merge(short, on=["range", "negative"])[list(QUOTA_COLUMNS)]
+
+
+def region_quota(quota_table: pd.DataFrame, region_id: str) -> dict[Stratum, int]:
+    """Windows to take per stratum in one region; ValueError if the region has no quota."""
     rows = quota_table[quota_table["region"] == region_id]
     if rows.empty:
         raise ValueError(f"Region {region_id!r} has no quota; it was left out. Materialize its candidates, then the quotas.")
-    return {str(name): int(taken) for name, taken in zip(rows["range"], rows["taken"], strict=True)}
+    strata = zip(rows["range"], rows["negative"], strict=True)
+    return dict(zip(strata, rows["taken"].astype(int).tolist(), strict=True))
 
 
-def sample(candidates: gpd.GeoDataFrame, quota: Mapping[str, int]) -> gpd.GeoDataFrame:
-    """The first eligible windows of each range in hash order, sorted by window_id; same columns as the candidates.
+def sample(
+    candidates: gpd.GeoDataFrame, quota: Mapping[Stratum, int], *, block_m: int, allow_overlap: bool = False
+) -> gpd.GeoDataFrame:
+    """The first eligible windows of each stratum, sorted by window_id; same columns as the candidates.
 
-    ValueError when a range has fewer than its quota (counts and candidates are not of one make), and when chosen windows
-    overlap on the ground.
+    A stratum's order is the place of a window within its block of ground of side `block_m` by the hash order, then the hash
+    order: first one window of every block, then the second ones. It looks at no quota, so a smaller sample is a part of a
+    larger one. ValueError when a stratum has fewer than its quota (counts and candidates are not of one make), and when
+    chosen windows overlap on the ground.
     """
-    eligible = candidates[candidates["eligible"].astype(bool)].sort_values(["order", "window_id"])
+    eligible = candidates[candidates["eligible"].astype(bool)]
+    of_row = stratum_of(eligible, quota)
     parts = []
-    for name in RANGES:
-        ranked = eligible[eligible["range"] == name]
-        if len(ranked) < quota.get(name, 0):
-            raise ValueError(f"Range {name}: {quota[name]} windows asked, {len(ranked)} eligible. Make the quotas again.")
-        parts.append(ranked.iloc[: quota.get(name, 0)])
-    chosen = pd.concat(parts).sort_values("window_id", ignore_index=True)
-    overlapping = close_pairs(chosen["window_id"].tolist(), 0)
-    if len(overlapping):
-        pair = chosen["window_id"].iloc[list(overlapping.loc[0, ["a", "b"]].astype(int))].tolist()
-        raise ValueError(
-            f"{len(overlapping)} pairs of chosen windows overlap, first {pair}; candidates must be windows of one grid."
-        )
+    for stratum, number in quota.items():
+        ranked = eligible[of_row == stratum]
+        if len(ranked) < number:
+            raise ValueError(f"{stratum_name(*stratum)}: {number} windows asked, {len(ranked)} eligible. Make the quotas again.")
+        ranked = ranked.assign(block_rank=block_ranks(ranked, block_m)).sort_values(["block_rank", "order", "window_id"])
+        parts.append(ranked.iloc[:number].drop(columns="block_rank"))
+    chosen = pd.concat(parts) if parts else eligible.iloc[:0]
+    chosen = chosen.sort_values("window_id", ignore_index=True)
+    if not allow_overlap:
+        _check_apart(chosen["window_id"].tolist())
     return gpd.GeoDataFrame(chosen, geometry="geometry", crs=candidates.crs)
+
+
+def _check_apart(window_ids: Sequence[str]) -> None:
+    overlapping = close_pairs(window_footprints(window_ids), 0)
+    if len(overlapping):
+        pair = [window_ids[place] for place in overlapping[["a", "b"]].to_numpy(int)[0]]
+        raise ValueError(f"{len(overlapping)} pairs of chosen windows overlap, first {pair}. Make the candidates again.")
+
+
+def stratum_name(range_id: str, negative: str) -> str:
+    """A stratum as people read it: `080_090`, `000 (near-miss)`, `mining`, `curated`."""
+    if range_id == ANY_RANGE:
+        return negative or "mining"
+    return f"{range_id} ({negative})" if negative else range_id

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from mining_platform import figures, splits
+from mining_platform import figures
 from mining_platform.datasets import RANGES
+from mining_platform.splits.rules import SPLIT_ORDER
 
 BANNER = (
     "> **SIMULATED.** These patches rest on simulated data. They show how the platform works and say nothing about any real\n"
@@ -44,7 +45,7 @@ def _overview(published: pd.DataFrame) -> str:
 
 def _counts(published: pd.DataFrame) -> pd.DataFrame:
     """Patches per range (rows) and split (columns), with totals."""
-    names = [name for name in splits.SPLIT_ORDER if (published["split"] == name).any()]
+    names = [name for name in SPLIT_ORDER if (published["split"] == name).any()]
     counts = pd.crosstab(published["range"], published["split"]).reindex(index=list(RANGES), columns=names, fill_value=0)
     counts["all"] = counts.sum(axis=1)
     counts.loc["all"] = counts.sum()

@@ -23,7 +23,8 @@ from mining_platform.footprints import bounds_of
 from mining_platform.grids import WindowGrid
 from mining_platform.packages import dataset_card
 from mining_platform.packages.checksums import write_checksums
-from mining_platform.proportions import range_of, window_shares
+from mining_platform.proportions import window_shares
+from mining_platform.ranges import range_of
 
 BATCH = 64  # patches read from a store at a time
 CLIP_MARGIN_PX = 1  # native pixels around a window's outline, so that rounding never cuts one off

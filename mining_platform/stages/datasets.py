@@ -1,5 +1,6 @@
 """Stages of a dataset's family: from candidate windows to the published package."""
 
+import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -7,23 +8,29 @@ from typing import Any
 import geopandas as gpd
 import pandas as pd
 
-from mining_platform import bands, figures, grids, patches, proportions, sampling, splits
+from mining_platform import bands, figures, grids, patches, sampling
 from mining_platform.artifacts import Artifact, Ref
+from mining_platform.candidates import candidates
 from mining_platform.datasets import RANGES, Dataset, caveat
 from mining_platform.labels.mapbiomas import LABEL_NAME
-from mining_platform.labels.recipes import RECIPES
-from mining_platform.manifests import PartitionSources, build_manifest
+from mining_platform.manifests import NO_COLLECTION, PartitionSources, build_manifest
 from mining_platform.mosaics import MOSAIC_NAME
 from mining_platform.packages.proportion_ranges import write_package
 from mining_platform.pipeline import Platform, key_parts
+from mining_platform.point_windows import point_candidates
 from mining_platform.sources.protocol import LAND_COVER_FILE
 from mining_platform.split_figures import split_figure
+from mining_platform.splits.grounds import footprint_conflicts
+from mining_platform.splits.methods import split_windows
+from mining_platform.splits.summaries import split_summary
 from mining_platform.stages.files import (
     CANDIDATES_FILE,
     MANIFEST_FILE,
     PREVIEW_FILE,
     QUOTAS_FILE,
+    REGIONAL_SHORTAGE_FILE,
     SAMPLE_FILE,
+    SCENES_FILE,
     SHORTAGE_FILE,
     SPLITS_FILE,
 )
@@ -54,51 +61,73 @@ def of_stage(inputs: Mapping[Ref, Artifact], stage: str) -> dict[str, Artifact]:
 
 
 def find_candidates(dataset: Dataset, platform: Platform, key: str, inputs: Mapping[Ref, Artifact], out: Path) -> dict[str, Any]:
-    """`candidates.parquet`: windows with shares, ranges and eligibility."""
+    """`candidates.parquet`: windows with shares, ranges and eligibility, of the region's map or on people's points."""
     region, year = platform.region_year(key)
-    table, facts = proportions.candidates(
-        inputs[Ref("land_cover", key)].path / LAND_COVER_FILE,
-        grids.window_grid(region.geobox, dataset.px),
-        RECIPES[dataset.recipe].mining_codes,
-        region_id=region.id,
-        year=year,
-        min_valid_share=dataset.min_valid_share,
-        zero_count=dataset.zero_candidates,
-        seed=dataset.seed,
-        outline=region.geometry,
-    )
+    cover = inputs.get(Ref("land_cover", key))
+    land_cover = cover.path / LAND_COVER_FILE if cover else None
+    if dataset.points is not None:
+        table, facts = point_candidates(dataset, region, year, land_cover)
+    else:
+        grid = grids.window_grid(region.geobox, dataset.px)
+        table, facts = candidates(
+            required(land_cover, dataset, key), grid, dataset, region_id=region.id, year=year, outline=region.geometry
+        )
     table.to_parquet(out / CANDIDATES_FILE, index=False)
     return facts
 
 
+def required(land_cover: Path | None, dataset: Dataset, key: str) -> Path:
+    """The map itself; ValueError where there is none."""
+    if land_cover is None:
+        raise ValueError(
+            f"{dataset.id} {key}: the region has no land-cover map. Name one in the region file, or give the dataset points."
+        )
+    return land_cover
+
+
 def share_quotas(dataset: Dataset, _platform: Platform, _key: str, inputs: Mapping[Ref, Artifact], out: Path) -> dict[str, Any]:
-    """`quotas.parquet` and `shortage.csv`: windows per range and region, and what is lacking."""
+    """`quotas.parquet`, `shortage.csv` and `shortage_by_region.csv`: windows per stratum and region, and what is lacking."""
     found = of_stage(inputs, "candidates")
-    columns = ["region", "range", "eligible"]
+    columns = ["region", "range", "negative", "eligible"]
     tables = [pd.read_parquet(artifact.path / CANDIDATES_FILE, columns=columns) for artifact in found.values()]
-    counts = sampling.count_table(pd.concat(tables), list(found))
-    table = sampling.quotas(counts, dataset.quotas, dataset.regions)
+    counts = sampling.count_table(pd.concat(tables), list(dataset.strata), list(found))
+    table = sampling.quotas(counts, dataset.strata, dataset.regions)
     table.to_parquet(out / QUOTAS_FILE, index=False)
-    shortage = sampling.shortage(table)
+    shortage, by_region = sampling.shortage(table), sampling.shortage_by_region(table)
     shortage.to_csv(out / SHORTAGE_FILE, index=False)
+    by_region.to_csv(out / REGIONAL_SHORTAGE_FILE, index=False)
     return {
         "regions": list(found),
         "left_out": sampling.missing_regions(counts, dataset.regions),
         "wanted": int(shortage["wanted"].sum()),
         "taken": int(shortage["taken"].sum()),
         "shortage": shortage.to_dict("records"),
+        "shortage_by_region": by_region.to_dict("records"),
     }
 
 
 def draw_sample(dataset: Dataset, platform: Platform, key: str, inputs: Mapping[Ref, Artifact], out: Path) -> dict[str, Any]:
     """`sample.parquet`: the chosen windows."""
     region, year = platform.region_year(key)
-    candidates = gpd.read_parquet(inputs[Ref(f"{dataset.id}/candidates", key)].path / CANDIDATES_FILE)
+    table = gpd.read_parquet(inputs[Ref(f"{dataset.id}/candidates", key)].path / CANDIDATES_FILE)
     quota_table = pd.read_parquet(inputs[Ref(f"{dataset.id}/quotas", str(year))].path / QUOTAS_FILE)
-    chosen = sampling.sample(candidates, sampling.region_quota(quota_table, region.id))
+    quota = sampling.region_quota(quota_table, region.id)
+    chosen = sampling.sample(table, quota, block_m=dataset.split.block_m, allow_overlap=dataset.allow_overlap)
     chosen.to_parquet(out / SAMPLE_FILE, index=False)
-    counts = chosen["range"].value_counts()
-    return {"windows": len(chosen), "by_range": {name: int(counts.get(name, 0)) for name in RANGES}}
+    negatives = chosen["negative"].value_counts()
+    return {
+        "windows": len(chosen),
+        "mining": int(chosen["is_mining"].sum()),
+        "by_range": by_range(chosen),
+        "by_negative": {str(name): int(count) for name, count in sorted(negatives.items()) if name},
+    }
+
+
+def by_range(table: pd.DataFrame) -> dict[str, int]:
+    """Rows per range, and of no known range as "" where there are such."""
+    counts = table["range"].value_counts()
+    names = (*RANGES, *([""] if "" in counts else []))
+    return {name: int(counts.get(name, 0)) for name in names}
 
 
 def cut_patches(dataset: Dataset, platform: Platform, key: str, inputs: Mapping[Ref, Artifact], out: Path) -> dict[str, Any]:
@@ -106,11 +135,12 @@ def cut_patches(dataset: Dataset, platform: Platform, key: str, inputs: Mapping[
     region, year = platform.region_year(key)
     windows = gpd.read_parquet(inputs[Ref(f"{dataset.id}/sample", key)].path / SAMPLE_FILE)
     channels = bands.PROFILES[dataset.profile].channels
+    label = inputs.get(Ref("label", key))
     index, facts = patches.write_store(
         windows,
         year,
         inputs[Ref("mosaic", key)].path / MOSAIC_NAME,
-        inputs[Ref("label", key)].path / LABEL_NAME,
+        label.path / LABEL_NAME if label else None,
         out,
         channels=channels,
         recipe=dataset.recipe,
@@ -118,7 +148,7 @@ def cut_patches(dataset: Dataset, platform: Platform, key: str, inputs: Mapping[
         max_masked_share=dataset.max_masked_share,
     )
     simulated = any(artifact.facts.get("simulated") for artifact in inputs.values())
-    shares = index.merge(windows[["window_id", "range", "share"]], on="window_id")
+    shares = index.merge(windows[["window_id", "range", "negative", "share", "is_mining"]], on="window_id")
     sheet = range_sheet(out, shares, f"{region.name}, {year}{caveat(dataset)}", simulated)
     (out / PREVIEW_FILE).write_bytes(sheet)
     return facts
@@ -127,12 +157,17 @@ def cut_patches(dataset: Dataset, platform: Platform, key: str, inputs: Mapping[
 def range_sheet(store: Path, index: pd.DataFrame, place: str, simulated: bool) -> bytes:
     """Contact sheet: a few stored patches of each range, in order of mining share."""
     stored = index[~index["dropped"]]
-    chosen = stored.groupby("range").head(SHEET_PER_RANGE).sort_values(["share", "patch_id"])
+    chosen = stored.groupby(["range", "is_mining"]).head(SHEET_PER_RANGE).sort_values(["is_mining", "share", "patch_id"])
     colours = bands.PROFILES["rgb"].channels
     images = patches.read_images(store, chosen["row"].to_numpy(), colours)
     pictures = [figures.rgb_uint8(image, colours) for image in images]
-    titles = [f"{share:.0%} mining" for share in chosen["share"]]
+    titles = [patch_title(share, is_mining) for share, is_mining in zip(chosen["share"], chosen["is_mining"], strict=True)]
     return figures.contact_sheet(pictures, titles, title=f"Patches by mining share: {place}", simulated=simulated)
+
+
+def patch_title(share: float, is_mining: bool) -> str:
+    """Mining share of a patch in words, or its class where no map tells the share."""
+    return ("mining" if is_mining else "no mining") if math.isnan(share) else f"{share:.0%} mining"
 
 
 def samples_of(inputs: Mapping[Ref, Artifact]) -> pd.DataFrame:
@@ -143,21 +178,23 @@ def samples_of(inputs: Mapping[Ref, Artifact]) -> pd.DataFrame:
 def part_windows(dataset: Dataset, _platform: Platform, key: str, inputs: Mapping[Ref, Artifact], out: Path) -> dict[str, Any]:
     """`splits.parquet` and a map of the splits."""
     windows = samples_of(inputs)
-    table = splits.block_split(windows, dataset.split)
-    conflicts = splits.footprint_conflicts(table, dataset.split.buffer_m)
+    table = split_windows(windows, dataset.split)
+    conflicts = footprint_conflicts(table, dataset.split.buffer_m)
     if not conflicts.empty:
         worst = conflicts.iloc[0].to_dict()
         raise ValueError(
             f"{dataset.id} {key}: {len(conflicts)} pairs of windows in different splits share ground, first {worst}."
         )
     table.to_parquet(out / SPLITS_FILE, index=False)
-    placed = windows[["window_id", "region", "range"]].merge(table, on="window_id", validate="one_to_one")
+    known = [name for name in ("window_id", "region", "range", "is_mining") if name in windows]
+    placed = windows[known].merge(table, on="window_id", validate="one_to_one")
     simulated = any(artifact.facts.get("simulated") for artifact in inputs.values())
     (out / PREVIEW_FILE).write_bytes(split_figure(placed, f"Splits of {dataset.id}, {key}{caveat(dataset)}", simulated))
-    summary = splits.split_summary(placed)
+    summary = split_summary(placed)
     return {
         "windows": len(table),
-        "blocks": int(table["block"].nunique()),
+        "method": dataset.split.method,
+        "groups": int(table["group"].nunique()),
         "by_split": {str(name): int(count) for name, count in sorted(table["split"].value_counts().items())},
         "by_split_and_range": summary[["split", "range", "count"]].to_dict("records"),
         "conflicts": 0,
@@ -182,7 +219,7 @@ def list_patches(dataset: Dataset, platform: Platform, key: str, inputs: Mapping
         "dropped": int(manifest["dropped"].sum()),
         "mining": int(manifest["is_mining"].sum()),
         "by_split": {str(name): int(count) for name, count in sorted(manifest["split"].value_counts().items())},
-        "by_range": {name: int((manifest["range"] == name).sum()) for name in RANGES},
+        "by_range": by_range(manifest),
         "regions": list(stores),
     }
 
@@ -195,8 +232,8 @@ def partition_sources(
     return {
         (region_id, year): PartitionSources(
             country=platform.regions[region_id].country,
-            label_collection=str(covers[region_id].facts["collection"]),
-            scene_count=int(scenes[region_id].facts["scene_count"]),
+            label_collection=str(covers[region_id].facts["collection"]) if region_id in covers else NO_COLLECTION,
+            scenes=gpd.read_parquet(scenes[region_id].path / SCENES_FILE, columns=["scene_id", "geometry"]),
             simulated=bool(stores[region_id].facts.get("simulated", False)),
         )
         for region_id in region_ids

@@ -9,12 +9,13 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 
-from mining_platform import bands, evaluation, evaluation_figures, figures, patches, splits, training
+from mining_platform import bands, evaluation, evaluation_figures, figures, patches, training
 from mining_platform.artifacts import Artifact, Ref
 from mining_platform.datasets import DATASETS, Dataset, caveat
 from mining_platform.experiments import EXPERIMENTS, Experiment
 from mining_platform.models.classifier import load_model, predict
 from mining_platform.pipeline import Platform, key_parts
+from mining_platform.splits.blocks import block_of
 from mining_platform.stages.datasets import of_stage
 from mining_platform.stages.files import EVALUATION_FILE, MANIFEST_FILE, PREDICTIONS_FILE, PREVIEW_FILE
 from mining_platform.training_patches import PatchArrays, hold_out
@@ -104,7 +105,7 @@ def training_patches(
     usable = manifest[~manifest["dropped"]]
     train, val = usable[usable["split"] == "train"], usable[usable["split"] == "val"]
     if "val" not in dataset.split.fractions:
-        blocks = splits.block_of(train["window_id"], dataset.split.block_m).tolist()
+        blocks = block_of(train["window_id"], dataset.split.block_m).tolist()
         held = hold_out(blocks, train["is_mining"].to_numpy(bool), share=row.validation_share, seed=row.seed)
         train, val = train[~held], train[held]
     return read_patches(row, dataset, train, inputs), read_patches(row, dataset, val, inputs)

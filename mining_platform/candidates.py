@@ -1,0 +1,122 @@
+"""Windows of a land-cover map worth sampling: all with mining, and those without that the dataset's negatives ask for."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import shapely
+from numpy.typing import NDArray
+from shapely.geometry.base import BaseGeometry
+
+from mining_platform.candidate_tables import candidate_table, thinned, window_boxes
+from mining_platform.datasets import RANGES, Dataset
+from mining_platform.grids import WindowGrid
+from mining_platform.labels.recipes import recipe as recipe_of
+from mining_platform.proportions import iter_shares
+from mining_platform.ranges import range_of
+from mining_platform.sliding import shifted_grids
+from mining_platform.surroundings import class_table, footprint_distances_m
+from mining_platform.surveys import Search, Survey, joined, survey_windows
+from mining_platform.zero_windows import zero_windows
+
+EDGE_MARGIN = 1e-9  # a share nearer to a range's edge than this cannot be told from its neighbour range
+
+RANGES_DIFFER = "exact and nearest share fall into different ranges"
+AT_RANGE_EDGE = "share too near the edge of a range"
+
+
+def candidates(
+    land_cover: Path,
+    grid: WindowGrid,
+    dataset: Dataset,
+    *,
+    region_id: str,
+    year: int,
+    band: int = 1,
+    outline: BaseGeometry | None = None,
+) -> tuple[gpd.GeoDataFrame, dict[str, Any]]:
+    """Candidates of one region and year (`candidate_tables.CANDIDATE_COLUMNS`), sorted by window_id, and facts.
+
+    1. All windows with share > 0; those that the filter refuses keep their reason.
+    2. At exactly 0, what the dataset's negative recipes keep: the first of each in hash order (`zero_windows`).
+    3. Where the dataset slides, windows beside the aligned ones whose share is above `sliding_from`.
+    4. Unless overlap is allowed, an eligible window gives way to an eligible one of a higher range that it overlaps, and within
+       a range to one earlier in the hash order.
+
+    `outline` (EPSG:4326) leaves out windows that are not wholly inside it: with disjoint outlines, windows of neighbouring UTM
+    zones cannot overlap. The map is read a block at a time, once for the shares and once for each look-alike recipe and shift.
+    Facts: windows, windows_valid, windows_by_range of the aligned grid; candidates, eligible_by_range, eligible_by_negative,
+    not_eligible, refused_zero. Errors as `proportions.iter_shares`; SourceError for a territory's file.
+    """
+    codes = recipe_of(dataset.recipe).mining_codes
+    search = Search(land_cover, grid, codes, dataset.window_filter, outline, dataset.seed, band)
+    survey = survey_windows(search, dataset.zero_candidates)
+    positives = joined([*survey.positives, *_slid(search, survey, dataset)]).assign(negative="")
+    zeros = zero_windows(search, survey, dataset.negatives, dataset.zero_candidates)
+    windows = _described(joined([positives, zeros]).assign(point_id=""), grid, survey)
+    windows = pd.concat([windows, class_table(land_cover, windows, codes, band=band)], axis=1)
+    windows["reason"] = _reasons(windows)
+    table = candidate_table(windows, region_id=region_id, year=year, epsg=grid.epsg, px=grid.px, seed=dataset.seed)
+    if dataset.sliding_px and not dataset.allow_overlap:
+        table = thinned(table, table["range"].map({name: place for place, name in enumerate(RANGES)}).to_numpy())
+    return table, _facts(survey, table)
+
+
+def _slid(search: Search, survey: Survey, dataset: Dataset) -> Iterator[pd.DataFrame]:
+    """Windows beside the aligned ones, inside the outline, with the filter's reasons."""
+    if not dataset.sliding_px:
+        return
+    area = np.zeros((search.grid.rows, search.grid.columns))
+    for table in survey.positives:
+        area[table["row"], table["column"]] = table["class_area_m2"]
+    shifts = shifted_grids(
+        search.grid,
+        area,
+        step_px=dataset.sliding_px,
+        share_above=dataset.sliding_from,
+        min_valid_share=dataset.window_filter.min_valid_share,
+    )
+    for shifted, wanted in shifts:
+        for table in iter_shares(search.land_cover, shifted, search.codes, band=search.band, wanted=wanted):
+            found, reasons = search.inside(table[(table["share"] > dataset.sliding_from).to_numpy()])
+            yield found.assign(reason=reasons)
+
+
+def _described(windows: pd.DataFrame, grid: WindowGrid, survey: Survey) -> pd.DataFrame:
+    """With range, is_mining and the distance from the grid's windows with mining."""
+    rows, columns = np.nonzero(survey.mining)
+    left, top = grid.x0 + columns * grid.size_m, grid.y1 - rows * grid.size_m
+    boxes = shapely.box(left, top - grid.size_m, left + grid.size_m, top)
+    share = windows["share"].to_numpy(dtype=float)
+    distance = footprint_distances_m(window_boxes(windows), boxes)
+    return windows.assign(range=range_of(share), is_mining=share > 0, mining_distance_m=np.where(share > 0, 0.0, distance))
+
+
+def _reasons(windows: pd.DataFrame) -> NDArray[np.object_]:
+    """Why each window is not eligible, first reason first; empty text where it is."""
+    share = windows["share"].to_numpy(dtype=float)
+    edges = np.arange(10) / 10
+    at_edge = (share > 0) & (np.abs(share[:, None] - edges).min(axis=1) < EDGE_MARGIN)
+    differ = range_of(windows["share_nn"].to_numpy(dtype=float)) != windows["range"].to_numpy()
+    filtered = windows["reason"].to_numpy(dtype=object)
+    conditions = [filtered != "", at_edge, differ]
+    return np.select(conditions, [filtered, AT_RANGE_EDGE, RANGES_DIFFER], default="").astype(object)
+
+
+def _facts(survey: Survey, table: pd.DataFrame) -> dict[str, Any]:
+    """Numbers of windows: in the grid, valid enough, by range, and candidates by what they are."""
+    eligible = table[table["eligible"]]
+    by_range, by_negative = eligible["range"].value_counts(), eligible["negative"].value_counts()
+    return {
+        "windows": survey.windows,
+        "windows_valid": survey.windows_valid,
+        "windows_by_range": {name: survey.by_range[name] for name in RANGES},
+        "candidates": len(table),
+        "eligible_by_range": {name: int(by_range.get(name, 0)) for name in RANGES},
+        "eligible_by_negative": {str(name): int(number) for name, number in sorted(by_negative.items()) if name},
+        "not_eligible": {str(k): int(n) for k, n in sorted(table.loc[~table["eligible"], "reason"].value_counts().items())},
+        "refused_zero": dict(sorted(survey.refused_zero.items())),
+    }

@@ -1,0 +1,185 @@
+"""The rows of the graph that a dataset's family is made of: `<dataset>/candidates` to `<dataset>/package`."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from shapely.geometry import mapping as geojson_of
+
+from mining_platform import bands
+from mining_platform.artifacts import Ref
+from mining_platform.datasets import Dataset
+from mining_platform.labels.recipes import RECIPES
+from mining_platform.negatives import NEGATIVES
+from mining_platform.pipeline import Inputs, Platform, Reach, Step, key_parts, ref
+from mining_platform.points import points_fingerprint
+from mining_platform.regions import Region
+from mining_platform.territory_files import territory_fingerprints
+
+DATASET_STAGES = ("candidates", "quotas", "sample", "patches", "splits", "manifest", "package")
+
+
+def stages_of(dataset: Dataset) -> tuple[str, ...]:
+    """The stages of a dataset's family; no published layout holds points yet, so a dataset of points has no package."""
+    return tuple(stage for stage in DATASET_STAGES if stage != "package" or dataset.points is None)
+
+
+def drawing_steps(dataset: Dataset, regions: Mapping[str, Region]) -> tuple[Step, ...]:
+    """From the map or the points to the sample."""
+    return _candidates(dataset, regions), _quotas(dataset), _sample(dataset)
+
+
+def release_steps(dataset: Dataset, regions: Mapping[str, Region]) -> list[Step]:
+    """From the sample to the release."""
+    steps = [_patches(dataset, regions), _splits(dataset), _manifest(dataset, regions)]
+    return [*steps, _package(dataset)] if "package" in stages_of(dataset) else steps
+
+
+def outline_of(region: Region) -> dict[str, Any]:
+    """The region's place, as part of a configuration."""
+    return {"epsg": region.epsg, "outline": geojson_of(region.geometry)}
+
+
+def _dataset_keys(dataset: Dataset) -> tuple[str, ...]:
+    return tuple(sorted(f"{region_id}|{year}" for region_id in dataset.regions for year in dataset.years))
+
+
+def _year_keys(dataset: Dataset) -> tuple[str, ...]:
+    return tuple(str(year) for year in sorted(dataset.years))
+
+
+def _with_map(dataset: Dataset, regions: Mapping[str, Region], asset: str) -> tuple[tuple[str, Reach], ...]:
+    """The asset, made of a region's land-cover map, as what a family comes after, where all of the dataset's regions have one."""
+    mapped = all(regions[region_id].land_cover is not None for region_id in dataset.regions)
+    return ((asset, "same"),) if mapped else ()
+
+
+def _of_map(platform: Platform, key: str, asset: str) -> tuple[Ref, ...]:
+    """An input made of the region's land-cover map, where it has one."""
+    return (Ref(asset, key),) if platform.region_year(key)[0].land_cover is not None else ()
+
+
+def _candidates(dataset: Dataset, regions: Mapping[str, Region]) -> Step:
+    def inputs(platform: Platform, key: str) -> tuple[Ref, ...]:
+        return _of_map(platform, key, "land_cover")
+
+    def config(platform: Platform, key: str) -> dict[str, Any]:
+        told = {"px": dataset.px, "recipe": recipe_config(dataset), "seed": dataset.seed, "allow_overlap": dataset.allow_overlap}
+        told |= {"filter": _jsonable(asdict(dataset.window_filter)), "territories": territory_fingerprints(dataset.window_filter)}
+        if dataset.points is not None:
+            told |= {"points": asdict(dataset.points), "outside": points_fingerprint(dataset.points)}
+            told |= {"wanted": sorted(dataset.quotas), "negatives": _negatives(list(dataset.quotas))}
+            return {**told, **outline_of(platform.region_year(key)[0])}
+        negatives = {"shares": dict(dataset.negatives), "rules": _negatives(list(dataset.negatives))}
+        sliding = {"step_px": dataset.sliding_px, "from": dataset.sliding_from} if dataset.sliding_px else None
+        return {**told, "zero_candidates": dataset.zero_candidates, "negatives": negatives, "sliding": sliding}
+
+    after = _with_map(dataset, regions, "land_cover")
+    return Step(f"{dataset.id}/candidates", "region|year", _dataset_keys(dataset), after, inputs, config, "2")
+
+
+def _negatives(names: list[str]) -> list[dict[str, Any]]:
+    """The rows of negative recipes, JSON-able, in order; what is no recipe is left out."""
+    return [_jsonable(asdict(NEGATIVES[name])) for name in names if name in NEGATIVES]
+
+
+def _jsonable(row: dict[str, Any]) -> dict[str, Any]:
+    """A row with sets as sorted lists, and infinite limits as null."""
+    plain = {name: sorted(value) if isinstance(value, frozenset) else value for name, value in row.items()}
+    return {name: None if value == math.inf else value for name, value in plain.items()}
+
+
+def recipe_config(dataset: Dataset) -> dict[str, Any]:
+    """The label recipe's row, JSON-able."""
+    return _jsonable(asdict(RECIPES[dataset.recipe]))
+
+
+def _quotas(dataset: Dataset) -> Step:
+    def inputs(_platform: Platform, key: str) -> tuple[Ref, ...]:
+        return tuple(ref(f"{dataset.id}/candidates", region_id, key) for region_id in dataset.regions)
+
+    def config(_platform: Platform, _key: str) -> dict[str, Any]:
+        wanted = [[*stratum, number] for stratum, number in dataset.strata.items()]
+        return {"wanted": wanted, "regions": list(dataset.regions)}
+
+    after: tuple[tuple[str, Reach], ...] = ((f"{dataset.id}/candidates", "year"),)
+    return Step(f"{dataset.id}/quotas", "year", _year_keys(dataset), after, inputs, config, "2", "available")
+
+
+def _sample(dataset: Dataset) -> Step:
+    def inputs(_platform: Platform, key: str) -> tuple[Ref, ...]:
+        return (Ref(f"{dataset.id}/candidates", key), Ref(f"{dataset.id}/quotas", key_parts(key)[1]))
+
+    def config(_platform: Platform, _key: str) -> dict[str, Any]:
+        return {"block_m": dataset.split.block_m, "allow_overlap": dataset.allow_overlap}
+
+    after: tuple[tuple[str, Reach], ...] = ((f"{dataset.id}/candidates", "same"), (f"{dataset.id}/quotas", "year"))
+    return Step(f"{dataset.id}/sample", "region|year", _dataset_keys(dataset), after, inputs, config, "2")
+
+
+def _patches(dataset: Dataset, regions: Mapping[str, Region]) -> Step:
+    def inputs(platform: Platform, key: str) -> tuple[Ref, ...]:
+        return (Ref(f"{dataset.id}/sample", key), Ref("mosaic", key), *_of_map(platform, key, "label"))
+
+    def config(_platform: Platform, _key: str) -> dict[str, Any]:
+        channels = bands.PROFILES[dataset.profile].channels
+        return {
+            "px": dataset.px,
+            "channels": list(channels),
+            "recipe": recipe_config(dataset),
+            "max_masked_share": dataset.max_masked_share,
+        }
+
+    own: tuple[tuple[str, Reach], ...] = ((f"{dataset.id}/sample", "same"), ("mosaic", "same"))
+    after = (*own, *_with_map(dataset, regions, "label"))
+    return Step(f"{dataset.id}/patches", "region|year", _dataset_keys(dataset), after, inputs, config, "1")
+
+
+def release_inputs(dataset: Dataset, assets: tuple[str, ...], yearly: tuple[str, ...]) -> Inputs:
+    """Yearly assets of the same year, and region assets of every region of the dataset."""
+
+    def inputs(_platform: Platform, key: str) -> tuple[Ref, ...]:
+        regions = [ref(name, region_id, key) for name in assets for region_id in dataset.regions]
+        return (*(Ref(name, key) for name in yearly), *regions)
+
+    return inputs
+
+
+def _splits(dataset: Dataset) -> Step:
+    def config(_platform: Platform, _key: str) -> dict[str, Any]:
+        rule = dataset.split
+        return {"rule": {**vars(rule), "fractions": dict(rule.fractions), "holdout": list(rule.holdout)}}
+
+    assets, yearly = (f"{dataset.id}/sample",), (f"{dataset.id}/quotas",)
+    after: tuple[tuple[str, Reach], ...] = ((assets[0], "year"), (yearly[0], "year"))
+    inputs = release_inputs(dataset, assets, yearly)
+    return Step(f"{dataset.id}/splits", "year", _year_keys(dataset), after, inputs, config, "2", "release")
+
+
+def _manifest(dataset: Dataset, regions: Mapping[str, Region]) -> Step:
+    own = tuple(f"{dataset.id}/{stage}" for stage in ("sample", "patches"))
+    splits = f"{dataset.id}/splits"
+
+    def inputs(platform: Platform, key: str) -> tuple[Ref, ...]:
+        maps = [each for region_id in dataset.regions for each in _of_map(platform, f"{region_id}|{key}", "land_cover")]
+        return (*release_inputs(dataset, (*own, "scenes"), (splits,))(platform, key), *maps)
+
+    def config(platform: Platform, _key: str) -> dict[str, Any]:
+        countries = {region_id: platform.regions[region_id].country for region_id in dataset.regions}
+        return {"profile": dataset.profile, "recipe": dataset.recipe, "countries": countries}
+
+    maps: tuple[tuple[str, Reach], ...] = tuple((name, "year") for name, _ in _with_map(dataset, regions, "land_cover"))
+    after: tuple[tuple[str, Reach], ...] = (*((name, "year") for name in (*own, "scenes", splits)), *maps)
+    return Step(f"{dataset.id}/manifest", "year", _year_keys(dataset), after, inputs, config, "2", "release")
+
+
+def _package(dataset: Dataset) -> Step:
+    def config(_platform: Platform, _key: str) -> dict[str, Any]:
+        return {"layout": "proportion-ranges", "title": dataset.title}
+
+    assets = (f"{dataset.id}/patches", "land_cover")
+    yearly = (f"{dataset.id}/manifest", f"{dataset.id}/quotas")
+    after: tuple[tuple[str, Reach], ...] = tuple((name, "year") for name in (*assets, *yearly))
+    inputs = release_inputs(dataset, assets, yearly)
+    return Step(f"{dataset.id}/package", "year", _year_keys(dataset), after, inputs, config, "1", "release")
