@@ -1,19 +1,39 @@
-"""The ground that windows stand on: bounds from their ids, and pairs that overlap or come too near.
+"""The ground that patches stand on: footprints of any outline in any projected CRS, and pairs that overlap or come too near.
 
-A window's id is all that is needed, so tables are joined by id and never by position.
+A window's id is all that its footprint needs, so tables are joined by id and never by position.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import shapely
+from numpy.typing import NDArray
 from pyproj import Transformer
 
 from mining_platform.grids import PIXEL_M
 
 OVERLAP_M2 = 1.0  # lattice windows overlap by 100 m2 at least; less is rounding between two projections
-PAIR_COLUMNS = ("a", "b", "distance_m")
+PAIR_COLUMNS = ("a", "b", "distance_m", "overlap_m2")
+BATCH_ROWS = 1024  # footprints looked up at once, so that memory follows the pairs kept and not the pairs looked at
+
+# WGS 84: NIMA TR8350.2, Department of Defense World Geodetic System 1984.
+EARTH_A_M, EARTH_E2 = 6_378_137.0, 0.00669437999014
+DEGREE_M = 110_500.0  # shortest degree of latitude, and of longitude on the equator, less a little
+SCALE_MARGIN = 1.1  # of a projected length over the true one; a UTM zone and its neighbour stay within 1.01
+
+
+@dataclass(frozen=True)
+class Footprints:
+    """The ground that rows stand on, each in metres of its own projected CRS."""
+
+    geometry: NDArray[np.object_]
+    """(n,) shapely polygons."""
+    epsg: NDArray[np.int64]
+    """(n,) EPSG code of the CRS of each polygon."""
 
 
 def bounds_of(window_ids: Sequence[str]) -> pd.DataFrame:
@@ -30,41 +50,165 @@ def bounds_of(window_ids: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame({"epsg": epsg, "px": px, "minx": minx, "miny": maxy - size, "maxx": minx + size, "maxy": maxy})
 
 
-def close_pairs(window_ids: Sequence[str], distance_m: float, groups: Sequence[str] | None = None) -> pd.DataFrame:
-    """Pairs of rows whose footprints overlap or are nearer than a distance: columns a, b (positions, a < b), distance_m.
+def window_footprints(window_ids: Sequence[str]) -> Footprints:
+    """Footprints of windows, in the order given; ValueError as `bounds_of`."""
+    bounds = bounds_of(window_ids)
+    boxes = bounds[["minx", "miny", "maxx", "maxy"]].to_numpy(dtype=float)
+    return Footprints(_squares(boxes), bounds["epsg"].to_numpy(np.int64))
 
-    Touching edges are a pair only where `distance_m` is above 0. With `groups`, only pairs of different groups.
-    Works across CRS: footprints are compared in the CRS of one of the two.
+
+def subset(footprints: Footprints, rows: NDArray[Any]) -> Footprints:
+    """The footprints at some positions, or where a mask holds."""
+    return Footprints(footprints.geometry[rows], footprints.epsg[rows])
+
+
+def centres_m(footprints: Footprints) -> NDArray[np.float64]:
+    """(n, 3) geocentric WGS 84 metres of the centroids, so that distances hold across zones.
+
+    A chord of 3 km is shorter than its arc by 0.03 mm.
     """
-    bounds, codes = bounds_of(window_ids), None if groups is None else pd.factorize(np.asarray(groups))[0]
-    zones = sorted(bounds["epsg"].unique().tolist())
-    found = [
-        _pairs_between(bounds, first, second, distance_m, codes)
-        for position, first in enumerate(zones)
-        for second in zones[position:]
-    ]
-    pairs = pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=list(PAIR_COLUMNS))
-    return pairs.sort_values(["a", "b"], ignore_index=True)
+    longitude, latitude = np.radians(centres_deg(footprints)).T
+    radius = EARTH_A_M / np.sqrt(1 - EARTH_E2 * np.sin(latitude) ** 2)
+    x, y = (radius * np.cos(latitude) * turn(longitude) for turn in (np.cos, np.sin))
+    return np.column_stack([x, y, radius * (1 - EARTH_E2) * np.sin(latitude)])
 
 
-def _pairs_between(bounds: pd.DataFrame, first: int, second: int, distance_m: float, codes: np.ndarray | None) -> pd.DataFrame:
-    """Close pairs with one window in each of two CRS (or both in one), compared in the first."""
-    here, there = (np.flatnonzero(bounds["epsg"] == epsg) for epsg in (first, second))
-    boxes, others = _boxes(bounds.iloc[here]), _boxes(bounds.iloc[there])
-    if first != second:
-        x, y = Transformer.from_crs(second, first, always_xy=True).transform(*shapely.get_coordinates(others).T)
-        others = shapely.set_coordinates(others, np.column_stack([x, y]))
-    i, j = shapely.STRtree(boxes).query(others, predicate="dwithin", distance=distance_m)[::-1]
-    different = here[i] < there[j] if first == second else np.ones(i.size, dtype=bool)
-    if codes is not None:
-        different &= codes[here[i]] != codes[there[j]]
-    i, j = i[different], j[different]
-    gap = shapely.distance(boxes[i], others[j])
-    near = (gap < distance_m) | (shapely.area(shapely.intersection(boxes[i], others[j])) > OVERLAP_M2)
-    a, b = here[i[near]], there[j[near]]
-    return pd.DataFrame({"a": np.minimum(a, b), "b": np.maximum(a, b), "distance_m": gap[near]})
+def centres_deg(footprints: Footprints) -> NDArray[np.float64]:
+    """(n, 2) WGS 84 longitude and latitude of the centroids."""
+    return _in_degrees(shapely.get_coordinates(shapely.centroid(footprints.geometry)), footprints.epsg)
 
 
-def _boxes(bounds: pd.DataFrame) -> np.ndarray:
-    minx, miny, maxx, maxy = (bounds[name].to_numpy(dtype=float) for name in ("minx", "miny", "maxx", "maxy"))
-    return np.asarray(shapely.box(minx, miny, maxx, maxy))
+def close_pairs(footprints: Footprints, distance_m: float, groups: Sequence[Any] | NDArray[Any] | None = None) -> pd.DataFrame:
+    """Pairs of rows whose footprints overlap or are nearer than a distance.
+
+    Columns a, b (positions, a < b), distance_m (0 where they overlap or touch), overlap_m2; sorted by a, b. Touching edges
+    are a pair only where `distance_m` is above 0. With `groups`, only pairs of different groups. Works across CRS: two
+    footprints are measured in the CRS of the smaller EPSG code, so that no answer depends on the order of the rows.
+    """
+    found = list(iter_close_pairs(footprints, distance_m, groups))
+    return pd.concat(found, ignore_index=True).sort_values(["a", "b"], ignore_index=True)
+
+
+def iter_close_pairs(
+    footprints: Footprints, distance_m: float, groups: Sequence[Any] | NDArray[Any] | None = None
+) -> Iterator[pd.DataFrame]:
+    """The pairs of `close_pairs` in batches, each unsorted, at least one: for tables with more pairs than memory."""
+    if not len(footprints.epsg):
+        yield pd.DataFrame({name: np.zeros(0, dtype=float if "_" in name else np.int64) for name in PAIR_COLUMNS})
+        return
+    codes = None if groups is None else pd.factorize(np.asarray(groups))[0]
+    bounds = shapely.bounds(footprints.geometry)
+    area = (bounds[:, 2] - bounds[:, 0]) * (bounds[:, 3] - bounds[:, 1])
+    is_box = np.isclose(shapely.area(footprints.geometry), area, rtol=1e-12, atol=0)
+    for a, b in _candidates(_degree_boxes(footprints, distance_m), codes):
+        yield _measured(footprints, bounds, is_box, (a, b), distance_m)
+
+
+def nearest_m(footprints: Footprints, groups: Sequence[Any] | NDArray[Any]) -> float | None:
+    """Distance between the nearest footprints of different groups, 0 where they touch; None with fewer than two groups.
+
+    Meant for the few sides of a split: it looks at each pair of groups.
+    """
+    from scipy.spatial import cKDTree
+
+    codes, names = pd.factorize(np.asarray(groups))
+    centres = centres_m(footprints)
+    least = None
+    for second in range(1, len(names)):
+        for first in range(second):
+            here, there = (np.flatnonzero(codes == code) for code in (first, second))
+            gaps, places = cKDTree(centres[there]).query(centres[here])
+            a, b = here[gaps.argmin()], there[places[gaps.argmin()]]
+            distance_m = float(_measure(footprints, np.array([a]), np.array([b]))[0][0])
+            least = distance_m if least is None else min(least, distance_m)
+    if not least:
+        return least
+    return float(min([least, *close_pairs(footprints, least, groups)["distance_m"]]))
+
+
+def _in_degrees(points: NDArray[np.float64], epsg: NDArray[np.int64]) -> NDArray[np.float64]:
+    """(n, 2) longitude and latitude of points that are each in their own CRS."""
+    degrees = np.empty_like(points)
+    for code in np.unique(epsg).tolist():
+        rows = epsg == code
+        degrees[rows] = np.column_stack(_transformer(code, 4326).transform(*points[rows].T))
+    return degrees
+
+
+@lru_cache(maxsize=256)
+def _transformer(source: int, target: int) -> Transformer:
+    return Transformer.from_crs(source, target, always_xy=True)
+
+
+def _degree_boxes(footprints: Footprints, distance_m: float) -> NDArray[np.float64]:
+    """(n, 4) bounds in degrees, grown so that footprints nearer than the distance have bounds that meet.
+
+    Longitudes run on beyond 180 where a footprint does. Edges bend between projections by less than the square of their
+    length over eight Earth radii.
+    """
+    points, rows = shapely.get_coordinates(footprints.geometry, return_index=True)
+    degrees = _in_degrees(points, footprints.epsg[rows])
+    starts = np.searchsorted(rows, np.arange(len(footprints.geometry)))
+    degrees[:, 0] = (degrees[:, 0] - degrees[starts[rows], 0] + 180) % 360 - 180 + degrees[starts[rows], 0]
+    low, high = (each.reduceat(degrees, starts, axis=0) for each in (np.minimum, np.maximum))
+    sides = np.diff(shapely.bounds(footprints.geometry).reshape(-1, 2, 2), axis=1)[:, 0]
+    margin = (0.5 * distance_m * SCALE_MARGIN + 1 + (sides**2).sum(axis=1) / (8 * EARTH_A_M)) / DEGREE_M
+    wide = margin / np.cos(np.radians(np.minimum(np.abs([low[:, 1], high[:, 1]]).max(axis=0) + margin, 89.9)))
+    return np.column_stack([low[:, 0] - wide, low[:, 1] - margin, high[:, 0] + wide, high[:, 1] + margin])
+
+
+def _candidates(boxes: NDArray[np.float64], codes: NDArray[Any] | None) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
+    """Batches of positions (a, b), a < b, of boxes that meet, of different groups, on the globe's turn of 360 degrees too."""
+    tree = shapely.STRtree(_squares(boxes))
+    for start in range(0, len(boxes), BATCH_ROWS):
+        i, j = tree.query(_squares(boxes[start : start + BATCH_ROWS]))
+        yield _kept(i + start, j, codes)
+    for turn, beyond in ((-360, np.flatnonzero(boxes[:, 2] > 180)), (360, np.flatnonzero(boxes[:, 0] < -180))):  # noqa: PLR2004
+        if beyond.size:
+            moved = boxes[beyond] + np.array([turn, 0, turn, 0])
+            i, j = tree.query(_squares(moved))
+            if turn > 0:  # what both meet beyond 180 is found from the other side
+                once = boxes[j, 2] <= 180  # noqa: PLR2004
+                i, j = i[once], j[once]
+            yield _kept(np.minimum(beyond[i], j), np.maximum(beyond[i], j), codes)
+
+
+def _squares(bounds: NDArray[np.float64]) -> NDArray[np.object_]:
+    minx, miny, maxx, maxy = bounds.T
+    return np.asarray(shapely.box(minx, miny, maxx, maxy), dtype=object)
+
+
+def _kept(a: NDArray[Any], b: NDArray[Any], codes: NDArray[Any] | None) -> tuple[NDArray[Any], NDArray[Any]]:
+    kept = a < b if codes is None else (a < b) & (codes[a] != codes[b])
+    return a[kept], b[kept]
+
+
+def _measured(
+    footprints: Footprints, bounds: NDArray[Any], is_box: NDArray[Any], pair: tuple[NDArray[Any], NDArray[Any]], distance_m: float
+) -> pd.DataFrame:
+    """The pairs that are close, with their measures; sides along the axes are measured by their bounds alone."""
+    a, b = pair
+    same = footprints.epsg[a] == footprints.epsg[b]
+    inner = np.minimum(bounds[a, 2:], bounds[b, 2:]) - np.maximum(bounds[a, :2], bounds[b, :2])
+    gap, overlap = np.hypot(*np.maximum(-inner, 0).T), np.prod(np.maximum(inner, 0), axis=1)
+    possible = ~same | (gap < distance_m) | (overlap > 0)
+    a, b, gap, overlap = (each[possible] for each in (a, b, gap, overlap))
+    other = ~(same[possible] & is_box[a] & is_box[b])
+    gap[other], overlap[other] = _measure(footprints, a[other], b[other])
+    close = (gap < distance_m) | (overlap > OVERLAP_M2)
+    return pd.DataFrame({"a": a, "b": b, "distance_m": gap, "overlap_m2": overlap})[close]
+
+
+def _measure(footprints: Footprints, a: NDArray[Any], b: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Distance (m) and common area (m2) of pairs, each in the CRS of the smaller EPSG code."""
+    swap = footprints.epsg[a] > footprints.epsg[b]
+    a, b = np.where(swap, b, a), np.where(swap, a, b)
+    first, second = footprints.geometry[a], footprints.geometry[b].copy()
+    codes = np.column_stack([footprints.epsg[b], footprints.epsg[a]])
+    for source, target in np.unique(codes, axis=0).tolist():
+        places = (codes == (source, target)).all(axis=1)
+        if source != target:
+            move: Any = _transformer(source, target).transform
+            second[places] = shapely.transform(second[places], move, interleaved=False)
+    overlap = shapely.area(shapely.intersection(first, second))
+    return shapely.distance(first, second), np.where(np.isnan(overlap), 0.0, overlap)

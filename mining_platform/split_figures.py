@@ -5,9 +5,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from mining_platform import figures, splits
+from mining_platform import figures
 from mining_platform.datasets import RANGES
 from mining_platform.footprints import bounds_of
+from mining_platform.splits.rules import SPLIT_ORDER
+from mining_platform.splits.summaries import ranges_of, split_summary
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,8 +21,9 @@ MIN_SHOWN_SHARE = 0.009  # of a map's side: smaller windows are drawn larger, so
 def split_figure(table: pd.DataFrame, title: str, simulated: bool) -> bytes:
     """PNG: a map of each region's windows by split, and below it the share of each split in each range.
 
-    `table` needs window_id, split and range; `region` names the maps, else the CRS does. Only the MAX_MAPS regions with most
-    windows are drawn; the bars count all.
+    `table` needs window_id, split and range ("" where it is not known; then `is_mining` says whether a window is drawn as
+    mining); `region` names the maps, else the CRS does. Only the MAX_MAPS regions with most windows are drawn; the bars
+    count all.
     """
     table = table.reset_index(drop=True)
     zones = bounds_of(table["window_id"].tolist())["epsg"].map(lambda epsg: f"EPSG:{epsg}")
@@ -54,8 +57,8 @@ def _map(axis: "Axes", rows: pd.DataFrame, name: str) -> None:
     half = max(float(maxx[0] - minx[0]), MIN_SHOWN_SHARE * span) / 2
     x, y = (minx + maxx) / 2 - minx.min(), (miny + maxy) / 2 - miny.min()
     square = half * np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)])
-    mining = (rows["range"] != "000").to_numpy()
-    for split in splits.SPLIT_ORDER:
+    mining = rows.get("is_mining", rows["range"] != "000").to_numpy(dtype=bool)
+    for split in SPLIT_ORDER:
         for is_mining in (False, True):
             chosen = (rows["split"] == split).to_numpy() & (mining == is_mining)
             outlines = np.stack([x, y], axis=1)[chosen][:, None] + square
@@ -75,22 +78,24 @@ def _legend(figure: Any, table: pd.DataFrame) -> None:
     from matplotlib.patches import Patch
 
     counts = table["split"].value_counts()
-    handles = [Patch(color=figures.PALETTE[n], label=f"{n} ({counts[n]})") for n in splits.SPLIT_ORDER if n in counts]
+    handles = [Patch(color=figures.PALETTE[n], label=f"{n} ({counts[n]})") for n in SPLIT_ORDER if n in counts]
     handles.append(Patch(color=figures.PALETTE["neutral"], alpha=0.38, label="pale: no mining"))
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
 
 
 def _bars(axis: "Axes", table: pd.DataFrame) -> None:
     """Stacked shares of each split per range, with the number of windows above."""
-    summary = splits.split_summary(table).pivot_table(index="range", columns="split", values="share").reindex(list(RANGES))
-    base = np.zeros(len(RANGES))
-    for split in (name for name in splits.SPLIT_ORDER if name in summary):
-        axis.bar(range(len(RANGES)), 100 * summary[split], bottom=base, color=figures.PALETTE[split], width=0.82)
+    names = ranges_of(table)
+    summary = split_summary(table).pivot_table(index="range", columns="split", values="share").reindex(names)
+    base = np.zeros(len(names))
+    for split in (name for name in SPLIT_ORDER if name in summary):
+        axis.bar(range(len(names)), 100 * summary[split], bottom=base, color=figures.PALETTE[split], width=0.82)
         base += 100 * summary[split].to_numpy()
     totals = table["range"].value_counts()
-    for place, name in enumerate(RANGES):
+    for place, name in enumerate(names):
         axis.text(place, 102, str(int(totals.get(name, 0))), ha="center", va="bottom", fontsize=8, color=figures.MUTED)
-    axis.set_xticks(range(len(RANGES)), ["0", *(f"{10 * k}–{10 * k + 10}" for k in range(10))])
+    others = [name or "not\nknown" for name in names[len(RANGES) :]]
+    axis.set_xticks(range(len(names)), ["0", *(f"{10 * k}–{10 * k + 10}" for k in range(10)), *others])
     axis.set_ylim(0, 116)
     axis.set_yticks([0, 20, 40, 60, 80, 100])
     axis.grid(visible=False, axis="x")
