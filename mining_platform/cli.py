@@ -10,7 +10,22 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from mining_platform import costs, demos, graph, homes, imagery_commands, pipeline, plans, region_files, regions, reports, servers
+from mining_platform import (
+    costs,
+    demos,
+    graph,
+    homes,
+    imagery_commands,
+    leakage_commands,
+    pipeline,
+    plans,
+    proportion_commands,
+    region_files,
+    regions,
+    reports,
+    servers,
+    split_commands,
+)
 from mining_platform.artifacts import ArtifactError
 from mining_platform.clouds.s2cloudless_model import ModelMissing
 from mining_platform.consoles import (
@@ -25,16 +40,29 @@ from mining_platform.consoles import (
 )
 from mining_platform.datasets import DATASETS
 from mining_platform.ingest.pixels import IngestError
+from mining_platform.labels.class_sets import ClassSetError
+from mining_platform.leakage.sides import LeakageError
 from mining_platform.lineage import LineageError
 from mining_platform.mosaics import MosaicError
+from mining_platform.patch_table_files import TableError
 from mining_platform.sessions import RunnerError, open_session
+from mining_platform.shares.class_rasters import ClassRasterError
 from mining_platform.simulation import archive, outlines
 from mining_platform.sources.protocol import SourceError
+from mining_platform.splits.rules import SplitError
+from mining_platform.window_counts import most_windows
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Mining datasets, models and maps from public satellite data.")
 regions_app = typer.Typer(no_args_is_help=True, help="The study regions of regions.geojson.")
 app.add_typer(regions_app, name="regions")
-for command in (imagery_commands.mosaic, imagery_commands.clouds, imagery_commands.ingest):
+for command in (
+    imagery_commands.mosaic,
+    imagery_commands.clouds,
+    imagery_commands.ingest,
+    proportion_commands.proportions,
+    split_commands.split,
+    leakage_commands.leakage,
+):
     app.command()(command)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
@@ -66,10 +94,15 @@ EXPECTED = (
     LineageError,
     RunnerError,
     CommandError,
+    ClassSetError,
+    ClassRasterError,
     MosaicError,
     IngestError,
     ModelMissing,
     costs.CostError,
+    TableError,
+    SplitError,
+    LeakageError,
 )
 """Errors whose message is all a person needs."""
 
@@ -212,19 +245,26 @@ def plan(  # noqa: PLR0913 - the options of a command
     only: Only = False,
     max_requests: MaxRequests = None,
     max_bytes: MaxBytes = None,
+    offline: Annotated[bool, typer.Option("--offline", help="Ask no service; what only it knows is not told.")] = False,
     as_json: Json = False,
 ) -> None:
-    """What `materialize` would make, in its order, why, and what it would take from services that count.
+    """What `materialize` would make, in its order, why, how many windows it looks at, and what it takes from services that count.
 
     Exit code 2 where that is more than --max-requests or --max-bytes.
     """
     with open_session() as session:
-        planned = plans.plan(session.platform, session.steps, selected(assets, region_ids, years, experiments, only))
-        told = costs.estimates(session.platform, session.steps, planned)
-    print_planned([item for item in planned if item.state != "fresh"], told, as_json=as_json)
+        platform = plans.offline(session.platform) if offline else session.platform
+        planned = plans.plan(platform, session.steps, selected(assets, region_ids, years, experiments, only))
+        told = costs.estimates(platform, session.steps, planned)
+        shown = [item for item in planned if item.state != "fresh"]
+        windows = {item.ref: most_windows(platform, session.steps[item.ref.asset], item.ref.partition) for item in shown}
+    print_planned(shown, told, windows, as_json=as_json)
     if not as_json:
         console.print(f"{sum(item.state == 'fresh' for item in planned)} of {len(planned)} partitions are fresh.")
         print_costs(told)
+        untold = sum(item.ref.asset == "mosaic" and item.ref not in {each.ref for each in told} for item in shown)
+        if offline and untold:
+            console.print(f"What {untold} mosaics take is not told: only their services know how many scenes there are.")
     costs.Budget(max_requests, max_bytes).check(told)
 
 

@@ -1,7 +1,8 @@
 """What the command prints: tables, progress and outcomes, on a terminal or into a pipe."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from rich.console import Console
@@ -10,8 +11,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from mining_platform import costs, plans
+from mining_platform.artifacts import Ref
 from mining_platform.sources.protocol import Cost
 
+MOST_REASONS = 2  # of a partition that a table tells; JSON has all
 PIPE_WIDTH = 180
 """Columns of a table that goes to a file or a pipe, where no terminal says how wide it is."""
 
@@ -77,21 +80,34 @@ def _cost_cells(cost: Cost, at_most: bool) -> dict[str, Any]:
     return {"requests": f"{bound}{cost.requests}", "GB": f"{bound}{cost.bytes / 1e9:.3f}", "EECU-hours": units}
 
 
-def print_planned(items: Sequence[plans.Planned], told: Sequence[costs.Estimate] = (), *, as_json: bool) -> None:
-    """Partitions with their state and why; as JSON also with what they take from services."""
+def print_planned(
+    items: Sequence[plans.Planned],
+    told: Sequence[costs.Estimate] = (),
+    windows: Mapping[Ref, int | None] = MappingProxyType({}),
+    *,
+    as_json: bool,
+) -> None:
+    """Partitions with their state and why, and how many windows they look at at most; as JSON also with what they take."""
     taken = {item.ref: item for item in told}
     rows = [
         {
             "asset": item.ref.asset,
             "partition": item.ref.partition,
             "state": item.state,
-            "why": item.problem or "; ".join(item.reasons),
+            **({"windows" if as_json else "windows at most": windows.get(item.ref)} if windows else {}),
+            "why": item.problem or "; ".join(item.reasons if as_json else shortened(item.reasons)),
             **(_cost_fields(taken.get(item.ref)) if as_json else {}),
         }
         for item in items
     ]
     if rows or as_json:
         print_rows(rows, as_json=as_json)
+
+
+def shortened(reasons: Sequence[str]) -> list[str]:
+    """Reasons for people: of a long list the first few, and how many more there are."""
+    told = list(reasons[:MOST_REASONS])
+    return told if len(reasons) <= MOST_REASONS else [*told, f"and {len(reasons) - MOST_REASONS} more like it"]
 
 
 def _cost_fields(item: costs.Estimate | None) -> dict[str, Any]:

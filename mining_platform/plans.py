@@ -5,7 +5,7 @@ single partition is made is the caller's affair (`Execute`): the Dagster runner,
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from typing import Literal, Protocol
 
@@ -14,12 +14,16 @@ from mining_platform.clouds.s2cloudless_model import ModelMissing
 from mining_platform.lineage import LineageError
 from mining_platform.pipeline import PartitionError, Platform, Step, dataset_of, inputs_now, key_parts, may_be_left_out
 from mining_platform.regions import RegionError
-from mining_platform.sources.protocol import SourceError
+from mining_platform.sources.offline import OfflineMaps, OfflineScenes
+from mining_platform.sources.protocol import NotAskedError, SourceError
 
 State = Literal["made", "skipped", "failed", "blocked"]
 
 UNTOLD = (SourceError, RegionError, PartitionError, ArtifactError, LineageError, ModelMissing)
 """Why it cannot be told of a partition whether it is fresh, or what it takes: the same keeps it from being made."""
+
+
+UNASKED = "its service was not asked"
 
 
 class PlanError(ValueError):
@@ -75,6 +79,11 @@ class Execute(Protocol):
     def __call__(self, ref: Ref) -> Outcome:
         """Make the partition of `ref` and tell what became of it."""
         ...
+
+
+def offline(platform: Platform) -> Platform:
+    """The installation as it plans without asking any service: what only a service knows is then told as not asked."""
+    return replace(platform, scenes=OfflineScenes(platform.scenes), land_covers=OfflineMaps(platform.land_covers))
 
 
 @dataclass(frozen=True)
@@ -157,6 +166,8 @@ def assess(platform: Platform, steps: Mapping[str, Step], ref: Ref) -> Planned:
             code_version=step.version,
             config=step.config(platform, key),
         )
+    except NotAskedError:
+        return Planned(ref, (UNASKED,) if is_published(platform, ref) else ("not made yet", UNASKED))
     except UNTOLD as error:
         return Planned(ref, () if is_published(platform, ref) else ("not made yet",), str(error))
     return Planned(ref, reasons)

@@ -25,6 +25,10 @@ class SourceError(ValueError):
     """A source cannot give what was asked; the message names region, year, source and remedy, and never a secret."""
 
 
+class NotAskedError(SourceError):
+    """Only a service could tell, and it was not to be asked."""
+
+
 def refusal(region: Region, year: int | None, source: str, problem: str, remedy: str) -> SourceError:
     """The error of a source, worded alike everywhere."""
     when = f", year {year}" if year is not None else ""
