@@ -52,7 +52,9 @@ def dataset_checks(dataset_id: str) -> list[dg.AssetChecksDefinition]:
         fact_check(f"{dataset_id}/quotas", "ranges_are_balanced", verdicts.ranges_are_balanced, blocking=False),
         fact_check(f"{dataset_id}/patches", "every_patch_has_its_size", verdicts.every_patch_has_its_size, blocking=True),
         fact_check(f"{dataset_id}/splits", "no_ground_is_in_two_splits", verdicts.no_ground_is_in_two_splits, blocking=True),
+        fact_check(f"{dataset_id}/splits", "every_place_keeps_its_side", verdicts.every_place_keeps_its_side, blocking=False),
         fact_check(f"{dataset_id}/manifest", "manifest_matches_the_stores", verdicts.manifest_matches_the_stores, blocking=True),
+        fact_check(f"{dataset_id}/manifest", "no_picture_is_in_two_splits", verdicts.no_picture_is_in_two_splits, blocking=False),
     ]
 
 

@@ -9,6 +9,7 @@ import dagster as dg
 from assets_defs.partitions import REGIONS
 from assets_defs.results import published
 from assets_defs.specs import spec
+from mining_platform.dataset_steps import stages_of
 from mining_platform.datasets import Dataset
 from mining_platform.graph import active_datasets
 from mining_platform.pipeline import Platform
@@ -22,17 +23,22 @@ MEMBERS: tuple[tuple[str, DatasetStage, set[str], str], ...] = (
         "candidates",
         datasets.find_candidates,
         {"parquet"},
-        "Every window with mining, and hash-drawn windows without: area-exact shares, ranges, eligibility.",
+        "Every window with mining, and drawn windows without by negative recipe: area-exact shares, ranges, eligibility.",
     ),
     (
         "quotas",
         datasets.share_quotas,
         {"parquet"},
-        "How many windows each range and region gives to the year's release, from counts alone; what is short.",
+        "How many windows each range, negative recipe and region gives to the year's release, from counts alone; what is short.",
     ),
-    ("sample", datasets.draw_sample, {"parquet"}, "The chosen windows: a prefix of the region's hash order in each range."),
+    (
+        "sample",
+        datasets.draw_sample,
+        {"parquet"},
+        "The chosen windows: a prefix of the region's own order in each stratum.",
+    ),
     ("patches", datasets.cut_patches, {"zarr"}, "Images and labels cut at the windows: a sharded Zarr v3 store and its index."),
-    ("splits", datasets.part_windows, {"parquet"}, "Training, validation and test by blocks of ground, with a footprint check."),
+    ("splits", datasets.part_windows, {"parquet"}, "Training, validation and test by whole groups, audited for leaks."),
     ("manifest", datasets.list_patches, {"parquet"}, "The patch table of the release: one row a patch, with a schema."),
     ("package", datasets.write_release, {"png", "csv"}, "The release as published: pictures and labels by range, card."),
 )
@@ -40,7 +46,8 @@ MEMBERS: tuple[tuple[str, DatasetStage, set[str], str], ...] = (
 
 def dataset_family(dataset: Dataset) -> list[dg.AssetsDefinition]:
     """The assets of one dataset row."""
-    return [_member(dataset, *member) for member in MEMBERS]
+    stages = stages_of(dataset)
+    return [_member(dataset, *member) for member in MEMBERS if member[0] in stages]
 
 
 def _member(dataset: Dataset, stage_name: str, stage: DatasetStage, kinds: set[str], description: str) -> dg.AssetsDefinition:

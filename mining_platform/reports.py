@@ -30,7 +30,7 @@ SECTIONS: tuple[tuple[str, str, str], ...] = (
         "Days on which the ground was clear, what still stands out as cloud, and what the mask took of the labelled mining.",
     ),
     ("patches", "Patches", "A few patches of each range, in order of mining share."),
-    ("splits", "Splits", "Blocks of ground go to one side whole; no footprint is in two splits."),
+    ("splits", "Splits", "Groups such as blocks of ground go to one side whole; no footprint is in two splits."),
     ("land_cover", "Land-cover maps", "The yearly maps that labels and mining shares come from."),
     ("model", "Training", "Loss by epoch; the weights kept are those of the marked epoch."),
 )

@@ -7,12 +7,19 @@ from typing import Any
 import geopandas as gpd
 import pandas as pd
 
-from mining_platform import offsets, patches, splits
-from mining_platform.artifacts import Artifact, Ref, open_artifact
+from mining_platform import offsets, patches
+from mining_platform.artifacts import Artifact, Ref, open_artifact, partitions
 from mining_platform.bands import band_of_role
-from mining_platform.datasets import DATASETS, RANGES
+from mining_platform.datasets import DATASETS
+from mining_platform.leakage.audits import audit
+from mining_platform.leakage.pictures import read_pictures
+from mining_platform.leakage.sides import split_windows_table
+from mining_platform.manifests import NO_RANGE
 from mining_platform.mosaic_quality import HOT_FENCE_DN
+from mining_platform.patch_tables import read_patch_table, take
 from mining_platform.pipeline import Platform
+from mining_platform.ranges import range_of
+from mining_platform.sampling import stratum_name
 from mining_platform.stages.files import CANDIDATES_FILE, MANIFEST_FILE, SPLITS_FILE
 
 MAX_GAP_SHARE = 0.01  # of a mosaic's computed pixels without any clear observation in the year
@@ -79,21 +86,24 @@ def the_mask_spares_bright_soil(_platform: Platform, quality: Artifact) -> Verdi
 
 
 def shares_lie_between_0_and_1(_platform: Platform, candidates: Artifact) -> Verdict:
-    """Every window's exact, nearest and valid share lies in [0, 1], and its range is that of its share."""
+    """Every window's shares lie in [0, 1] and its range is that of its share; both are missing only where there is no map."""
     table = gpd.read_parquet(candidates.path / CANDIDATES_FILE)
-    outside = {name: int((~table[name].between(0, 1)).sum()) for name in ("share", "share_nn", "valid_share")}
-    unknown = int((~table["range"].isin(RANGES)).sum())
-    holds = not any(outside.values()) and not unknown
-    words = f"{len(table)} windows, outside: {outside}, unknown ranges: {unknown}"
-    return Verdict(holds, words, {"windows": len(table), **outside})
+    known = (table["range"] != NO_RANGE).to_numpy()
+    outside = {name: int((~table.loc[known, name].between(0, 1)).sum()) for name in ("share", "share_nn", "valid_share")}
+    unmapped = int(table.loc[~known, "share"].notna().sum())
+    strange = any(outside.values()) or bool((range_of(table["share"][known]) != table["range"][known]).any())
+    words = f"{len(table)} windows, outside: {outside}, shares without a range: {unmapped}"
+    words += "; ranges are not those of the shares" if strange and not any(outside.values()) else ""
+    return Verdict(not strange and not unmapped, words, {"windows": len(table), **outside})
 
 
 def ranges_are_balanced(_platform: Platform, quotas: Artifact) -> Verdict:
-    """Every range gives as many windows as the dataset wants."""
+    """Every range, and every negative recipe in it, gives as many windows as the dataset wants."""
     shortage = quotas.facts["shortage"]
     short = [row for row in shortage if row["short"] > 0]
-    words = ", ".join(f"{row['range']} has {row['taken']} of {row['wanted']}" for row in short)
-    return Verdict(not short, f"short: {words}" if short else "all ranges are filled", {"shortage": shortage})
+    words = ", ".join(f"{stratum_name(row['range'], row['negative'])} has {row['taken']} of {row['wanted']}" for row in short)
+    numbers = {"shortage": shortage, "shortage_by_region": quotas.facts["shortage_by_region"]}
+    return Verdict(not short, f"short: {words}" if short else "all ranges are filled", numbers)
 
 
 def every_patch_has_its_size(_platform: Platform, patch_artifact: Artifact) -> Verdict:
@@ -108,10 +118,52 @@ def every_patch_has_its_size(_platform: Platform, patch_artifact: Artifact) -> V
 def no_ground_is_in_two_splits(_platform: Platform, split_artifact: Artifact) -> Verdict:
     """No footprint of one split overlaps, or comes nearer than the buffer to, one of another split."""
     rule = DATASETS[split_artifact.ref.asset.split("/")[0]].split
-    table = pd.read_parquet(split_artifact.path / SPLITS_FILE)
-    conflicts = splits.footprint_conflicts(table, buffer_m=rule.buffer_m)
-    numbers = {"conflicts": len(conflicts), "worst": conflicts.head(5).to_dict("records")}
-    return Verdict(conflicts.empty, f"{len(conflicts)} pairs of windows of different splits share ground", numbers)
+    table = split_windows_table(pd.read_parquet(split_artifact.path / SPLITS_FILE))
+    if table.rows.empty:
+        return Verdict(True, "there are no windows: nothing to judge")
+    report = audit(table, buffer_m=rule.buffer_m)
+    ground = report.findings["overlap"]
+    reason = f"{ground.pairs} pairs of windows of different splits share ground, in {len(ground.places)} places"
+    numbers = {"conflicts": ground.pairs, "worst": [dict(pair) for pair in ground.worst[:5]], "nearest_m": report.nearest_m}
+    return Verdict(not ground.pairs, reason, {**numbers, "by_split": dict(report.by_split)})
+
+
+def every_place_keeps_its_side(platform: Platform, split_artifact: Artifact) -> Verdict:
+    """No ground of this release is on another side in another year's release, so that releases can be used together."""
+    asset, year = split_artifact.ref.asset, split_artifact.ref.partition
+    dataset = DATASETS[asset.split("/")[0]]
+    others = [each for each in partitions(platform.artifacts, asset) if each != year and int(each) in dataset.years]
+    releases = {year: split_artifact} | {each: open_artifact(platform.artifacts, Ref(asset, each)) for each in sorted(others)}
+    tables = [pd.read_parquet(each.path / SPLITS_FILE).assign(year=int(name)) for name, each in releases.items()]
+    table = split_windows_table(pd.concat(tables))
+    if not others or table.rows.empty:
+        return Verdict(True, "no other year is published: nothing to compare")
+    report = audit(table, buffer_m=dataset.split.buffer_m)
+    moved, ground = report.findings["same_place_other_year"], report.findings["overlap"]
+    reason = f"{len(moved.places)} windows change sides between {', '.join(sorted(releases))}; {report.leaks} places share ground"
+    worst = [dict(pair) for each in (moved, ground) for pair in each.worst[:5]]
+    return Verdict(not report.leaks, reason, {"moved": len(moved.places), "leaks": report.leaks, "worst": worst})
+
+
+def no_picture_is_in_two_splits(platform: Platform, manifest: Artifact) -> Verdict:
+    """No stored image of one split is near-identical to one of another place in another split."""
+    dataset_id, _ = manifest.ref.asset.split("/")
+    table = read_patch_table([manifest.path / MANIFEST_FILE])
+    table = take(table, table.rows["patch_id"].isin(_stored(manifest)).to_numpy())
+    if table.rows.empty:
+        return Verdict(True, "no patch is stored: nothing to judge")
+    refs = [Ref(f"{dataset_id}/patches", f"{region}|{manifest.ref.partition}") for region in sorted(set(table.rows["region"]))]
+    stores = [open_artifact(platform.artifacts, each).path for each in refs]
+    report = audit(table, pictures=read_pictures(stores, [], table.rows["patch_id"]))
+    found = report.findings["near_duplicate"]
+    words = f"{found.pairs} pairs of different places on different sides look alike" + (f"; {found.note}" if found.note else "")
+    numbers = {"places": len(found.places), "pairs": found.pairs, "worst": [dict(pair) for pair in found.worst[:5]]}
+    return Verdict(not found.pairs, words, {**numbers, "not_checked": dict(report.not_checked)})
+
+
+def _stored(manifest: Artifact) -> pd.Series:
+    table = pd.read_parquet(manifest.path / MANIFEST_FILE, columns=["patch_id", "dropped"])
+    return table.loc[~table["dropped"], "patch_id"]
 
 
 def manifest_matches_the_stores(platform: Platform, manifest: Artifact) -> Verdict:

@@ -35,6 +35,20 @@ def test_clouds_keep_their_distance_from_the_package() -> None:
     assert_enough(clouds)
 
 
+@pytest.mark.slow
+def test_shares_keep_their_distance_from_their_peers_and_their_limits() -> None:
+    from benchmarks import proportions
+
+    assert_enough(proportions)
+
+
+@pytest.mark.slow
+def test_the_leakage_audit_keeps_its_distance_from_its_peers_and_its_limits() -> None:
+    from benchmarks import leakage
+
+    assert_enough(leakage)
+
+
 def test_only_a_ratio_below_its_share_of_the_aim_fails() -> None:
     rows = [Row("a", "b", 6.0, 10.0), Row("c", "d", 5.9, 10.0), Row("e", "f", 0.1, None)]
     assert enough(rows) == [rows[1]]

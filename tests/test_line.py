@@ -13,8 +13,8 @@ import pytest
 
 from mining_platform import patches
 from mining_platform.artifacts import Artifact, ArtifactStore, Ref, open_artifact, records
+from mining_platform.dataset_steps import DATASET_STAGES
 from mining_platform.datasets import DATASETS
-from mining_platform.graph import DATASET_STAGES
 from mining_platform.mosaics import MOSAIC_NAME, computed_blocks
 from mining_platform.packages.proportion_ranges import recompute_ranges
 from mining_platform.region_files import load_regions

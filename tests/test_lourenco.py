@@ -111,3 +111,48 @@ def test_a_year_that_the_map_lacks_is_refused_in_one_line(lourenco_map: Path, tm
     assert "has no band for 2024" in printed
     assert "Traceback" not in printed
     assert list(tmp_path.glob("archive*")) == []
+
+
+@pytest.fixture(scope="module")
+def seven_years(sampled: Installation, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sampled windows of all years with their sides, as a table that anyone could have made."""
+    states = sampled.states("--assets", "lourenco_ranges/splits", "--regions", "lourenco")
+    assert {row["state"] for row in states.values()} <= {"made", "skipped"}
+    store, parts = ArtifactStore(sampled.home / "artifacts"), []
+    for year in MINING_PIXELS:
+        windows = pd.read_parquet(
+            open_artifact(store, Ref("lourenco_ranges/sample", f"lourenco|{year}")).path / "sample.parquet",
+            columns=["window_id", "range", "region"],
+        )
+        splits = pd.read_parquet(open_artifact(store, Ref("lourenco_ranges/splits", str(year))).path / "splits.parquet")
+        table = windows.merge(splits, on="window_id", validate="one_to_one").assign(year=year)
+        parts.append(table.assign(patch_id=table["window_id"] + f"_{year}"))
+    path = tmp_path_factory.mktemp("splits") / "windows.csv"
+    pd.concat(parts).to_csv(path, index=False)
+    return path
+
+
+def test_the_audit_passes_on_our_splits_of_all_years_together(sampled: Installation, seven_years: Path) -> None:
+    table = pd.read_csv(seven_years)
+    assert (table.groupby("window_id")["split"].nunique() == 1).all(), "ground decides, not the year"
+    told = json.loads(sampled.run("leakage", str(seven_years), "--json"))
+    assert told["leaks"] == told["overlap"] == told["same_place_other_year"] == 0
+    assert told["patches"] == (table["split"] != "buffer").sum() > 1000
+    assert told["same_scene"] is None
+    assert "scene" in told["not_checked"]["same_scene"]
+
+
+def test_the_audit_fails_on_a_random_split_of_the_same_windows_and_shows_where(
+    sampled: Installation, seven_years: Path, tmp_path: Path
+) -> None:
+    table = pd.read_csv(seven_years)
+    order = table.sample(frac=1, random_state=7).index
+    sides = pd.Series("train", index=order)
+    sides.iloc[: len(order) // 5] = "test"
+    table.assign(split=sides.sort_index()).to_csv(tmp_path / "random.csv", index=False)
+    picture = tmp_path / "leaks.png"
+    told = json.loads(sampled.run("leakage", str(tmp_path / "random.csv"), "--picture", str(picture), "--json", code=1))
+    places = table.assign(split=sides.sort_index()).groupby("window_id")["split"].nunique()
+    assert told["same_place_other_year"] == (places > 1).sum() > 100
+    assert told["leaks"] >= told["same_place_other_year"]
+    assert picture.read_bytes().startswith(b"\x89PNG")

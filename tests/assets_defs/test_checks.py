@@ -78,11 +78,17 @@ def test_a_mosaic_may_have_one_per_cent_of_gaps(tmp_path: Path, gap: float, hold
 
 
 def test_ranges_are_balanced_only_when_none_is_short(tmp_path: Path) -> None:
-    rows = [{"range": "000", "wanted": 8, "taken": 8, "short": 0}, {"range": "090_100", "wanted": 8, "taken": 1, "short": 7}]
-    verdict = verdicts.ranges_are_balanced(None, artifact(tmp_path, "sim_ranges/quotas", {"shortage": rows}))  # type: ignore[arg-type]
+    names = ("range", "negative", "wanted", "taken", "short")
+    numbers = (("000", "random", 8, 8, 0), ("000", "rivers", 4, 3, 1), ("090_100", "", 8, 1, 7))
+    rows = [dict(zip(names, each, strict=True)) for each in numbers]
+    by_region = [{"range": "090_100", "negative": "", "region": "here", "found": 1, "taken": 1}]
+    facts = {"shortage": rows, "shortage_by_region": by_region}
+    verdict = verdicts.ranges_are_balanced(None, artifact(tmp_path, "sim_ranges/quotas", facts))  # type: ignore[arg-type]
     assert not verdict.holds
-    assert verdict.reason == "short: 090_100 has 1 of 8"
-    assert verdicts.ranges_are_balanced(None, artifact(tmp_path, "sim_ranges/quotas", {"shortage": rows[:1]})).holds  # type: ignore[arg-type]
+    assert verdict.reason == "short: 000 (rivers) has 3 of 4, 090_100 has 1 of 8"
+    assert verdict.numbers["shortage_by_region"] == by_region
+    full = {"shortage": rows[:1], "shortage_by_region": []}
+    assert verdicts.ranges_are_balanced(None, artifact(tmp_path, "sim_ranges/quotas", full)).holds  # type: ignore[arg-type]
 
 
 def test_one_window_in_two_splits_is_found(tmp_path: Path) -> None:

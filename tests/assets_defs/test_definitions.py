@@ -8,8 +8,8 @@ import pytest
 from assets_defs import automation, partitions
 from assets_defs.definitions import defs
 from assets_defs.partitions import REGIONS, STEPS, asset_key
+from mining_platform.dataset_steps import DATASET_STAGES
 from mining_platform.datasets import DATASETS
-from mining_platform.graph import DATASET_STAGES
 from mining_platform.pipeline import Step
 
 GRAPH = defs.resolve_asset_graph()
@@ -68,7 +68,9 @@ def test_checks_are_named_as_facts_and_block_where_downstream_would_be_wrong() -
     assert blocking["sim_ranges/quotas", "ranges_are_balanced"] is False
     assert blocking["sim_ranges/patches", "every_patch_has_its_size"] is True
     assert blocking["sim_ranges/splits", "no_ground_is_in_two_splits"] is True
+    assert blocking["sim_ranges/splits", "every_place_keeps_its_side"] is False
     assert blocking["sim_ranges/manifest", "manifest_matches_the_stores"] is True
+    assert blocking["sim_ranges/manifest", "no_picture_is_in_two_splits"] is False
 
 
 def test_the_schedule_is_off_and_requests_all_regions_of_the_year_that_ended() -> None:

@@ -7,12 +7,16 @@ import numpy as np
 import pandas as pd
 import pytest
 import rasterio
+import shapely
 from affine import Affine
 from PIL import Image
 
-from mining_platform import figures, manifests, proportions, sampling
+from mining_platform import figures, manifests, sampling
+from mining_platform.candidates import candidates
+from mining_platform.datasets import RANGES
 from mining_platform.grids import WindowGrid
 from mining_platform.packages import checksums, proportion_ranges
+from tests.mining_platform.class_maps import small_row
 
 MINING = frozenset({30})
 CHANNELS = ("B02", "B03", "B04", "B08")
@@ -35,8 +39,7 @@ def land_cover(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def manifest(land_cover: Path) -> gpd.GeoDataFrame:
     grid = WindowGrid(32721, 48, 498_240, 9_227_520, 10, 10)
-    arguments = {"region_id": "here", "year": 2024, "min_valid_share": 1.0, "zero_count": 10, "seed": 7}
-    table, _ = proportions.candidates(land_cover, grid, MINING, **arguments)  # type: ignore[arg-type]
+    table, _ = candidates(land_cover, grid, small_row(), region_id="here", year=2024)
     chosen = table[table["eligible"]].reset_index(drop=True)
     assert chosen["range"].nunique() >= 9
     count = len(chosen)
@@ -52,7 +55,8 @@ def manifest(land_cover: Path) -> gpd.GeoDataFrame:
         dropped=index["row"] < 0, drop_reason=["too cloudy", *[""] * (count - 1)], masked_share=0.0, clear_min=3, clear_median=5.0
     )
     splits = pd.DataFrame({"window_id": chosen["window_id"], "split": [("train", "test")[k % 2] for k in range(count)]})
-    sources = {("here", 2024): manifests.PartitionSources("BR", "10", 9, simulated=True)}
+    scenes = gpd.GeoDataFrame({"scene_id": ["S2A_x"]}, geometry=[shapely.box(-58, -8, -56, -6)], crs=4326)
+    sources = {("here", 2024): manifests.PartitionSources("BR", "10", scenes, simulated=True)}
     return manifests.build_manifest(chosen, index, splits, sources=sources, recipe="mapbiomas-mining", profile="rgb")
 
 
@@ -62,8 +66,9 @@ def images(_region: str, rows: list[int]) -> np.ndarray:
 
 
 def write(out: Path, manifest: gpd.GeoDataFrame, land_cover: Path) -> dict[str, object]:
-    counts = sampling.count_table(manifest.assign(eligible=True))
-    shortage = sampling.shortage(sampling.quotas(counts, {"000": 20, "000_010": 2}, ["here"]))
+    wanted = {("000", "random"): 20, ("000_010", ""): 2, **{(name, ""): 0 for name in RANGES[2:]}}
+    counts = sampling.count_table(manifest.assign(eligible=True), list(wanted))
+    shortage = sampling.shortage(sampling.quotas(counts, wanted, ["here"]))
     return proportion_ranges.write_package(
         out, manifest, images, CHANNELS, lambda _region: land_cover,
         shortage=shortage, title="Patches of a test", licence_lines=["Contains modified Copernicus Sentinel data 2024"],
