@@ -69,12 +69,9 @@ def _slid(search: Search, survey: Survey, dataset: Dataset) -> Iterator[pd.DataF
     """Windows beside the aligned ones, inside the outline, with the filter's reasons."""
     if not dataset.sliding_px:
         return
-    area = np.zeros((search.grid.rows, search.grid.columns))
-    for table in survey.positives:
-        area[table["row"], table["column"]] = table["class_area_m2"]
     shifts = shifted_grids(
         search.grid,
-        area,
+        survey.mining_m2,
         step_px=dataset.sliding_px,
         share_above=dataset.sliding_from,
         min_valid_share=dataset.window_filter.min_valid_share,

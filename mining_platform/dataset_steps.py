@@ -133,7 +133,7 @@ def _patches(dataset: Dataset, regions: Mapping[str, Region]) -> Step:
 
     own: tuple[tuple[str, Reach], ...] = ((f"{dataset.id}/sample", "same"), ("mosaic", "same"))
     after = (*own, *_with_map(dataset, regions, "label"))
-    return Step(f"{dataset.id}/patches", "region|year", _dataset_keys(dataset), after, inputs, config, "1")
+    return Step(f"{dataset.id}/patches", "region|year", _dataset_keys(dataset), after, inputs, config, "2")
 
 
 def release_inputs(dataset: Dataset, assets: tuple[str, ...], yearly: tuple[str, ...]) -> Inputs:

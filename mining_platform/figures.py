@@ -53,6 +53,7 @@ STYLE: Mapping[Any, Any] = {
     "grid.color": GRID,
     "grid.linewidth": 0.8,
     "text.color": INK,
+    "text.parse_math": False,  # names of tables, regions and patches may hold dollar signs
     "xtick.color": MUTED,
     "ytick.color": MUTED,
     "legend.frameon": False,

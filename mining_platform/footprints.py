@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 import shapely
 from numpy.typing import NDArray
-from pyproj import Transformer
+from pyproj import CRS, Transformer
+from pyproj.exceptions import CRSError
 
 from mining_platform.grids import PIXEL_M
 
@@ -23,7 +24,8 @@ BATCH_ROWS = 1024  # footprints looked up at once, so that memory follows the pa
 # WGS 84: NIMA TR8350.2, Department of Defense World Geodetic System 1984.
 EARTH_A_M, EARTH_E2 = 6_378_137.0, 0.00669437999014
 DEGREE_M = 110_500.0  # shortest degree of latitude, and of longitude on the equator, less a little
-SCALE_MARGIN = 1.1  # of a projected length over the true one; a UTM zone and its neighbour stay within 1.01
+SCALE_MARGIN = 1.25  # of a true length over the projected one: 1.01 in a UTM zone and its neighbour, 1.155 in EPSG:6933
+POLAR_DEG = 84.0  # beyond it longitudes turn so fast that footprints are looked for in all of them
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,16 @@ def window_footprints(window_ids: Sequence[str]) -> Footprints:
     bounds = bounds_of(window_ids)
     boxes = bounds[["minx", "miny", "maxx", "maxy"]].to_numpy(dtype=float)
     return Footprints(_squares(boxes), bounds["epsg"].to_numpy(np.int64))
+
+
+@lru_cache(maxsize=256)
+def is_in_metres(epsg: int) -> bool:
+    """Whether an EPSG code is of a projected CRS in metres, as footprints need it."""
+    try:
+        crs = CRS.from_epsg(epsg)
+    except CRSError:
+        return False
+    return crs.is_projected and crs.axis_info[0].unit_conversion_factor == 1
 
 
 def subset(footprints: Footprints, rows: NDArray[Any]) -> Footprints:
@@ -104,26 +116,25 @@ def iter_close_pairs(
         yield _measured(footprints, bounds, is_box, (a, b), distance_m)
 
 
-def nearest_m(footprints: Footprints, groups: Sequence[Any] | NDArray[Any]) -> float | None:
-    """Distance between the nearest footprints of different groups, 0 where they touch; None with fewer than two groups.
+def reprojected(geometry: NDArray[np.object_], source: int, target: int) -> NDArray[np.object_]:
+    """Geometries in another CRS."""
+    if source == target:
+        return geometry
+    move: Any = _transformer(source, target).transform
+    return np.asarray(shapely.transform(geometry, move, interleaved=False), dtype=object)
 
-    Meant for the few sides of a split: it looks at each pair of groups.
-    """
-    from scipy.spatial import cKDTree
 
-    codes, names = pd.factorize(np.asarray(groups))
-    centres = centres_m(footprints)
-    least = None
-    for second in range(1, len(names)):
-        for first in range(second):
-            here, there = (np.flatnonzero(codes == code) for code in (first, second))
-            gaps, places = cKDTree(centres[there]).query(centres[here])
-            a, b = here[gaps.argmin()], there[places[gaps.argmin()]]
-            distance_m = float(_measure(footprints, np.array([a]), np.array([b]))[0][0])
-            least = distance_m if least is None else min(least, distance_m)
-    if not least:
-        return least
-    return float(min([least, *close_pairs(footprints, least, groups)["distance_m"]]))
+def measure(footprints: Footprints, a: NDArray[Any], b: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Distance (m) and common area (m2) of pairs, each in the CRS of the smaller EPSG code."""
+    swap = footprints.epsg[a] > footprints.epsg[b]
+    a, b = np.where(swap, b, a), np.where(swap, a, b)
+    first, second = footprints.geometry[a], footprints.geometry[b].copy()
+    codes = np.column_stack([footprints.epsg[b], footprints.epsg[a]])
+    for source, target in np.unique(codes, axis=0).tolist():
+        places = (codes == (source, target)).all(axis=1)
+        second[places] = reprojected(second[places], source, target)
+    overlap = shapely.area(shapely.intersection(first, second))
+    return shapely.distance(first, second), np.where(np.isnan(overlap), 0.0, overlap)
 
 
 def _in_degrees(points: NDArray[np.float64], epsg: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -143,8 +154,8 @@ def _transformer(source: int, target: int) -> Transformer:
 def _degree_boxes(footprints: Footprints, distance_m: float) -> NDArray[np.float64]:
     """(n, 4) bounds in degrees, grown so that footprints nearer than the distance have bounds that meet.
 
-    Longitudes run on beyond 180 where a footprint does. Edges bend between projections by less than the square of their
-    length over eight Earth radii.
+    Longitudes run on beyond 180 where a footprint does; near a pole they are all. Edges bend between projections by less than
+    the square of their length over eight Earth radii and the cosine of the latitude.
     """
     points, rows = shapely.get_coordinates(footprints.geometry, return_index=True)
     degrees = _in_degrees(points, footprints.epsg[rows])
@@ -152,9 +163,20 @@ def _degree_boxes(footprints: Footprints, distance_m: float) -> NDArray[np.float
     degrees[:, 0] = (degrees[:, 0] - degrees[starts[rows], 0] + 180) % 360 - 180 + degrees[starts[rows], 0]
     low, high = (each.reduceat(degrees, starts, axis=0) for each in (np.minimum, np.maximum))
     sides = np.diff(shapely.bounds(footprints.geometry).reshape(-1, 2, 2), axis=1)[:, 0]
-    margin = (0.5 * distance_m * SCALE_MARGIN + 1 + (sides**2).sum(axis=1) / (8 * EARTH_A_M)) / DEGREE_M
-    wide = margin / np.cos(np.radians(np.minimum(np.abs([low[:, 1], high[:, 1]]).max(axis=0) + margin, 89.9)))
-    return np.column_stack([low[:, 0] - wide, low[:, 1] - margin, high[:, 0] + wide, high[:, 1] + margin])
+    farthest = np.abs([low[:, 1], high[:, 1]]).max(axis=0)
+    bend_m = (sides**2).sum(axis=1) / (8 * EARTH_A_M * np.cos(np.radians(np.minimum(farthest, POLAR_DEG))))
+    margin = (0.5 * distance_m * SCALE_MARGIN + 1 + bend_m) / DEGREE_M
+    wide = margin / np.cos(np.radians(np.minimum(farthest + margin, POLAR_DEG)))
+    boxes = np.column_stack([low[:, 0] - wide, low[:, 1] - margin, high[:, 0] + wide, high[:, 1] + margin])
+    return _around_poles(boxes)
+
+
+def _around_poles(boxes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Boxes in degrees with those that come near a pole taken as caps, since their corners do not say whether it lies inside."""
+    south, north = boxes[:, 1] < -POLAR_DEG, boxes[:, 3] > POLAR_DEG
+    whole = np.array([-180.0, -90.0, 180.0, 90.0])
+    caps = np.column_stack([south | north, south, south | north, north])
+    return np.where(caps, whole, boxes)
 
 
 def _candidates(boxes: NDArray[np.float64], codes: NDArray[Any] | None) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
@@ -167,10 +189,16 @@ def _candidates(boxes: NDArray[np.float64], codes: NDArray[Any] | None) -> Itera
         if beyond.size:
             moved = boxes[beyond] + np.array([turn, 0, turn, 0])
             i, j = tree.query(_squares(moved))
+            unmet = ~_meet(boxes[beyond[i]], boxes[j])  # a cap around a pole meets them unmoved as well
+            i, j = i[unmet], j[unmet]
             if turn > 0:  # what both meet beyond 180 is found from the other side
                 once = boxes[j, 2] <= 180  # noqa: PLR2004
                 i, j = i[once], j[once]
             yield _kept(np.minimum(beyond[i], j), np.maximum(beyond[i], j), codes)
+
+
+def _meet(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.bool_]:
+    return np.asarray(((first[:, :2] <= second[:, 2:]) & (second[:, :2] <= first[:, 2:])).all(axis=1))
 
 
 def _squares(bounds: NDArray[np.float64]) -> NDArray[np.object_]:
@@ -194,21 +222,6 @@ def _measured(
     possible = ~same | (gap < distance_m) | (overlap > 0)
     a, b, gap, overlap = (each[possible] for each in (a, b, gap, overlap))
     other = ~(same[possible] & is_box[a] & is_box[b])
-    gap[other], overlap[other] = _measure(footprints, a[other], b[other])
+    gap[other], overlap[other] = measure(footprints, a[other], b[other])
     close = (gap < distance_m) | (overlap > OVERLAP_M2)
     return pd.DataFrame({"a": a, "b": b, "distance_m": gap, "overlap_m2": overlap})[close]
-
-
-def _measure(footprints: Footprints, a: NDArray[Any], b: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Distance (m) and common area (m2) of pairs, each in the CRS of the smaller EPSG code."""
-    swap = footprints.epsg[a] > footprints.epsg[b]
-    a, b = np.where(swap, b, a), np.where(swap, a, b)
-    first, second = footprints.geometry[a], footprints.geometry[b].copy()
-    codes = np.column_stack([footprints.epsg[b], footprints.epsg[a]])
-    for source, target in np.unique(codes, axis=0).tolist():
-        places = (codes == (source, target)).all(axis=1)
-        if source != target:
-            move: Any = _transformer(source, target).transform
-            second[places] = shapely.transform(second[places], move, interleaved=False)
-    overlap = shapely.area(shapely.intersection(first, second))
-    return shapely.distance(first, second), np.where(np.isnan(overlap), 0.0, overlap)

@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import shapely
 from numpy.typing import NDArray
-from pyproj import Transformer
 
 from mining_platform import figures
-from mining_platform.footprints import Footprints, centres_m, subset
+from mining_platform.footprints import Footprints, centres_m, reprojected
 from mining_platform.leakage.sides import Sides
 from mining_platform.splits.rules import SPLIT_ORDER
 
@@ -42,14 +41,14 @@ def close_up(axis: "Axes", sides: Sides, grounds: Footprints, kind: str, pair: M
     """The pair and its neighbours as they are, in metres, with the ground in common hatched."""
     ends = [int(np.flatnonzero(sides.ids == pair[end])[0]) for end in ("a", "b")]
     epsg = int(grounds.epsg[ends[0]])
-    first, second = (_in_crs(subset(grounds, np.array([end])), epsg)[0] for end in ends)
+    first, second = (_outline_in(grounds, end, epsg) for end in ends)
     (west, south, east, north), size = first.bounds, float(np.sqrt(first.area))
     if first.distance(second) < FAR_SIDES * size:
         west, south, east, north = shapely.union(first, second).bounds
     x, y = (west + east) / 2, (south + north) / 2
     reach = max(ZOOM_SIDES * size, 0.62 * max(east - west, north - south) + 0.4 * size)
     for row in _near(sides, grounds, ends[0], 2 * reach):
-        outline = _in_crs(subset(grounds, np.array([row])), epsg)[0]
+        outline = _outline_in(grounds, row, epsg)
         _outline(axis, outline, facecolor=side_colour(sides.names[sides.split[row]], sides.names), edgecolor="white", alpha=0.35)
     for end, outline in zip(ends, (first, second), strict=True):
         side = sides.names[sides.split[end]]
@@ -77,12 +76,8 @@ def _near(sides: Sides, grounds: Footprints, row: int, distance_m: float) -> NDA
     return rows[np.sort(first)]
 
 
-def _in_crs(grounds: Footprints, epsg: int) -> NDArray[np.object_]:
-    source = int(grounds.epsg[0])
-    if source == epsg:
-        return grounds.geometry
-    move: Any = Transformer.from_crs(source, epsg, always_xy=True).transform
-    return np.asarray(shapely.transform(grounds.geometry, move, interleaved=False), dtype=object)
+def _outline_in(grounds: Footprints, row: int, epsg: int) -> Any:
+    return reprojected(grounds.geometry[[row]], int(grounds.epsg[row]), epsg)[0]
 
 
 def _outline(axis: "Axes", outline: Any, **look: Any) -> None:

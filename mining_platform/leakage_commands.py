@@ -14,7 +14,8 @@ from mining_platform.leakage.known_names import with_known_names
 from mining_platform.leakage.pictures import read_pictures
 from mining_platform.patch_table_files import named as column_names
 from mining_platform.patch_table_files import read_raw, text_of
-from mining_platform.patch_tables import ID_COLUMNS, PatchTable, read_patch_table
+from mining_platform.patch_table_ids import ID_COLUMNS
+from mining_platform.patch_tables import PatchTable, read_patch_table, side_names
 from mining_platform.splits.published import attach_published
 from mining_platform.store import durable
 
@@ -73,7 +74,7 @@ def leakage(  # noqa: PLR0913 - the options of a command
 
         title = f"Leakage audit of {', '.join(path.name for path in tables)}"
         durable.write(picture, leakage_figure(table, report, title, simulated=_is_simulated(tables)))
-    notes = [*([named] if named else []), *joined]
+    notes = [*([named] if named else []), *_unsplit(table, splits), *joined]
     if as_json:
         console.print_json(data={**report.facts(), "table_notes": notes, "picture": str(picture) if picture else None})
     else:
@@ -99,18 +100,23 @@ def _with_splits(table: PatchTable, path: Path, split_column: str) -> tuple[Patc
     column = split_column or "split"
     if lacking := [name for name in (id_column, column) if name not in raw.values]:
         raise CommandError(f"{path} has no columns {lacking}; it has {column_names(raw)}. Name the splits with --split-column.")
-    published = pd.DataFrame({"patch_id": text_of(raw.values[id_column]), "split": text_of(raw.values[column])})
+    published = pd.DataFrame({"patch_id": text_of(raw.values[id_column]), "split": side_names(raw.values[column])})
     attached = attach_published(table, published)
     if len(attached.only_ours) == len(table.rows):
         theirs, ours = _named(attached.only_published), _named(attached.only_ours)
         raise CommandError(f"No patch of the table is in {path}: it has {theirs}; the table has {ours}.")
     rows = attached.rows.drop(columns="published_split").assign(split=attached.rows["published_split"])
     missing = {name: why for name, why in table.missing.items() if name != "split"}
-    notes = {
-        f"{len(attached.only_ours)} patches have no split in {path.name} and do not count: ": attached.only_ours,
-        f"{len(attached.only_published)} patches of {path.name} are not in the table: ": attached.only_published,
-    }
-    return PatchTable(rows, table.footprints, missing), [f"{words}{_named(ids)}" for words, ids in notes.items() if ids]
+    foreign = attached.only_published
+    notes = [f"{len(foreign)} patches of {path.name} are not in the table: {_named(foreign)}"] if foreign else []
+    return PatchTable(rows, table.footprints, missing), notes
+
+
+def _unsplit(table: PatchTable, splits: Path | None) -> list[str]:
+    """What to say of the patches that have no split; nothing where all have one."""
+    lacking = tuple(table.rows.loc[table.rows["split"] == "", "patch_id"])
+    where = f" in {splits.name}" if splits else ""
+    return [f"{len(lacking)} patches have no split{where} and do not count: {_named(lacking)}"] if lacking else []
 
 
 def _named(ids: tuple[str, ...]) -> str:

@@ -2,14 +2,17 @@
 
 import json
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import shapely
 from numpy.typing import NDArray
 from pyproj import CRS
+from pyproj.exceptions import CRSError
 
 JSON_SUFFIXES, PARQUET_SUFFIXES, TEXT_SUFFIXES = (".geojson", ".json"), (".parquet", ".geoparquet"), (".csv", ".tsv")
 
@@ -54,6 +57,13 @@ def named(raw: RawTable) -> str:
     return ", ".join(map(str, raw.values.columns)) or "no columns"
 
 
+def column_of(raw: RawTable, asked: str, usual: Sequence[str]) -> str:
+    """The column that was asked for, or the first of the usual ones; empty where there is none. TableError if absent."""
+    if asked and asked not in raw.values:
+        raise TableError(f"{raw.path} has no column {asked!r}; it has {named(raw)}.")
+    return asked or next((name for name in usual if name in raw.values), "")
+
+
 def text_of(values: pd.Series) -> pd.Series:
     """Values as text: whole numbers without a point, stripped, "" for what is missing."""
     if pd.api.types.is_float_dtype(values) and (values.dropna() % 1 == 0).all():
@@ -69,32 +79,48 @@ def _text(path: Path) -> RawTable:
     with warnings.catch_warnings():
         warnings.simplefilter("error", pd.errors.ParserWarning)  # a row with more fields than the header
         values = pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig", index_col=False)
-    return RawTable(path, values, None, None)
+    return RawTable(path, values.rename(columns=str.strip), None, None)
 
 
 def _parquet(path: Path) -> RawTable:
     import pyarrow.parquet as pq
 
     if b"geo" not in (pq.read_schema(path).metadata or {}):
-        return RawTable(path, pd.read_parquet(path).reset_index(drop=True), None, None)
+        return RawTable(path, _with_index(pd.read_parquet(path)), None, None)
     import geopandas as gpd
 
     return _of_frame(path, gpd.read_parquet(path))
 
 
+def _with_index(frame: pd.DataFrame) -> pd.DataFrame:
+    """A frame with its index as columns, where that has names of its own."""
+    named = [name for name in frame.index.names if name is not None and name not in frame]
+    return frame.reset_index(drop=len(named) < frame.index.nlevels)
+
+
 def _geojson(path: Path) -> RawTable:
     """GeoJSON is in degrees (RFC 7946, section 4) unless an old `crs` member says otherwise."""
-    import geopandas as gpd
-
     content = json.loads(path.read_text(encoding="utf-8-sig"))
     features = content.get("features") if isinstance(content, dict) else None
-    if not isinstance(features, list):
+    if not isinstance(features, list) or not all(isinstance(each, dict) for each in features):
         raise TableError(f"{path} is no FeatureCollection; write GeoJSON with a list of features.")
-    old = (content.get("crs") or {}).get("properties", {}).get("name", "EPSG:4326")
-    bare = [{"type": "Feature", "properties": _properties(each), "geometry": each.get("geometry")} for each in features]
-    return _of_frame(
-        path, gpd.GeoDataFrame.from_features(bare, crs=CRS.from_user_input(old), columns=None if bare else ["geometry"])
-    )
+    crs = _old_crs(path, content.get("crs"))
+    outlines = [shapely.geometry.shape(each["geometry"]) if each.get("geometry") else None for each in features]
+    values = pd.DataFrame([_properties(each) for each in features], index=range(len(features)))
+    return RawTable(path, values, np.array(outlines, dtype=object), crs)
+
+
+def _old_crs(path: Path, member: Any) -> CRS:
+    """CRS by the `crs` member of GeoJSON of 2008; degrees where there is none."""
+    if member is None:
+        return CRS.from_epsg(4326)
+    try:
+        return CRS.from_user_input(member["properties"]["name"])
+    except (KeyError, TypeError, CRSError):
+        raise TableError(
+            f"{path} has a crs member {json.dumps(member)[:80]} that names no CRS; write EPSG:... as its properties.name, or "
+            "leave it out where the coordinates are degrees."
+        ) from None
 
 
 def _properties(feature: dict[str, Any]) -> dict[str, Any]:
@@ -104,6 +130,6 @@ def _properties(feature: dict[str, Any]) -> dict[str, Any]:
 
 
 def _of_frame(path: Path, frame: Any) -> RawTable:
-    values = pd.DataFrame(frame.drop(columns=frame.geometry.name)).reset_index(drop=True)
+    values = _with_index(pd.DataFrame(frame.drop(columns=frame.geometry.name)))
     crs = None if frame.crs is None else CRS.from_user_input(frame.crs)
     return RawTable(path, values, np.asarray(frame.geometry.array, dtype=object), crs)

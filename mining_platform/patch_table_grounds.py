@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 from pyproj import CRS, Transformer
 from pyproj.exceptions import CRSError
 
-from mining_platform.footprints import Footprints, window_footprints
+from mining_platform.footprints import Footprints, is_in_metres, window_footprints
 from mining_platform.patch_table_files import RawTable, TableError, named, text_of
 
 WINDOW_ID = r"\d{4,6}_-?\d+_-?\d+_[1-9]\d*"
 BOUNDS, DEGREES, METRES = ("minx", "miny", "maxx", "maxy"), (("lon", "lat"), ("longitude", "latitude")), ("x", "y")
 CRS_COLUMNS = ("crs", "epsg")
 MAX_UTM_LATITUDE_DEG = 84.0  # UTM ends there: NGA.STND.0037, The Universal Grids and the Transverse Mercator Projections
+HALF_TURN_DEG = 180.0
 RowCrs = tuple[NDArray[np.int64], list[CRS]]
 DENSE_DEG = 0.02  # at 6 degrees of latitude an edge of 2.2 km bends by 1 cm between geographic and UTM coordinates
 
@@ -42,6 +43,10 @@ def _window_ids(raw: RawTable, ids: pd.Series | None) -> pd.Series | None:
         found = text_of(raw.values["window_id"])
         is_window = found.str.fullmatch(WINDOW_ID)
         if is_window.all():
+            if wrong := [code for code in _codes(found) if not is_in_metres(code)]:
+                raise TableError(
+                    f"{raw.path}: window ids begin with {wrong}, which are no EPSG codes of projected CRS in metres."
+                )
             return found
         if is_window.any():
             raise TableError(f"{raw.path}: {found[~is_window].tolist()[:3]} in column window_id are no window ids.")
@@ -50,7 +55,14 @@ def _window_ids(raw: RawTable, ids: pd.Series | None) -> pd.Series | None:
         or set(BOUNDS) <= set(raw.values)
         or any(set(pair) <= set(raw.values) for pair in (*DEGREES, METRES))
     )
-    return ids if ids is not None and not elsewhere and len(ids) and ids.str.fullmatch(WINDOW_ID).all() else None
+    if ids is None or elsewhere or not len(ids) or not ids.str.fullmatch(WINDOW_ID).all():
+        return None
+    return ids if all(map(is_in_metres, _codes(ids))) else None
+
+
+def _codes(window_ids: pd.Series) -> list[int]:
+    """EPSG codes of windows, each once."""
+    return [int(code) for code in window_ids.str.split("_").str[0].unique()]
 
 
 def _names(raw: RawTable, ids: pd.Series | None) -> pd.Series:
@@ -116,7 +128,7 @@ def _crs(text: str, where: str) -> CRS:
 
 def _projected(text: str) -> CRS:
     crs = _crs(text, "--crs")
-    if not crs.is_projected or crs.axis_info[0].unit_conversion_factor != 1 or crs.to_epsg() is None:
+    if not is_in_metres(crs.to_epsg() or 0):
         raise TableError(f"--crs {text} is not a projected CRS in metres with an EPSG code, such as EPSG:32722.")
     return crs
 
@@ -141,7 +153,7 @@ def _footprints(
     _refuse(raw, names, areal & ~shapely.is_valid(geometry), "have invalid outlines (mend them, as with shapely.make_valid)")
     if is_point.any() and size_m is None:
         raise TableError(f"{raw.path} holds points; say how large the square patches around them are with --size-m.")
-    if size_m is not None and not size_m > 0:
+    if size_m is not None and not (np.isfinite(size_m) and size_m > 0):
         raise TableError(f"A size of {size_m} m is no size of a patch; write --size-m 2560.")
     metres, epsg = _in_metres(raw, geometry, crs, names, target)
     x, y = shapely.get_coordinates(metres[is_point]).T
@@ -164,8 +176,9 @@ def _in_metres(
             continue
         if not source.is_geographic and target is None:
             raise TableError(f"{raw.path}: its CRS {source.name} is not in metres or has no EPSG code; give --crs EPSG:....")
-        goals = np.full(len(rows), target.to_epsg()) if target else _zones(raw, geometry[rows], names.iloc[rows])
-        dense = shapely.segmentize(geometry[rows], DENSE_DEG) if source.is_geographic else geometry[rows]
+        outlines = _unwrapped(geometry[rows]) if source.is_geographic else geometry[rows]
+        goals = np.full(len(rows), target.to_epsg()) if target else _zones(raw, outlines, names.iloc[rows])
+        dense = shapely.segmentize(outlines, DENSE_DEG) if source.is_geographic else outlines
         for goal in np.unique(goals).tolist():
             chosen = goals == goal
             metres[rows[chosen]] = shapely.transform(dense[chosen], _move(source, goal), interleaved=False)
@@ -178,13 +191,29 @@ def _move(source: CRS, goal: int) -> Callable[..., Any]:
     return Transformer.from_crs(source, goal, always_xy=True).transform
 
 
+def _eastward(degrees: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(n, 2) longitude and latitude with longitudes from 0 to 360."""
+    return np.column_stack([degrees[:, 0] % 360, degrees[:, 1]])
+
+
+def _unwrapped(geometry: NDArray[np.object_]) -> NDArray[np.object_]:
+    """Outlines in degrees, with those that reach over the 180th meridian, cut there or not, running on beyond 180."""
+    minx, _, maxx, _ = shapely.bounds(geometry).T
+    over = (maxx - minx > HALF_TURN_DEG) & (minx >= -HALF_TURN_DEG) & (maxx <= HALF_TURN_DEG)
+    whole = geometry.copy()
+    whole[over] = shapely.transform(geometry[over], _eastward)
+    return whole
+
+
 def _zones(raw: RawTable, geometry: NDArray[np.object_], names: pd.Series) -> NDArray[np.int64]:
     """EPSG code of the WGS 84 UTM zone of each centre, as `grids.utm_epsg` has it."""
     minx, miny, maxx, maxy = shapely.bounds(geometry).T
-    wrong = (minx < -180) | (maxx > 180) | (np.maximum(abs(miny), abs(maxy)) > MAX_UTM_LATITUDE_DEG)  # noqa: PLR2004
+    over = (minx < HALF_TURN_DEG) & (maxx > HALF_TURN_DEG) & (maxx - minx < HALF_TURN_DEG)
+    wrong = (minx < -HALF_TURN_DEG) | (maxx > HALF_TURN_DEG)
+    wrong = (wrong & ~over) | (np.maximum(abs(miny), abs(maxy)) > MAX_UTM_LATITUDE_DEG)
     _refuse(
         raw, names.reset_index(drop=True), wrong, "are no longitudes and latitudes within UTM (is it x before y, in degrees?)"
     )
-    lon, lat = (minx + maxx) / 2, (miny + maxy) / 2
+    lon, lat = ((minx + maxx) / 2 + 180) % 360 - 180, (miny + maxy) / 2
     zone = np.minimum((lon + 180) // 6 + 1, 60).astype(np.int64)
     return np.where(lat < 0, 32700, 32600) + zone

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -12,12 +12,15 @@ import pandas as pd
 import shapely
 from blake3 import blake3
 
-from mining_platform.footprints import Footprints, centres_deg, subset, window_footprints
-from mining_platform.patch_table_files import RawTable, TableError, named, read_raw, text_of
+from mining_platform.footprints import Footprints, subset, window_footprints
+from mining_platform.patch_table_files import RawTable, TableError, column_of, named, read_raw, text_of
 from mining_platform.patch_table_grounds import ground_of
+from mining_platform.patch_table_ids import ID_COLUMNS, centre_ids, ids_of, no_ids, told_apart
 
-ID_COLUMNS = ("patch_id", "window_id", "patch_name", "id")
 PLACE_COLUMNS = ("place", "window_id", "tile")
+MGRS_TILE = r"T?\d{1,2}[C-HJ-NP-X][A-HJ-NP-Z]{2}"
+NO_SIDE = ("na", "nan", "none", "null")
+"""What programs write where a patch has no split, in any case."""
 MINING_RANGE = "mining"
 """Range of patches with mining of an unknown share."""
 
@@ -52,7 +55,8 @@ def read_patch_table(  # noqa: PLR0913 - one name for each column that a table c
 ) -> PatchTable:
     """The rows of one or more tables, one below the other; what only some of them have counts as not known.
 
-    Ids: the named column, else the first of ID_COLUMNS, else, where there are coordinates, the centre in degrees (and the year).
+    Ids: the named column, else the first of ID_COLUMNS, else, where there are coordinates, the centre in degrees (and the year);
+    `patch_table_ids.told_apart` says what windows of several years and several rows on one ground are called.
     Places: the named column, else the group `place` of `id_pattern` (a regular expression searched in the ids; its group `year`
     gives the year), else the first of PLACE_COLUMNS, else equal footprints are one place. All other columns: the named one,
     else the one that is called year, split, site, region, range, scene_ids.
@@ -74,8 +78,12 @@ def read_patch_table(  # noqa: PLR0913 - one name for each column that a table c
         "range": range_column,
         "scene_ids": scene_column,
     }
-    tables = [_one_table(read_raw(path), id_column, columns, _compiled(id_pattern), size_m, crs) for path in paths]
-    return _checked(_joined(tables), [str(path) for path in paths])
+    raws = [read_raw(path) for path in paths]
+    tables = [_one_table(raw, id_column, columns, _compiled(id_pattern), size_m, crs) for raw in raws]
+    origin = ["named" if id_column else column_of(raw, "", ID_COLUMNS) for raw in raws for _ in range(len(raw.values))]
+    joined = _joined(tables)
+    named_rows = joined.rows.assign(patch_id=told_apart(joined.rows, origin))
+    return _checked(replace(joined, rows=named_rows), [str(path) for path in paths])
 
 
 def window_table(windows: pd.DataFrame) -> PatchTable:
@@ -105,12 +113,12 @@ def _one_table(
     raw: RawTable, id_column: str, columns: Mapping[str, str], pattern: re.Pattern | None, size_m: float | None, crs: str
 ) -> PatchTable:
     """One file's rows, each known thing in its own column."""
-    ids = _ids(raw, id_column)
+    ids = ids_of(raw, id_column)
     footprints, no_ground = ground_of(raw, ids, size_m, crs)
     rows = pd.DataFrame({"patch_id": ids}) if ids is not None else pd.DataFrame(index=range(len(raw.values)))
     missing = {} if footprints is not None else {"footprints": no_ground}
     for name, asked in columns.items():
-        column = _column(raw, asked, PLACE_COLUMNS if name == "place" else (name,))
+        column = column_of(raw, asked, _place_columns(raw) if name == "place" else (name,))
         if column and not (name in _groups(pattern) and not asked):
             rows[name] = _values(raw, name, column)
         elif name not in _groups(pattern):
@@ -118,9 +126,9 @@ def _one_table(
     if pattern is not None:
         rows = _with_pattern(rows, raw, pattern, columns)
     if footprints is not None and ids is None:
-        rows.insert(0, "patch_id", _centre_ids(footprints, rows))
+        rows.insert(0, "patch_id", centre_ids(footprints, rows))
     elif ids is None:
-        raise TableError(f"{raw.path} has none of the id columns {list(ID_COLUMNS)}; name one of {named(raw)} with --id-column.")
+        raise no_ids(raw)
     if footprints is not None and "place" not in rows:
         rows["place"], _ = _ground_names(footprints), missing.pop("place")
     elif "place" in missing:
@@ -128,28 +136,25 @@ def _one_table(
     return PatchTable(rows, footprints, missing)
 
 
-def _column(raw: RawTable, asked: str, usual: Sequence[str]) -> str:
-    """The column that was asked for, or the first of the usual ones; empty where there is none."""
-    if asked and asked not in raw.values:
-        raise TableError(f"{raw.path} has no column {asked!r}; it has {named(raw)}.")
-    return asked or next((name for name in usual if name in raw.values), "")
-
-
-def _ids(raw: RawTable, asked: str) -> pd.Series | None:
-    column = _column(raw, asked, ID_COLUMNS)
-    if not column:
-        return None
-    ids = text_of(raw.values[column])
-    if (ids == "").any():
-        raise TableError(f"{raw.path}: {int((ids == '').sum())} rows have an empty {column}; every patch needs an id.")
-    return ids
+def _place_columns(raw: RawTable) -> list[str]:
+    """The usual columns of places; a Sentinel-2 tile holds many."""
+    return [name for name in PLACE_COLUMNS if name in raw.values and not text_of(raw.values[name]).str.fullmatch(MGRS_TILE).all()]
 
 
 def _values(raw: RawTable, name: str, column: str) -> pd.Series:
     """A column as it is kept: years as whole numbers, scenes as they are, the rest as text."""
     if name == "scene_ids":
         return raw.values[column]
-    return _years(raw, text_of(raw.values[column]), f"column {column}") if name == "year" else text_of(raw.values[column])
+    if name == "split":
+        return side_names(raw.values[column])
+    texts = text_of(raw.values[column])
+    return _years(raw, texts, f"column {column}") if name == "year" else texts
+
+
+def side_names(values: pd.Series) -> pd.Series:
+    """Names of sides as text, "" for what is missing and for the words of NO_SIDE."""
+    texts = text_of(values)
+    return texts.where(~texts.str.lower().isin(NO_SIDE), "")
 
 
 def _years(raw: RawTable, texts: pd.Series, where: str) -> pd.Series:
@@ -190,12 +195,6 @@ def _with_pattern(rows: pd.DataFrame, raw: RawTable, pattern: re.Pattern, column
             )
         rows = rows.assign(**{name: told[name] if name == "place" else _years(raw, told[name], "the id pattern")})
     return rows
-
-
-def _centre_ids(footprints: Footprints, rows: pd.DataFrame) -> list[str]:
-    """Ids from the ground: longitude and latitude of the centre to 0.1 m, and the year where it is known."""
-    ends = [f"_{year}" for year in rows["year"]] if "year" in rows else [""] * len(rows)
-    return [f"{lon:.6f}_{lat:.6f}{end}" for (lon, lat), end in zip(centres_deg(footprints).tolist(), ends, strict=True)]
 
 
 def _ground_names(footprints: Footprints) -> list[str]:

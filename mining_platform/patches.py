@@ -2,29 +2,31 @@
 
 `patches.zarr` is a Zarr v3 group with `image` (sample, band, y, x) uint16 digital numbers (reflectance = 1e-4 x DN,
 0 = no clear observation) and `label` (sample, y, x) uint8 (1 mining, 0 other, 255 no class); a chunk is one patch, a
-file a shard of many. `patches.parquet` has one row a window, also for the windows that were dropped. A store of no
-patches has its group and index, and no arrays.
+file a shard of many. What it says of itself, and its coordinates along `sample`, are those of `patch_conventions`.
+`patches.parquet` has one row a window, also for the windows that were dropped. A store of no patches has its group and
+index, and no arrays.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from odc.geo.crs import CRS
 
-from mining_platform import zarr_arrays
+from mining_platform import patch_conventions, zarr_arrays
 from mining_platform.bands import S2_NODATA, S2_SCALE
 from mining_platform.grids import PIXEL_M
 from mining_platform.labels.mapbiomas import read_classes
 from mining_platform.labels.recipes import NO_LABEL, label_of
 from mining_platform.labels.recipes import recipe as recipe_of
 from mining_platform.mosaics import Mosaic, open_mosaic, read_clear_count, read_window
+from mining_platform.patch_arrays import create_arrays, shard_patches, write_patches
 
 STORE_NAME = "patches.zarr"
 INDEX_NAME = "patches.parquet"
-SHARD_PATCHES = 256
 
 DROPPED_CLOUDY = "masked share above limit"
 INDEX_TYPES = {
@@ -35,10 +37,15 @@ INDEX_TYPES = {
     "dropped": "bool",
     "drop_reason": "string",
     "masked_share": "float64",
+    "valid_share": "float64",
     "clear_min": "int64",
     "clear_median": "float64",
 }
-"""Columns of the index. `row` is the sample in the store, -1 if dropped; clear counts are solar days over all pixels."""
+"""Columns of the index.
+
+`row` is the sample in the store, -1 if dropped; clear counts are solar days over all pixels; `valid_share` is the share of
+pixels with a clear observation, 1 - `masked_share`.
+"""
 
 
 def write_store(  # noqa: PLR0913 - what a store is made of, each by name
@@ -52,13 +59,13 @@ def write_store(  # noqa: PLR0913 - what a store is made of, each by name
     recipe: str,
     px: int,
     max_masked_share: float,
-    shard: int = SHARD_PATCHES,
+    shard: int | None = None,
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Cut every window (window_id, minx, miny, maxx, maxy in metres of the grid's CRS) and write `out/patches.*`.
 
     `mosaic` and `label` are the `.zarr` folders of one region and year; where `label` is None, no pixel has a label. Windows
     whose share of pixels without a clear observation exceeds `max_masked_share` are listed, not stored. Rows are in order of
-    window_id. Returns the index
+    window_id; a file holds the images of `shard` patches, by default patch_arrays.shard_patches. Returns the index
     (INDEX_TYPES) and facts: windows, patches, dropped, px, channels, recipe, label_pixels (value -> pixels),
     simulated. Raises ValueError for repeated ids, windows that are not px x px, channels the
     mosaic lacks, and as `mosaics.read_window` does.
@@ -72,16 +79,25 @@ def write_store(  # noqa: PLR0913 - what a store is made of, each by name
     attributes = _attributes(opened, index.loc[kept], bounds[kept], channels, recipe=recipe, px=px)
     zarr_arrays.create_group(out / STORE_NAME, attributes)
     label_pixels = np.zeros(NO_LABEL + 1, np.int64)
-    for first in range(0, len(kept), shard):
-        part = bounds[kept[first : first + shard]]
-        images = np.stack([read_window(opened, window)[0][bands] for window in part])
-        labels = np.stack([_label(label, window, recipe, px) for window in part])
-        label_pixels += np.bincount(labels.ravel(), minlength=NO_LABEL + 1)
-        _append(out / STORE_NAME, first, images, labels, total=len(kept), shard=shard)
+    if kept:
+        patch_conventions.write_coordinates(out / STORE_NAME, index.loc[kept], bounds[kept], _crs(opened))
+        image, labels = create_arrays(out / STORE_NAME, len(kept), channels, px, shard=shard or shard_patches(len(channels), px))
+        write_patches(image, (read_window(opened, window)[0][bands] for window in bounds[kept]))
+        write_patches(labels, _labels(label, bounds[kept], recipe, px, label_pixels))
     index.to_parquet(out / INDEX_NAME, index=False)
     found = {str(value): int(label_pixels[value]) for value in np.flatnonzero(label_pixels)}
     facts = {"windows": len(index), "patches": len(kept), "dropped": len(index) - len(kept), "label_pixels": found}
     return index, {**facts, **{name: attributes[name] for name in ("px", "channels", "recipe", "simulated")}}
+
+
+def _labels(
+    label: Path | None, bounds: NDArray[np.float64], recipe: str, px: int, pixels: NDArray[np.int64]
+) -> Iterator[NDArray[np.uint8]]:
+    """Label of each window, counted by value into `pixels`."""
+    for window in bounds:
+        values = _label(label, window, recipe, px)
+        pixels += np.bincount(values.ravel(), minlength=len(pixels))
+        yield values
 
 
 def _label(label: Path | None, window: NDArray[np.float64], recipe: str, px: int) -> NDArray[np.uint8]:
@@ -147,6 +163,12 @@ def _array(out: Path, name: str) -> Any:
     return zarr_arrays.open_array(out / STORE_NAME / name)
 
 
+def _crs(mosaic: Mosaic) -> CRS:
+    if mosaic.geobox.crs is None:
+        raise ValueError("The mosaic has no CRS. Compose it on a grid of mining_platform.grids.region_geobox.")
+    return mosaic.geobox.crs
+
+
 def _checked_bounds(windows: pd.DataFrame, px: int) -> NDArray[np.float64]:
     """Bounds (n, 4) in metres; refuses repeated ids and windows of another size."""
     repeated = windows.loc[windows["window_id"].duplicated(), "window_id"].tolist()
@@ -167,7 +189,8 @@ def _index(mosaic: Mosaic, ids: Sequence[str], bounds: NDArray[np.float64], year
         masked_share = float((clear == 0).mean())
         dropped = masked_share > max_masked_share
         row = (-1, True, DROPPED_CLOUDY) if dropped else (stored, False, "")
-        rows.append((f"{window_id}_{year}", window_id, year, *row, masked_share, int(clear.min()), float(np.median(clear))))
+        shares = (masked_share, 1 - masked_share)
+        rows.append((f"{window_id}_{year}", window_id, year, *row, *shares, int(clear.min()), float(np.median(clear))))
         stored += not dropped
     return pd.DataFrame(rows, columns=list(INDEX_TYPES)).astype(INDEX_TYPES)
 
@@ -176,35 +199,18 @@ def _attributes(
     mosaic: Mosaic, stored: pd.DataFrame, bounds: NDArray[np.float64], channels: Sequence[str], *, recipe: str, px: int
 ) -> dict[str, Any]:
     return {
+        **patch_conventions.group_attributes(_crs(mosaic), channels, simulated=mosaic.simulated),
         "channels": list(channels),
         "px": px,
         "scale": S2_SCALE,
         "offset": 0.0,
         "nodata": S2_NODATA,
         "unit": "reflectance",
-        "epsg": mosaic.geobox.crs.epsg if mosaic.geobox.crs else None,
+        "epsg": _crs(mosaic).epsg,
         "recipe": recipe,
         "recipe_version": recipe_of(recipe).version,
-        "label_values": {"other": 0, "mining": 1, "no class": NO_LABEL},
+        "label_values": patch_conventions.LABEL_VALUES,
         "patch_ids": stored["patch_id"].tolist(),
         "affines": [[PIXEL_M, 0, minx, 0, -PIXEL_M, maxy] for minx, _, _, maxy in bounds.tolist()],
         "simulated": mosaic.simulated,
     }
-
-
-def _append(path: Path, first: int, images: NDArray[np.uint16], labels: NDArray[np.uint8], *, total: int, shard: int) -> None:
-    """Write a shard's patches at sample `first`; the first shard creates the arrays."""
-    for name, values, axes in (("image", images, ("band", "y", "x")), ("label", labels, ("y", "x"))):
-        inner = values.shape[1:]
-        if first == 0:
-            array = zarr_arrays.create_array(
-                path / name,
-                shape=(total, *inner),
-                dtype=values.dtype,
-                chunks=(1, *inner),
-                shards=(shard, *inner),
-                dimension_names=("sample", *axes),
-            )
-        else:
-            array = zarr_arrays.open_array(path / name)
-        zarr_arrays.write_box(array, (first, *(0 for _ in inner)), values)

@@ -19,6 +19,7 @@ Positions = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 """(n,) and (n,) coordinates -> (n,) and (n,) coordinates in another frame."""
 
 NET = 6  # Chebyshev nodes a side: over 256 pixels of 30 m the interpolation error is below 1e-8 m
+ALONE = 1e-3  # units of the CRS: half the span of the nodes around a single point
 SCALE_SPAN_M = 100_000  # over which an areal scale is interpolated
 GAUSS = 0.5 / math.sqrt(3)  # distance of the two Gauss-Legendre nodes from the middle of a unit interval
 
@@ -41,10 +42,10 @@ def lattice(position: Positions, columns: np.ndarray, rows: np.ndarray) -> tuple
     Interpolates by polynomials through NET x NET Chebyshev nodes, for a smooth `position` over a block of
     some kilometres.
     """
-    node_columns, node_rows = _nodes(columns), _nodes(rows)
+    node_columns, node_rows = chebyshev_nodes(columns), chebyshev_nodes(rows)
     mesh_columns, mesh_rows = np.meshgrid(node_columns, node_rows)
     x, y = position(mesh_columns.ravel(), mesh_rows.ravel())
-    across, down = _lagrange(columns, node_columns), _lagrange(rows, node_rows)
+    across, down = lagrange_weights(columns, node_columns), lagrange_weights(rows, node_rows)
     shape = mesh_columns.shape
     origin_x, origin_y = x[0], y[0]  # interpolating offsets keeps the digits that large coordinates would cost
     return (
@@ -53,14 +54,14 @@ def lattice(position: Positions, columns: np.ndarray, rows: np.ndarray) -> tuple
     )
 
 
-def _nodes(points: np.ndarray) -> np.ndarray:
-    """Chebyshev nodes over the span of the points; a span of 0 is widened to a unit."""
+def chebyshev_nodes(points: np.ndarray) -> np.ndarray:
+    """Chebyshev nodes over the span of the points, none beyond it, where a pole may be; a span of 0 is widened a little."""
     low, high = float(points.min()), float(points.max())
-    half = max((high - low) / 2, 0.5)
+    half = (high - low) / 2 or ALONE
     return (low + high) / 2 + half * np.cos(np.pi * (2 * np.arange(NET) + 1) / (2 * NET))
 
 
-def _lagrange(points: np.ndarray, nodes: np.ndarray) -> np.ndarray:
+def lagrange_weights(points: np.ndarray, nodes: np.ndarray) -> np.ndarray:
     """Weights (n, NET) of the nodes at the points."""
     weights = np.ones((points.size, nodes.size))
     for k, node in enumerate(nodes):
@@ -99,7 +100,13 @@ def pixel_areas_m2(affine: Affine, crs: CRS, columns: np.ndarray, rows: np.ndarr
     inverse_scale = inverse_areal_scale(crs)
     east, north = affine.c + affine.a * (columns + 0.5), affine.f + affine.e * (rows + 0.5)
     per_area, _ = lattice(lambda x, y: (inverse_scale(x, y), y), east, north)
-    return abs(affine.a * affine.e) * per_area
+    return planar_pixel_m2(affine, crs) * per_area
+
+
+def planar_pixel_m2(affine: Affine, crs: CRS) -> float:
+    """Area of a pixel in the plane of a projected CRS, square metres, also where the CRS is in feet."""
+    x_axis, y_axis = crs.axis_info[:2]
+    return abs(affine.a * affine.e) * x_axis.unit_conversion_factor * y_axis.unit_conversion_factor
 
 
 def _zone_area_m2(crs: CRS, lat0: np.ndarray, lat1: np.ndarray) -> np.ndarray:
@@ -160,8 +167,8 @@ def _scale_spans(grid: WindowGrid) -> list[tuple[int, np.ndarray, np.ndarray]]:
     spans = []
     for first in range(0, grid.columns, step):
         x = (grid.x0 + (np.arange(first, min(first + step, grid.columns))[:, None] + _GAUSS_NODES) * grid.size_m).ravel()
-        nodes = _nodes(x)
-        spans.append((first, nodes, _lagrange(x, nodes)))
+        nodes = chebyshev_nodes(x)
+        spans.append((first, nodes, lagrange_weights(x, nodes)))
     return spans
 
 

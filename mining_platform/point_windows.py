@@ -24,6 +24,7 @@ from mining_platform.regions import Region
 from mining_platform.sources.protocol import SourceError
 from mining_platform.surroundings import class_table, footprint_distances_m
 from mining_platform.territory_files import territory_reasons
+from mining_platform.window_filters import TOO_LITTLE_VALID, TOO_NEAR_OR_FAR
 
 OVERLAPS_MINING_OR_POINT = "overlaps a window that mining or a point puts before it"
 OVERLAPS_LIKE = "overlaps a window of its kind that comes first"
@@ -125,10 +126,19 @@ def _of_map(windows: pd.DataFrame, epsg: int, dataset: Dataset, land_cover: Path
 
 
 def _reasons(windows: pd.DataFrame, region: Region, dataset: Dataset) -> NDArray[np.object_]:
-    """Why each window is not eligible; empty text where it is. A point's word stands against the map, a grid's does not."""
-    reasons = territory_reasons(dataset.window_filter, window_polygons(windows, region.epsg))
-    reasons[((windows["point_id"] == "") & (windows["share"] > 0)).to_numpy() & (reasons == "")] = HOLDS_MINING
-    return reasons
+    """Why each window is not eligible, first reason first; empty text where it is.
+
+    A point's word stands against the map, a grid's does not. Where there is no map, no valid share is asked for.
+    """
+    limits, distance = dataset.window_filter, windows["mining_distance_m"].fillna(np.inf)
+    within = distance.between(limits.min_mining_distance_m, limits.max_mining_distance_m)
+    refused = {
+        TOO_LITTLE_VALID: windows["valid_share"] < limits.min_valid_share,
+        HOLDS_MINING: (windows["point_id"] == "") & (windows["share"] > 0),
+        TOO_NEAR_OR_FAR: ~windows["is_mining"].astype(bool) & ~within,
+    }
+    elsewhere = territory_reasons(limits, window_polygons(windows, region.epsg))
+    return np.select(list(refused.values()), list(refused), default=elsewhere).astype(object)
 
 
 def _facts(table: pd.DataFrame) -> dict[str, Any]:

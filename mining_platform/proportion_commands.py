@@ -1,5 +1,6 @@
 """The command `proportions`: class shares of windows of anyone's raster, without an installation."""
 
+import math
 from pathlib import Path
 from typing import Annotated
 
@@ -35,15 +36,25 @@ def proportions(  # noqa: PLR0913 - the options of a command
     grid, notes = proportion_tables.grid_over(raster, chosen.codes, band, window_m, crs)
     with progress_bar(disable=as_json) as bar:
         task = bar.add_task("proportions", total=1.0)
-        tally = proportion_tables.write_shares(
-            raster, grid, chosen.codes, out, band=band, no_class=without, progress=lambda share: bar.update(task, completed=share)
-        )
+        try:
+            tally = proportion_tables.write_shares(
+                raster,
+                grid,
+                chosen.codes,
+                out,
+                band=band,
+                no_class=without,
+                progress=lambda share: bar.update(task, completed=share),
+            )
+        except proportion_tables.OutputError as error:
+            raise CommandError(str(error)) from None
     nodata = proportion_tables.declared_nodata(raster, band)
     if not tally.class_px:
         notes.append(f"No pixel of the raster is of the classes {classes}.")
     if nodata is None and not without:
         notes.append("The raster declares no nodata value, so every pixel counts as valid; name others with --no-class.")
-    facts = {"classes": sorted(chosen.codes), "no_class": sorted(without), "nodata": nodata, "band": band, "epsg": grid.epsg}
+    shown = "NaN" if nodata is not None and math.isnan(nodata) else nodata  # JSON knows no such number
+    facts = {"classes": sorted(chosen.codes), "no_class": sorted(without), "nodata": shown, "band": band, "epsg": grid.epsg}
     if as_json:
         console.print_json(data={**facts, **tally.facts, "out": str(out), "notes": notes})
         return

@@ -3,6 +3,7 @@
 import math
 import os
 from collections.abc import Callable, Collection, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,24 +14,31 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import rasterio
 from numpy.typing import NDArray
-from pyproj import CRS
+from pyproj import CRS, Transformer
 from pyproj.exceptions import CRSError
-from rasterio.warp import transform_bounds
+from rasterio.io import DatasetReader
+from rasterio.warp import transform, transform_bounds
 
 from mining_platform.datasets import RANGES
 from mining_platform.grids import PIXEL_M, WindowGrid, lattice_geobox, utm_epsg, window_grid
+from mining_platform.pixel_areas import inverse_areal_scale
 from mining_platform.proportions import iter_shares
 from mining_platform.ranges import range_of
-from mining_platform.shares.class_rasters import ClassRasterError, opened_classes
+from mining_platform.shares.class_rasters import ClassRaster, ClassRasterError, opened_classes
 
 TABLE_COLUMNS = (
     *("window_id", "share", "class_area_m2", "valid_area_m2", "class_px", "valid_px"),
     *("minx", "miny", "maxx", "maxy", "crs", "valid_share"),
 )
 """Columns of the written table: shares as `iter_shares` gives them, bounds in metres of `crs` (`EPSG:<code>`)."""
-CENTRAL_MERIDIAN = "Longitude of natural origin"
-BOUNDS_POINTS = 101  # points a side at which the outline of a raster is projected
-FAR_DEGREES = 4.5  # from a zone's central meridian; beyond, a square on the grid is over 0.3 % larger than on the ground
+BOUNDS_POINTS = 101  # points a side at which a raster is projected
+SAME_PLACE_PX = 0.1
+SCALE_POINTS = 5  # points a side at which the areal scale of a grid is looked at
+NEARLY_EQUAL = 0.005  # of a square's size; within 3 degrees of a UTM zone's middle it is less than half of that
+
+
+class OutputError(ValueError):
+    """A table that cannot be written; the message says why."""
 
 
 @dataclass
@@ -83,11 +91,12 @@ def grid_over(raster: Path, codes: Collection[int], band: int, window_m: float, 
     with opened_classes(raster, codes, band=band) as opened:
         source = opened.source
         bounds, own = source.bounds, opened.crs
-        middle = transform_bounds(source.crs, "EPSG:4326", *bounds, densify_pts=BOUNDS_POINTS)
-        epsg = _metric_epsg(crs) if crs else _own_epsg(own) or utm_epsg((middle[0] + middle[2]) / 2, (middle[1] + middle[3]) / 2)
+        epsg = _metric_epsg(crs) if crs else _own_epsg(own) or utm_epsg(*_middle_deg(source))
+        if not _is_one_to_one(opened, epsg):
+            raise ClassRasterError(
+                f"{raster} cannot be projected into EPSG:{epsg} without loss. Choose a CRS of its place with --crs, or cut it."
+            )
         covered = transform_bounds(source.crs, f"EPSG:{epsg}", *bounds, densify_pts=BOUNDS_POINTS)
-    if not np.isfinite(covered).all():
-        raise ClassRasterError(f"{raster} cannot be projected into EPSG:{epsg}. Choose a CRS of its place with --crs.")
     height, width = covered[3] - covered[1], covered[2] - covered[0]
     if window_m > min(height, width):
         raise ClassRasterError(
@@ -97,7 +106,25 @@ def grid_over(raster: Path, codes: Collection[int], band: int, window_m: float, 
     west, south = (math.floor(side / size) * size for side in covered[:2])
     east, north = (math.ceil(side / size) * size for side in covered[2:])
     grid = window_grid(lattice_geobox(west, south, east, north, epsg), size // PIXEL_M)
-    return grid, _notes(epsg, middle)
+    return grid, _notes(epsg, covered)
+
+
+def _is_one_to_one(raster: ClassRaster, epsg: int) -> bool:
+    """Whether pixels all over the raster come back to their place from a CRS: on a globe, or beyond a pole, not all do."""
+    sizes = raster.source.width, raster.source.height
+    columns, rows = np.meshgrid(*(np.linspace(0.5, size - 0.5, BOUNDS_POINTS) for size in sizes))
+    there = Transformer.from_crs(raster.crs, epsg, always_xy=True)
+    x, y = there.transform(*(raster.source.transform * (columns, rows)))
+    with np.errstate(invalid="ignore"):  # infinite where there is no place
+        found = raster.pixels_at(*there.transform(x, y, direction="INVERSE"))
+        return bool((np.abs(np.subtract(found, (columns, rows))) < SAME_PLACE_PX).all())
+
+
+def _middle_deg(source: DatasetReader) -> tuple[float, float]:
+    """Longitude, from -180 to 180, and latitude of the middle of a raster."""
+    x, y = source.xy(source.height / 2, source.width / 2, offset="ul")
+    (lon,), (lat,) = transform(source.crs, "EPSG:4326", [x], [y])
+    return (lon + 180) % 360 - 180, lat
 
 
 def _own_epsg(crs: CRS) -> int | None:
@@ -115,15 +142,16 @@ def _metric_epsg(text: str) -> int:
     return code
 
 
-def _notes(epsg: int, bounds_deg: tuple[float, ...]) -> list[str]:
-    operation = CRS.from_epsg(epsg).coordinate_operation
-    central = [float(each.value) for each in operation.params if each.name == CENTRAL_MERIDIAN] if operation else []
-    far = max((abs(bound - central[0]) for bound in bounds_deg[::2] if central), default=0.0)
-    if far <= FAR_DEGREES:
+def _notes(epsg: int, covered: tuple[float, ...]) -> list[str]:
+    """What squares of the grid are on the ground, where that is not nearly their size; `covered` are bounds on the grid."""
+    x, y = np.meshgrid(np.linspace(covered[0], covered[2], SCALE_POINTS), np.linspace(covered[1], covered[3], SCALE_POINTS))
+    on_ground = inverse_areal_scale(CRS.from_epsg(epsg))(x.ravel(), y.ravel())
+    low, high = float(on_ground.min()), float(on_ground.max())
+    if max(1 - low, high - 1) <= NEARLY_EQUAL:
         return []
     return [
-        f"The raster reaches {far:.1f} degrees from the middle of EPSG:{epsg}: squares there are smaller on the ground than on "
-        "the grid (shares stay exact). Cut the raster by zone where equal windows matter."
+        f"Squares of EPSG:{epsg} cover {low:.1%} to {high:.1%} of their size on the ground here (areas and shares stay exact). "
+        "Name a CRS nearer to the raster with --crs, or cut the raster by UTM zone, where equal windows matter."
     ]
 
 
@@ -139,18 +167,21 @@ def write_shares(
 ) -> Tally:
     """Write the table of all windows, Parquet, or CSV by the name's end; returns what was found. Columns: TABLE_COLUMNS.
 
-    The file appears whole or not at all. Raises as `iter_shares`.
+    The file appears whole or not at all. Raises as `iter_shares`; OutputError where the file cannot be written.
     """
     tally, beside = Tally(), out.with_name(f".{out.name}.{os.getpid()}.new")
     tables = iter_shares(raster, grid, codes, band=band, no_class=no_class)
-    out.parent.mkdir(parents=True, exist_ok=True)
     try:
+        out.parent.mkdir(parents=True, exist_ok=True)
         for table in _written(tables, beside, grid.epsg, is_csv=out.suffix.lower() == ".csv"):
             tally.add(table)
             progress(tally.windows / (grid.rows * grid.columns))
         beside.replace(out)
+    except OSError as error:
+        raise OutputError(f"{out} cannot be written: {error.strerror or error}. Name another place or make room.") from None
     finally:
-        beside.unlink(missing_ok=True)
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
     return tally
 
 

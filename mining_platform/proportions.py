@@ -10,12 +10,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pyproj import CRS
 
 from mining_platform import pixel_areas
 from mining_platform.footprints import bounds_of
 from mining_platform.grids import WindowGrid, window_ids
 from mining_platform.labels.mapbiomas import NO_CLASS_CODES
 from mining_platform.shares.class_rasters import opened_classes
+from mining_platform.shares.ellipsoids import ellipsoid_ratios
 from mining_platform.shares.nearest import count_classes
 from mining_platform.shares.strips import finished_sums
 from mining_platform.shares.sums import Sums
@@ -52,8 +54,8 @@ def iter_shares(
     """Area of the classes `codes` in each window of a grid, in tables of some rows of windows, together row-major.
 
     Columns (SHARE_TYPES): window_id; minx, miny, maxx, maxy (metres of the grid's CRS); share = class_area_m2 /
-    valid_area_m2 (0 without valid area); class_area_m2, valid_area_m2 (ellipsoidal); valid_share of the window's own area;
-    class_px, valid_px (native pixels whose centre lies in the window); row, column of the grid. Valid is what is neither
+    valid_area_m2 (0 without valid area); class_area_m2, valid_area_m2 (on the map's ellipsoid); valid_share of the window's own
+    area; class_px, valid_px (native pixels whose centre lies in the window); row, column of the grid. Valid is what is neither
     the map's nodata value, NaN, nor one of `no_class`. `wanted` (rows, columns) restricts to those windows. Memory does not
     grow with the map, only with the columns of the grid. Raises ClassRasterError, see `opened_classes`.
     """
@@ -63,7 +65,7 @@ def iter_shares(
         if not grid.rows or not grid.columns:
             return
         for sums in finished_sums(raster, grid, wanted):
-            table = _share_table(grid, sums, wanted)
+            table = _share_table(grid, raster.crs, sums, wanted)
             if len(table):
                 yield table
 
@@ -83,13 +85,13 @@ def window_shares(
     return pd.concat(tables, ignore_index=True) if tables else empty
 
 
-def _share_table(grid: WindowGrid, sums: Sums, wanted: NDArray[np.bool_] | None) -> pd.DataFrame:
+def _share_table(grid: WindowGrid, crs: CRS, sums: Sums, wanted: NDArray[np.bool_] | None) -> pd.DataFrame:
     rows = np.arange(sums.first_row, sums.end_row)
     chosen = np.ones(sums.marks.shape, bool) if wanted is None else wanted[rows]
     i, j = np.nonzero(chosen)
     some = chosen.any(axis=1)
     whole = np.zeros(chosen.shape)
-    whole[some] = pixel_areas.window_areas_m2(grid, rows[some])
+    whole[some] = pixel_areas.window_areas_m2(grid, rows[some]) * ellipsoid_ratios(grid, crs, rows[some])
     whole, class_area, valid_area = whole[chosen], sums.class_area[chosen], sums.valid_area[chosen]
     valid_area = np.where(np.isnan(valid_area), whole, valid_area)
     class_area, valid_area = (np.where(area > NOISE_SHARE * whole, area, 0.0) for area in (class_area, valid_area))

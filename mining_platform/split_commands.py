@@ -8,7 +8,8 @@ import pandas as pd
 import typer
 
 from mining_platform.consoles import CommandError, console, print_rows
-from mining_platform.footprints import nearest_m, subset
+from mining_platform.footprints import subset
+from mining_platform.nearest_footprints import nearest_m
 from mining_platform.patch_tables import PatchTable, read_patch_table
 from mining_platform.splits.methods import METHODS, part
 from mining_platform.splits.rules import BUFFER, SplitError, SplitRule
@@ -35,7 +36,7 @@ def split(  # noqa: PLR0913 - the options of a command
     size_m: Annotated[float | None, typer.Option(help="Side of the square patches around points, in metres.")] = None,
     crs: Annotated[str, typer.Option(help="Projected CRS of x, y and of the patches; default the UTM zone of each.")] = "",
     id_column: Annotated[str, typer.Option(help="Default patch_id, window_id, patch_name or id.")] = "",
-    place_column: Annotated[str, typer.Option(help="Same place, same side. Default place, window_id or tile.")] = "",
+    place_column: Annotated[str, typer.Option(help="paired, time: same place, same side. Default place, window_id, tile.")] = "",
     year_column: Annotated[str, typer.Option(help="Default year.")] = "",
     site_column: Annotated[str, typer.Option(help="Default site.")] = "",
     region_column: Annotated[str, typer.Option(help="Default region.")] = "",

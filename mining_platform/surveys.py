@@ -52,8 +52,8 @@ class Search:
 class Survey:
     """What one pass finds. Beside the windows kept it holds a few bytes a window of the grid."""
 
-    mining: NDArray[np.bool_]
-    """(rows, columns): windows with mining, also those that the outline leaves out."""
+    mining_m2: NDArray[np.float32]
+    """(rows, columns): area of mining, also in windows that the outline leaves out."""
     usable: NDArray[np.bool_]
     """(rows, columns): windows without mining, inside the outline, that the filter lets pass."""
     positives: list[pd.DataFrame] = field(default_factory=list)
@@ -66,16 +66,20 @@ class Survey:
     refused_zero: Counter[str] = field(default_factory=Counter)
     """Windows without mining that the filter refuses, by reason."""
 
+    @property
+    def mining(self) -> NDArray[np.bool_]:
+        """(rows, columns): windows with mining, also those that the outline leaves out."""
+        return self.mining_m2 > 0
+
 
 def survey_windows(search: Search, pool_size: int) -> Survey:
     """Look once at every window of the grid."""
     shape = (search.grid.rows, search.grid.columns)
-    survey = Survey(np.zeros(shape, dtype=bool), np.zeros(shape, dtype=bool))
+    survey = Survey(np.zeros(shape, dtype=np.float32), np.zeros(shape, dtype=bool))
     if search.outline is not None:
         shapely.prepare(search.outline)
     for table in iter_shares(search.land_cover, search.grid, search.codes, band=search.band):
-        with_mining = (table["share"] > 0).to_numpy()
-        survey.mining[table["row"][with_mining], table["column"][with_mining]] = True
+        survey.mining_m2[table["row"], table["column"]] = table["class_area_m2"]
         _take(survey, *search.inside(table))
         _shrink_pool(survey, search, pool_size)
     return survey

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 TOO_LITTLE_VALID = "valid share below the limit"
+TOO_NEAR_OR_FAR = "nearer to mining, or farther from it, than the limits"
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,13 @@ def test_the_leakage_audit_keeps_its_distance_from_its_peers_and_its_limits() ->
     assert_enough(leakage)
 
 
+@pytest.mark.slow
+def test_the_patch_store_keeps_its_distance_from_its_peers_and_its_limits() -> None:
+    from benchmarks import patches
+
+    assert_enough(patches)
+
+
 def test_only_a_ratio_below_its_share_of_the_aim_fails() -> None:
     rows = [Row("a", "b", 6.0, 10.0), Row("c", "d", 5.9, 10.0), Row("e", "f", 0.1, None)]
     assert enough(rows) == [rows[1]]

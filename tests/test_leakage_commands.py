@@ -79,6 +79,17 @@ def test_a_split_in_another_file_is_joined_by_id_and_what_does_not_match_is_name
     ]
 
 
+def test_patches_without_a_split_are_told(nowhere: Installation, tmp_path: Path) -> None:
+    (tmp_path / "table.csv").write_text("id,lon,lat,split\na,-51,2,train\nb,-51,2,\nc,-52,2\n")
+    told = json.loads(nowhere.run("leakage", str(tmp_path / "table.csv"), "--size-m", "480", "--json"))
+    assert told["table_notes"] == ["2 patches have no split and do not count: b, c"]
+
+
+def test_one_point_on_two_sides_leaks_in_a_table_without_ids(nowhere: Installation, tmp_path: Path) -> None:
+    (tmp_path / "table.csv").write_text("lon,lat,split\n-51,2,train\n-51,2,test\n-52,2,train\n")
+    assert json.loads(nowhere.run("leakage", str(tmp_path / "table.csv"), "--size-m", "480", "--json", code=1))["overlap"] == 1
+
+
 def test_the_buffer_decides_which_distance_is_a_leak(nowhere: Installation, tmp_path: Path) -> None:
     table = points(tmp_path / "points.csv", leak=False)
     told = json.loads(nowhere.run("leakage", str(table), "--size-m", "480", "--json"))
@@ -98,6 +109,14 @@ def test_the_picture_marks_the_leak_in_red_and_nothing_where_there_is_none(
     red = (np.abs(pixels - (0xE4, 0x00, 0x0F)).max(axis=2) < 12).sum()
     assert red > 300 if leak else red == 0
     assert (np.abs(pixels - (0x4C, 0x72, 0xB0)).max(axis=2) < 60).sum() > 1_000
+
+
+def test_names_with_dollar_signs_are_drawn_as_they_are(nowhere: Installation, tmp_path: Path) -> None:
+    text = "id,lon,lat,split,region\n$a$,-51,2,$\\frac$,r$\\frac$\n$b$,-51,2,test,s\n"
+    (tmp_path / "a$b$.csv").write_text(text)
+    picture = tmp_path / "map.png"
+    nowhere.run("leakage", str(tmp_path / "a$b$.csv"), "--size-m", "480", "--picture", str(picture), code=1)
+    assert Image.open(picture).width > 500
 
 
 def test_images_of_a_folder_show_a_duplicate_of_another_place(nowhere: Installation, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from affine import Affine
 from typer.testing import CliRunner
 
 from mining_platform.cli import EXPECTED, app
-from tests.mining_platform.class_maps import degree_map, metre_map
+from tests.mining_platform.class_maps import degree_map, metre_map, write_map
 
 COLUMNS = ["window_id", "share", "class_area_m2", "valid_area_m2", "class_px", "valid_px", "minx", "miny", "maxx", "maxy", "crs"]
 
@@ -86,16 +86,49 @@ def test_what_cannot_be_done_is_said_in_one_line_and_an_old_table_stays(tmp_path
     for message, changed in cases.items():
         options = [part for pair in (plain | changed).items() for part in pair]
         assert message in " ".join(run(path, *options, code=2).split())
+    for taken in (out / "w.parquet", tmp_path / "folder.csv"):  # below a file; a folder
+        (tmp_path / "folder.csv").mkdir(exist_ok=True)
+        options = [part for pair in (plain | {"--out": str(taken)}).items() for part in pair]
+        assert "cannot be written" in run(path, *options, code=2)
     missing = [part for pair in plain.items() for part in pair]
     assert "There is no file" in run(tmp_path / "none.tif", *missing, code=2)
     assert out.read_text() == "old"
+
+
+def test_the_zone_of_a_raster_whose_longitudes_go_beyond_180_is_that_of_its_ground(tmp_path: Path) -> None:
+    path = degree_map(tmp_path / "m.tif", 305.0, -7.0, mined())
+    told = json.loads(run(path, "--classes", 30, "--window-m", 1280, "--out", tmp_path / "w.parquet", "--json"))
+    assert (told["epsg"], told["class_px"], told["valid_px"]) == (32721, 2400, 90_000)
+
+
+def test_a_raster_that_does_not_fit_into_one_crs_is_refused_and_none_of_it_is_lost(tmp_path: Path) -> None:
+    whole_globe = write_map(tmp_path / "globe.tif", mined((180, 360)), Affine(1, 0, -180, 0, -1, 90), "EPSG:4326")
+    beyond_pole = write_map(tmp_path / "pole.tif", mined(), Affine(0.01, 0, 0, 0, -0.01, 91), "EPSG:4326")
+    options = ("--classes", "30", "--window-m", 10_000, "--out", tmp_path / "w.csv")
+    for path in (whole_globe, beyond_pole):
+        assert "without loss. Choose a CRS" in run(path, *options, code=2)
+
+
+def test_codes_below_zero_can_be_named_and_a_nodata_value_of_nan_is_told_as_json_knows_it(tmp_path: Path) -> None:
+    values = np.where(mined() == 30, -5, np.where(np.arange(300) < 90, -9999, np.nan)).astype(np.float32)
+    transform = Affine(30, 0, 480_000, 0, -30, 9_600_000)
+    path = write_map(tmp_path / "m.tif", values, transform, "EPSG:32722", float("nan"))
+    options = ("--classes", "-5", "--no-class", "-9999", "--window-m", 480, "--out", tmp_path / "w.parquet", "--json")
+    told = json.loads(run(path, *options), parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+    assert (told["nodata"], told["class_px"], told["valid_px"]) == ("NaN", 2400, 2400)
+
+
+def test_squares_that_keep_their_size_in_a_wide_equal_area_crs_are_not_noted(tmp_path: Path) -> None:
+    path = metre_map(tmp_path / "m.tif", mined(), 5_600_000, 3_100_000, pixel_m=30, epsg=3035)  # 18 degrees from its middle
+    told = json.loads(run(path, "--classes", 30, "--window-m", 480, "--out", tmp_path / "w.parquet", "--json"))
+    assert not [note for note in told["notes"] if note.startswith("Squares")]
 
 
 def test_a_raster_without_nodata_or_far_from_its_zone_is_noted(tmp_path: Path) -> None:
     path = metre_map(tmp_path / "m.tif", mined(), 1_300_000, 9_600_000, pixel_m=30)
     told = json.loads(run(path, "--classes", "215", "--window-m", 480, "--out", tmp_path / "w.parquet", "--json"))
     assert [note.split(":")[0].split(",")[0] for note in told["notes"]] == [
-        "The raster reaches 7.3 degrees from the middle of EPSG",
+        "Squares of EPSG",
         "No pixel of the raster is of the classes 215.",
         "The raster declares no nodata value",
     ]

@@ -1,5 +1,6 @@
 """Sets of class codes by name, so that people ask for `mining` or `garimpo` instead of numbers."""
 
+import re
 from dataclasses import dataclass
 
 from mining_platform.labels.mapbiomas import NO_CLASS_CODES
@@ -61,12 +62,9 @@ def parsed_classes(text: str) -> ClassSet:
 
 
 def _codes(word: str) -> range:
-    """`30` or `101-130`."""
-    first, _, last = word.partition("-")
-    try:
-        codes = range(int(first), int(last or first) + 1)
-    except ValueError:
-        codes = range(0)
-    if not codes:
+    """`30`, `-9999` or `101-130`."""
+    if found := re.fullmatch(r"(-?\d{1,6})(?:-(\d{1,6}))?", word, re.ASCII):
+        codes = range(int(found[1]), int(found[2] or found[1]) + 1)
+    if not found or not codes:
         raise ClassSetError(f"{word!r} is no class. Write codes such as 30 or 101-130, or names: {', '.join(CLASS_SETS)}.")
     return codes

@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from mining_platform.footprints import nearest_m
 from mining_platform.leakage.findings import Finding
 from mining_platform.leakage.grounds import OVERLAP, SAME_PLACE, ground_findings
 from mining_platform.leakage.likeness import NEAR_DUPLICATE, likeness_finding
 from mining_platform.leakage.pictures import Pictures
 from mining_platform.leakage.shared_names import SAME_SCENE, SAME_SITE, scene_finding, site_finding
 from mining_platform.leakage.sides import LeakageError, Sides, sides_of
+from mining_platform.nearest_footprints import nearest_m
 from mining_platform.patch_tables import PatchTable
 
 KINDS = (OVERLAP, SAME_PLACE, SAME_SCENE, NEAR_DUPLICATE, SAME_SITE)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mining_platform.footprints import Footprints, close_pairs, nearest_m, subset
+from mining_platform.footprints import OVERLAP_M2, Footprints, measure
 from mining_platform.leakage.sides import Sides
 
 MAX_WORST = 20
@@ -101,6 +101,5 @@ def with_measures(sides: Sides, pairs: pd.DataFrame) -> pd.DataFrame:
 
 
 def _measured(footprints: Footprints, a: int, b: int) -> tuple[float, float]:
-    two = subset(footprints, np.array([a, b]))
-    overlap = close_pairs(two, 0)["overlap_m2"]
-    return nearest_m(two, [0, 1]) or 0.0, float(overlap.iloc[0]) if len(overlap) else 0.0
+    gap, overlap = measure(footprints, np.array([a]), np.array([b]))
+    return float(gap[0]), float(overlap[0]) if overlap[0] > OVERLAP_M2 else 0.0

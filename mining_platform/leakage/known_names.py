@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from mining_platform.footprints import window_footprints
+from mining_platform.footprints import is_in_metres, window_footprints
 from mining_platform.patch_tables import PatchTable
 
 OURS = "<window_id>_<year>"
@@ -30,7 +30,11 @@ def with_known_names(table: PatchTable) -> tuple[PatchTable, str]:
             continue
         rows = table.rows.assign(place=table.rows.get("place", told["place"]), year=told["year"].astype("int64"))
         grounds = table.footprints
-        if grounds is None and layout == OURS:
+        if (
+            grounds is None
+            and layout == OURS
+            and all(is_in_metres(int(code)) for code in told["place"].str.split("_").str[0].unique())
+        ):
             grounds = window_footprints(told["place"].tolist())
         known = {"place", "year", *([] if grounds is None else ["footprints"])}
         missing = {name: why for name, why in table.missing.items() if name not in known}

@@ -42,16 +42,18 @@ class Sides:
 def sides_of(table: PatchTable) -> Sides:
     """The rows with a split, but for those set aside as `buffer`.
 
-    Raises LeakageError where the table has no splits, or no row is on a side.
+    Raises LeakageError where the table has no splits, or no row is on a side, or two sides differ in case alone.
     """
     if "split" not in table.rows:
         raise LeakageError(f"There is no split to audit: {table.missing['split']}. Name it with --split-column or --splits.")
-    on_a_side = ~table.rows["split"].isin(["", BUFFER])
+    on_a_side = ~table.rows["split"].str.lower().isin(["", BUFFER])
     if not on_a_side.any():
         raise LeakageError(f"None of the {len(table.rows)} rows is on a side: all splits are empty or {BUFFER!r}.")
     order = np.argsort(table.rows["patch_id"].to_numpy(dtype=str), kind="stable")
     kept = take(table, order[on_a_side.to_numpy()[order]])
     split, names = pd.factorize(kept.rows["split"], sort=True)
+    if len(set(map(str.lower, names))) < len(names):
+        raise LeakageError(f"Some of the sides {list(names)} differ in case alone; write each side in one way.")
     ids = kept.rows["patch_id"]
     place, places = pd.factorize(kept.rows["place"].where(kept.rows["place"] != "", ids) if "place" in kept.rows else ids)
     year = kept.rows["year"].to_numpy(np.int64) if "year" in kept.rows else None

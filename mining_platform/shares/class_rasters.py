@@ -47,6 +47,17 @@ class ClassRaster:
         """CRS of the pixels, geographic or projected."""
         return CRS.from_user_input(self.source.crs)
 
+    def pixels_at(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Columns and rows of places in the raster's CRS, arrays of one shape.
+
+        A longitude is taken a whole turn of the globe on where that brings it nearer to the raster, whose own may lie beyond 180.
+        """
+        if self.crs.is_geographic:
+            middle = (self.source.bounds.left + self.source.bounds.right) / 2
+            x = x - 360 * np.round((x - middle) / 360)
+        columns, rows = ~self.source.transform * (x, y)
+        return np.asarray(columns), np.asarray(rows)
+
     @property
     def itemsize(self) -> int:
         """Bytes of a pixel."""
@@ -123,13 +134,17 @@ def _check(source: DatasetReader, path: Path, band: int) -> None:
     crs, affine = CRS.from_user_input(source.crs), source.transform
     if not (crs.is_geographic or crs.is_projected):
         raise ClassRasterError(f"{path}: {crs.name} is neither geographic nor projected; warp it (nearest) first.")
+    if crs.is_geographic and crs.axis_info[0].unit_name != "degree":
+        raise ClassRasterError(
+            f"{path}: {crs.name} is not in degrees but in {crs.axis_info[0].unit_name}; warp it (nearest) first."
+        )
     if affine.is_identity:
         raise ClassRasterError(f"{path} has a CRS and no place in it; write one with gdal_edit.py -a_ullr.")
     if affine.b or affine.d or affine.a <= 0 or affine.e >= 0:
         raise ClassRasterError(f"{path} is rotated or not north-up; warp it to a north-up grid (nearest) first.")
     if band not in source.indexes:
         raise ClassRasterError(f"{path} has no band {band}; it has {source.count}.")
-    if np.dtype(source.dtypes[band - 1]).kind not in "uif":
+    if source.dtypes[band - 1].startswith("complex"):
         raise ClassRasterError(f"{path}: band {band} holds {source.dtypes[band - 1]}, class codes are numbers.")
     height, width = source.block_shapes[band - 1]
     largest = height * width * np.dtype(source.dtypes[band - 1]).itemsize

@@ -74,7 +74,7 @@ def _count_group(raster: ClassRaster, group: Group, transformer: Transformer | N
     x, y = np.meshgrid(left_m + UNIT_NODES * width_m, top_m - UNIT_NODES * height_m)
     if transformer is not None:
         x, y = transformer.transform(x, y)
-    columns, rows = ~raster.source.transform * (np.asarray(x), np.asarray(y))
+    columns, rows = raster.pixels_at(np.asarray(x), np.asarray(y))
     if not (np.isfinite(columns).all() and np.isfinite(rows).all()):
         raise ClassRasterError(
             f"Windows around ({left_m}, {top_m}) cannot be projected into {raster.source.name}; check the CRS."

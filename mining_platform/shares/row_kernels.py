@@ -2,6 +2,8 @@
 
 Pixels wholly inside a window are counted; pixels on a window's edge are clipped as quadrilaterals with straight edges, as
 `pixel_areas.overlaps` does. Along a row, u and v are cubic polynomials of s, which runs from 0 to 1 over the tile.
+
+numba keeps the machine code of kernels.py until that file's text changes, so it states the digest of this one.
 """
 
 import numpy as np
@@ -55,11 +57,18 @@ def edge_near(line: NDArray, limit: float, near: int, width: int) -> int:
 
 
 @njit(cache=True, nogil=True)
+def _bend(line: NDArray, span: float) -> float:
+    """How far a line may lie off the chord over a span of s within 0 and 1: span**2 / 8 times its most second derivative."""
+    return (abs(line[2]) + 3 * abs(line[3])) * span * span / 4
+
+
+@njit(cache=True, nogil=True)
 def row_of(v_line: NDArray, start: int, end: int, step: float) -> int:
-    """The row of windows that the centres of pixels `start` to `end` - 1 all lie in, or NO_ROW where they lie in several."""
+    """The row of windows that the centres of pixels `start` to `end` - 1 all lie in, or NO_ROW where they may lie in several."""
     one, other = value_at(v_line, (start + 0.5) * step), value_at(v_line, (end - 0.5) * step)
-    i = int(np.floor(min(one, other) - V_MARGIN))
-    return i if i == int(np.floor(max(one, other) + V_MARGIN)) else NO_ROW
+    margin = V_MARGIN + _bend(v_line, (end - start) * step)
+    i = int(np.floor(min(one, other) - margin))
+    return i if i == int(np.floor(max(one, other) + margin)) else NO_ROW
 
 
 @njit(cache=True, nogil=True)
@@ -181,8 +190,9 @@ def _inside(lines: NDArray, j: int, start: int, end: int, step: float) -> tuple[
 def _window_row(lines: NDArray, start: int, end: int, step: float) -> int:
     """The row of windows that pixels `start` to `end` - 1 lie in wholly, or NO_ROW."""
     left, right = start * step, end * step
-    low = min(value_at(lines[TOP_V], left), value_at(lines[TOP_V], right)) - V_MARGIN
-    high = max(value_at(lines[LOW_V], left), value_at(lines[LOW_V], right)) + V_MARGIN
+    margin = V_MARGIN + max(_bend(lines[TOP_V], right - left), _bend(lines[LOW_V], right - left))
+    low = min(value_at(lines[TOP_V], left), value_at(lines[TOP_V], right)) - margin
+    high = max(value_at(lines[LOW_V], left), value_at(lines[LOW_V], right)) + margin
     i = int(np.floor(low))
     return i if i == int(np.floor(high)) else NO_ROW
 

@@ -26,8 +26,8 @@ from mining_platform.shares.tiles import Projection, Tiles, is_upright, make_til
 STRIP_ROWS = 256  # rows of pixels worked on at a time, in whole blocks
 PART_BYTES = 2**20  # of pixels read at a time: few enough to stay in the processor's cache until they are added
 ENOUGH_WINDOWS = 1 << 16  # that many are handed out together
-END_MARGIN = 0.01  # window units: how far a strip's lower edge may bend up between the points looked at
-SPAN_MARGIN_PX = 2  # covers the bend of the grid's outline between two points
+OUTLINE_STEP_M = 1_000  # between points of the grid's outline that are projected: it bends by centimetres from one to the next
+SPAN_MARGIN_PX = 2  # covers that bend
 
 
 @dataclass(frozen=True)
@@ -42,10 +42,10 @@ class Part:
 def native_span(raster: ClassRaster, grid: WindowGrid) -> tuple[int, int, int, int]:
     """Rows and columns (top, left, bottom, right) of the raster that cover the grid, within the raster."""
     top_left = grid.x0, grid.y1 - grid.rows * grid.size_m
-    outline = shapely.box(*top_left, grid.x0 + grid.columns * grid.size_m, grid.y1).segmentize(10_000)
+    outline = shapely.box(*top_left, grid.x0 + grid.columns * grid.size_m, grid.y1).segmentize(OUTLINE_STEP_M)
     inverse = Transformer.from_crs(grid.epsg, raster.source.crs, always_xy=True)
     x, y = inverse.transform(*np.asarray(outline.exterior.coords).T)
-    columns, rows = ~raster.source.transform * (np.asarray(x), np.asarray(y))
+    columns, rows = raster.pixels_at(np.asarray(x), np.asarray(y))
     if not (np.isfinite(columns).all() and np.isfinite(rows).all()):
         raise ClassRasterError(
             f"The grid in EPSG:{grid.epsg} cannot be projected into {raster.source.crs} of {raster.source.name}; check both."
@@ -99,7 +99,7 @@ def _strips(raster: ClassRaster, projection: Projection, span: tuple[int, int, i
     for row in range(top // height * height, bottom, height):
         first = max(row, top)
         tiles = make_tiles(projection, first, left, min(row + height, bottom) - first, right - left)
-        finished = int(np.floor(_least_at_bottom(tiles) - END_MARGIN))
+        finished = int(np.floor(_least_at_bottom(tiles) - tiles.margin))
         yield Strip(first, left, tiles, min(max(finished, 0), projection.grid.rows))
 
 

@@ -143,7 +143,7 @@ def _ground(
     columns, rows_at = _mesh(s, t)
     inverse_scale = pixel_areas.inverse_areal_scale(projection.crs)
     per_area = inverse_scale((affine.c + affine.a * columns).ravel(), (affine.f + affine.e * rows_at).ravel())
-    area = abs(affine.a * affine.e) * np.asarray(per_area).reshape(columns.shape)
+    area = pixel_areas.planar_pixel_m2(affine, projection.crs) * np.asarray(per_area).reshape(columns.shape)
     return coefficients_of(area), np.zeros(0)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import isfinite
 
 BUFFER = "buffer"
 """Side of the rows that are set aside because they stand too near to another side."""
@@ -49,8 +50,9 @@ def check_numbers(rule: SplitRule) -> None:
         ("buffer_m", rule.buffer_m, 0),
         ("eps_m", rule.eps_m, 0),
         ("min_samples", rule.min_samples, 1),
+        ("tolerance", rule.tolerance, 0),
     ):
-        if not value >= least:
-            raise SplitError(f"{name} is {value}; it must be at least {least}.")
+        if not (value >= least and isfinite(value)):
+            raise SplitError(f"{name} is {value}; it must be at least {least}, and finite.")
     if rule.holdout and (rule.method not in ("region", "time") or TEST not in fractions):
         raise SplitError(f"Held-out {list(rule.holdout)} need method region or time and a split called {TEST!r}.")

@@ -22,7 +22,7 @@ def small_row(**changes: Any) -> Dataset:
     return replace(DATASETS["sim_ranges"], **{**plain, **changes})
 
 
-def write_map(path: Path, classes: np.ndarray, transform: Affine, crs: str | None, nodata: int | None = None) -> Path:
+def write_map(path: Path, classes: np.ndarray, transform: Affine, crs: str | None, nodata: float | None = None) -> Path:
     """A GeoTIFF of class codes (y, x)."""
     profile = {"driver": "GTiff", "height": classes.shape[0], "width": classes.shape[1], "count": 1, "dtype": classes.dtype}
     with rasterio.open(path, "w", **profile, crs=crs, transform=transform, nodata=nodata) as raster:

@@ -15,7 +15,7 @@ from mining_platform.candidate_tables import CANDIDATE_COLUMNS, OVERLAPS_EQUAL, 
 from mining_platform.candidates import RANGES_DIFFER, candidates
 from mining_platform.datasets import RANGES
 from mining_platform.footprints import close_pairs, window_footprints
-from mining_platform.grids import WindowGrid, window_grid
+from mining_platform.grids import WindowGrid, project, window_grid
 from mining_platform.labels.recipes import RECIPES
 from mining_platform.orders import lattice_order, window_order
 from mining_platform.proportions import window_shares
@@ -311,6 +311,17 @@ def test_sliding_misses_no_window_above_the_limit(tmp_path: Path) -> None:
             expected |= set(shares.loc[shares["share"] > (0 if right == down == 0 else 0.7), "window_id"])
     assert set(found.loc[found["share"] > 0, "window_id"]) == expected
     assert len(expected) > 50
+
+
+def test_a_mine_at_the_outline_whose_aligned_windows_lie_across_it_fills_a_shifted_one_inside(tmp_path: Path) -> None:
+    classes = np.full((192, 192), 3, dtype=np.uint8)
+    classes[72:120, 72:120] = 30  # the shifted window in the middle, between four aligned ones
+    path, grid = metre_map(tmp_path / "m.tif", classes, 480_000, 9_600_000), WindowGrid(32722, 48, 480_000, 9_600_000, 4, 4)
+    outline = project(shapely.box(480_700, 9_598_780, 481_220, 9_599_300).segmentize(10), 32722, 4326)
+    table, facts = make_candidates(path, grid, sliding_px=24, sliding_from=0.7, outline=outline)
+    assert facts["windows"] == 0, "no aligned window is wholly inside"
+    assert table["window_id"].tolist() == ["32722_48072_959928_48"]
+    assert table["eligible"].all()
 
 
 def test_only_grids_that_can_hold_such_a_window_are_looked_at() -> None:

@@ -1,5 +1,6 @@
 """Footprints and the pairs of them that overlap or come too near, in one zone, across zones and across the date line."""
 
+import tracemalloc
 from itertools import product
 
 import numpy as np
@@ -10,6 +11,7 @@ from pyproj import Geod, Transformer
 
 from mining_platform import footprints
 from mining_platform.footprints import Footprints
+from mining_platform.nearest_footprints import nearest_m
 
 
 def boxes(corners: list[tuple[float, float]], side: float = 1_280, epsg: int | list[int] = 32722) -> Footprints:
@@ -97,6 +99,24 @@ def test_pairs_across_the_date_line_are_found_once() -> None:
     assert footprints.close_pairs(boxes(corners, side=500, epsg=zones), 5_000)["b"].max() == 3
 
 
+def test_ground_around_a_pole_is_found_though_its_corners_lie_on_all_sides_of_it() -> None:
+    ground = boxes([(2_000_000 - 5_000, 2_000_000 - 5_000)], side=10_000, epsg=32661)
+    inner = boxes([(2_000_000 - 100, 2_000_000 - 100)], side=200, epsg=32661)
+    both = Footprints(np.concatenate([ground.geometry, inner.geometry]), np.array([32661, 32661]))
+    assert footprints.close_pairs(both, 0)["overlap_m2"].tolist() == [200 * 200]
+
+
+def test_a_pair_on_the_date_line_near_a_pole_is_found_once() -> None:
+    x, y = Transformer.from_crs(4326, 32660, always_xy=True).transform(180, 83.995)
+    ground = boxes([(x - 1_000, y - 1_100), (x - 1_000, y - 100)], side=1_000, epsg=32660)
+    assert footprints.close_pairs(ground, 10)["distance_m"].tolist() == [0]
+
+
+def test_a_gap_is_a_gap_of_its_crs_even_where_that_shortens_the_ground() -> None:
+    ground = boxes([(0, 0), (2_990, 0)], side=2_000, epsg=6933)  # a metre of EPSG:6933 is 1.155 m of the equator
+    assert footprints.close_pairs(ground, 1_000)["distance_m"].tolist() == [990]
+
+
 def test_a_window_has_the_footprint_that_its_id_says() -> None:
     ground = footprints.window_footprints(["32722_16640_943360_128", "32721_0_100_48"])
     assert [shape.bounds for shape in ground.geometry] == [(166_400, 9_432_320, 167_680, 9_433_600), (0, 520, 480, 1_000)]
@@ -123,8 +143,33 @@ def test_the_nearest_of_two_sides_is_that_of_all_their_pairs() -> None:
             np.array(["a", "b", "c", "a"] * 20),
         )
         least = min(ground.geometry[i].distance(ground.geometry[j]) for i in range(80) for j in range(80) if sides[i] != sides[j])
-        assert footprints.nearest_m(ground, sides) == pytest.approx(least)
-    assert footprints.nearest_m(ground, ["a"] * 80) is None
+        assert nearest_m(ground, sides) == pytest.approx(least)
+    assert nearest_m(ground, ["a"] * 80) is None
+
+
+def test_the_nearest_of_two_sides_is_found_over_the_border_of_zones() -> None:
+    ground = footprints.subset(random_ground(3), np.arange(24))
+    sides = np.where(footprints.centres_deg(ground)[:, 1] > -6, "north", "south")
+    pairs = footprints.close_pairs(ground, 20_000, sides)
+    apart = pairs[pairs["distance_m"] > 0]
+    rows = np.unique(apart[["a", "b"]].to_numpy()[apart["distance_m"].argmin()])
+    for kept in (np.arange(24), rows):
+        few = footprints.subset(ground, kept)
+        assert nearest_m(few, sides[kept]) == footprints.close_pairs(few, 20_000, sides[kept])["distance_m"].min()
+
+
+def test_the_nearest_of_two_sides_that_are_far_apart_takes_no_memory_for_all_their_pairs() -> None:
+    rng = np.random.default_rng(2)
+    corners = np.column_stack([rng.uniform(0, 100_000, 4_000), rng.uniform(9_000_000, 9_400_000, 4_000)])
+    corners[2_000:, 0] += 500_000
+    ground, sides = boxes([tuple(each) for each in corners]), np.repeat(["train", "test"], 2_000)
+    tracemalloc.start()
+    found = nearest_m(ground, sides)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    least = min(shapely.distance(outline, ground.geometry[2_000:]).min() for outline in ground.geometry[:2_000])
+    assert found == pytest.approx(least)
+    assert peak < 2**23  # 4 million pairs of two whole numbers are 61 MiB
 
 
 def test_no_rows_have_no_pairs() -> None:

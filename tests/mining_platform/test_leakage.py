@@ -75,7 +75,7 @@ def test_windows_of_two_zones_on_the_same_ground_are_found() -> None:
     assert 1e6 < report.findings["overlap"].worst[0]["overlap_m2"] < 1280**2
 
 
-@pytest.mark.parametrize("split", ["", "buffer"])
+@pytest.mark.parametrize("split", ["", "buffer", "Buffer"])
 def test_rows_that_are_set_aside_or_have_no_split_do_not_count(split: str) -> None:
     report = audit(patches((HERE, "a", 2020, "train"), (HERE, "b", 2020, split), (FAR, "c", 2020, "test")))
     assert report.leaks == 0
@@ -205,6 +205,13 @@ def test_names_of_our_patches_tell_places_years_and_ground() -> None:
     assert counts(audit(table)) == {"overlap": (2, 1), "same_place_other_year": (0, 0)}
 
 
+def test_names_of_windows_in_no_crs_in_metres_tell_no_ground() -> None:
+    rows = pd.DataFrame({"patch_id": ["99999_1_1_8_2016", "99999_1_1_8_2022"], "split": ["train", "test"]})
+    table, _ = with_known_names(table_of(rows))
+    assert table.footprints is None
+    assert counts(audit(table))["same_place_other_year"] == (1, 1)
+
+
 def test_places_without_years_leak_where_no_coordinates_tell_more() -> None:
     rows = pd.DataFrame({"patch_id": ["p", "q", "r"], "place": ["a", "a", ""], "split": ["train", "test", "test"]})
     finding = audit(table_of(rows)).findings["same_place_other_year"]
@@ -278,6 +285,7 @@ def test_a_window_twice_in_a_table_of_splits_is_one_place_on_two_sides() -> None
     [
         ({"patch_id": ["p"]}, "There is no split to audit: the test has no column split"),
         ({"patch_id": ["p", "q"], "split": ["", "buffer"], "place": ["a", "b"]}, "None of the 2 rows is on a side"),
+        ({"patch_id": ["p", "q"], "split": ["Train", "train"]}, r"sides \['Train', 'train'\] differ in case alone"),
         ({"patch_id": ["p", "q"], "split": ["train", "test"]}, "nothing to look for leaks by: the test has no column footprints"),
     ],
 )

@@ -136,8 +136,81 @@ def test_rows_without_an_id_column_are_called_by_their_centre_and_year(tmp_path:
     rows = [({"year": year}, "Point", [-55.25, -6.125]) for year in (2016, 2022)]
     ids = read_patch_table([geojson(tmp_path, *rows)], size_m=480).rows["patch_id"].tolist()
     assert ids == ["-55.250000_-6.125000_2016", "-55.250000_-6.125000_2022"]
+
+
+def test_rows_without_ids_on_one_ground_are_told_apart_whatever_their_order_and_file(tmp_path: Path) -> None:
+    rows = [({"split": side}, "Point", [-55.25, -6.125]) for side in ("train", "test", "train")]
+    one = read_patch_table([geojson(tmp_path, *rows)], size_m=480).rows
+    two = [geojson(tmp_path, *part, name=name) for name, part in (("a.geojson", rows[:1]), ("b.geojson", rows[:0:-1]))]
+    known = [sorted(zip(each["patch_id"], each["split"], strict=True)) for each in (one, read_patch_table(two, size_m=480).rows)]
+    name = "-55.250000_-6.125000"
+    assert known[0] == known[1] == [(name, "test"), (f"{name}#1", "train"), (f"{name}#2", "train")]
+
+
+def test_windows_of_several_years_are_called_as_our_patches_where_no_other_id_is_there(tmp_path: Path) -> None:
+    text = "window_id,year\n32722_0_128_128,2016\n32722_0_128_128,2022\n32722_0_256_128,2016\n"
+    table = read_patch_table([csv(tmp_path, text)])
+    assert table.rows["patch_id"].tolist() == ["32722_0_128_128_2016", "32722_0_128_128_2022", "32722_0_256_128_2016"]
+    assert table.rows["place"].tolist() == ["32722_0_128_128", "32722_0_128_128", "32722_0_256_128"]
     with pytest.raises(TableError, match="ids stand on more than one row"):
-        read_patch_table([geojson(tmp_path, *(({}, "Point", [-55.25, -6.125]) for _ in range(2)))], size_m=480)
+        read_patch_table([csv(tmp_path, text)], id_column="window_id")
+
+
+def test_a_sentinel_2_tile_is_no_place_and_another_tile_is_one(tmp_path: Path) -> None:
+    for tiles, places in ((("22NBH", "T22NBH"), 2), (("0007", "0007"), 1)):
+        text = f"id,lon,lat,tile\na,-51.5,2,{tiles[0]}\nb,-51,2,{tiles[1]}\n"
+        assert read_patch_table([csv(tmp_path, text)], size_m=480).rows["place"].nunique() == places
+    assert set(read_patch_table([csv(tmp_path, "id,tile\na,22NBH\n")], place_column="tile").rows["place"]) == {"22NBH"}
+
+
+def test_words_for_nothing_in_a_column_of_splits_are_no_side(tmp_path: Path) -> None:
+    table = read_patch_table([csv(tmp_path, "id,split\na,NA\nb,nan\nc,None\nd, train \ne,\n")])
+    assert table.rows["split"].tolist() == ["", "", "", "train", ""]
+
+
+def test_blanks_after_commas_are_no_part_of_names_and_numbers(tmp_path: Path) -> None:
+    table = read_patch_table([csv(tmp_path, "id, lon, lat, split\na, -51, 2, train\n")], size_m=480)
+    assert table.rows[["patch_id", "split"]].to_numpy().tolist() == [["a", "train"]]
+    assert table.footprints is not None
+
+
+@pytest.mark.parametrize("with_ground", [False, True])
+def test_ids_in_the_index_of_a_parquet_file_are_read(tmp_path: Path, with_ground: bool) -> None:
+    frame: Any = pd.DataFrame({"patch_id": ["b", "a"], "lon": [-51.0, -52.0], "lat": [2.0, 2.0]}).set_index("patch_id")
+    if with_ground:
+        frame = gpd.GeoDataFrame(frame, geometry=gpd.points_from_xy(frame["lon"], frame["lat"]), crs=4326)
+    frame.to_parquet(tmp_path / "table.parquet")
+    assert read_patch_table([tmp_path / "table.parquet"], size_m=480).rows["patch_id"].tolist() == ["b", "a"]
+
+
+def test_an_outline_over_the_date_line_stands_in_the_zone_there_whether_it_is_cut_or_not(tmp_path: Path) -> None:
+    east, west = (
+        [[[low, -17], [high, -17], [high, -16.98], [low, -16.98], [low, -17]]] for low, high in ((179.99, 180), (-180, -179.98))
+    )
+    whole = [[[179.99, -17], [-179.98, -17], [-179.98, -16.98], [179.99, -16.98], [179.99, -17]]]
+    path = geojson(tmp_path, ({"id": "cut"}, "MultiPolygon", [east, west]), ({"id": "whole"}, "Polygon", whole))
+    ground = read_patch_table([path]).footprints
+    assert ground is not None
+    assert ground.epsg.tolist() == [32701, 32701]
+    assert shapely.area(ground.geometry) == pytest.approx([7.083e6] * 2, rel=1e-3)  # 0.03 by 0.02 degrees at 17 degrees south
+
+
+def test_an_old_crs_member_says_what_coordinates_are_in_and_one_without_a_name_is_refused(tmp_path: Path) -> None:
+    content = json.loads(geojson(tmp_path, ({"id": "a"}, "Point", [500_000, 9_300_000])).read_text())
+    named = content | {"crs": {"type": "name", "properties": {"name": "urn:ogc:def:crs:EPSG::32722"}}}
+    table = read_patch_table([csv(tmp_path, json.dumps(named), "named.geojson")], size_m=480)
+    assert bounds(table) == [[499_760, 9_299_760, 500_240, 9_300_240]]
+    for member in ("EPSG:32722", {"type": "name", "properties": None}, {"type": "name", "properties": {"name": "x"}}):
+        with pytest.raises(TableError, match=r"crs member .* names no CRS"):
+            read_patch_table([csv(tmp_path, json.dumps(content | {"crs": member}), "odd.geojson")], size_m=480)
+
+
+def test_a_property_called_geometry_is_a_column_like_others(tmp_path: Path) -> None:
+    assert bounds(read_patch_table([geojson(tmp_path, ({"id": "a", "geometry": "square"}, "Polygon", SQUARE))]))
+
+
+def test_ids_that_only_look_like_windows_give_no_ground(tmp_path: Path) -> None:
+    assert read_patch_table([csv(tmp_path, "id\n4326_1_1_10\n")]).footprints is None
 
 
 def test_names_tell_places_and_years(tmp_path: Path) -> None:
@@ -190,6 +263,7 @@ def test_windows_of_unknown_share_are_mining_where_their_points_are() -> None:
     [
         ("patch_id,lon,lat\na,1,1\n", {}, "say how large .* --size-m"),
         ("patch_id,lon,lat\na,1,1\n", {"size_m": -5.0}, "no size of a patch"),
+        ("patch_id,lon,lat\na,1,1\n", {"size_m": float("inf")}, "no size of a patch"),
         ("patch_id,lon,lat\na,,1\nb,1,1\n", {"size_m": 10.0}, r"1 rows have no number in lon, lat: \['a'\]"),
         ("patch_id,lon,lat\na,nan,1\n", {"size_m": 10.0}, "have no number in lon, lat"),
         ("patch_id,lon,lat\na,500000,9000000\n", {"size_m": 10.0}, r"no longitudes and latitudes .*\['a'\]"),
@@ -200,6 +274,8 @@ def test_windows_of_unknown_share_are_mining_where_their_points_are() -> None:
         ("patch_id,minx,miny,maxx,maxy,crs\na,5,5,4,9,EPSG:32722\n", {}, r"minx, miny not below maxx, maxy: \['a'\]"),
         ("patch_id,minx,miny,maxx,maxy,crs\na,5,5,9,9,\n", {}, "column crs: '' is no CRS"),
         ("window_id\n32722_0_128_128\nx\n", {}, r"\['x'\] in column window_id are no window ids"),
+        ("window_id\n4326_0_128_128\n", {}, r"window ids begin with \[4326\], which are no EPSG codes of projected CRS"),
+        ("window_id\n99999_0_128_128\n", {}, r"window ids begin with \[99999\]"),
         ("name,lon\na,1\n", {}, "none of the id columns .* name one of name, lon"),
         ("patch_id,site\na,1\n", {"site_column": "place"}, "no column 'place'; it has patch_id, site"),
         ("patch_id,site\na,1\na,2\nb,1\n", {}, r"1 ids stand on more than one row, such as \['a'\]"),
@@ -244,6 +320,8 @@ def test_files_that_are_no_tables_are_refused(tmp_path: Path) -> None:
         (tmp_path / "absent.csv", "There is no file"),
         (csv(tmp_path, "{", "torn.geojson"), "cannot be read"),
         (csv(tmp_path, '{"type": "Point"}', "point.geojson"), "no FeatureCollection"),
+        (csv(tmp_path, '{"features": [null]}', "null.geojson"), "no FeatureCollection"),
+        (csv(tmp_path, '{"features": []}', "none.geojson"), "no rows"),
         (csv(tmp_path, "PAR1", "torn.parquet"), "cannot be read"),
         (csv(tmp_path, "x", "table.xlsx"), "no table of patches; give one of .geojson"),
     ):

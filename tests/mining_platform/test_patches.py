@@ -1,5 +1,4 @@
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -8,8 +7,6 @@ import zarr
 
 from mining_platform.chunks import blocks_of_windows
 from mining_platform.compositing.recipes import RECIPES
-from mining_platform.grids import window_id
-from mining_platform.labels.mapbiomas import label_on_grid
 from mining_platform.mosaics import compose
 from mining_platform.patches import (
     DROPPED_CLOUDY,
@@ -22,44 +19,13 @@ from mining_platform.patches import (
 )
 from mining_platform.sources.stac import list_scenes
 from mining_platform.zarr_arrays import ArrayError
-from tests.synthetic import CLOUD, EPSG, LEFT_M, TOP_M, TinyScene, region, write_catalogue, write_land_cover
-
-PX, SIDE_PX = 16, 96
-CHANNELS = ("B04", "B03", "B02", "B11")
-RED = np.arange(1, SIDE_PX * SIDE_PX + 1).reshape(SIDE_PX, SIDE_PX)
-
-
-def windows(*places: tuple[int, int]) -> pd.DataFrame:
-    """Windows of PX pixels at (row, column) of the grid of windows."""
-    rows = []
-    for i, j in places:
-        minx, maxy = LEFT_M + j * PX * 10, TOP_M - i * PX * 10
-        rows.append((window_id(EPSG, minx, maxy, PX), minx, maxy - PX * 10, minx + PX * 10, maxy))
-    return pd.DataFrame(rows, columns=["window_id", "minx", "miny", "maxx", "maxy"])
+from tests.mining_platform.patch_stores import CHANNELS, CLEAR_PLACES, PX, RED, store, windows, write_inputs
+from tests.synthetic import EPSG, LEFT_M, TOP_M, TinyScene, region, write_catalogue
 
 
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Mosaic and label of 96 x 96 pixels; the lower right quarter of the region is cloudy."""
-    folder = tmp_path_factory.mktemp("inputs")
-    scl = np.full((48, 48), 4)
-    scl[24:, 24:] = CLOUD
-    scene = TinyScene("S2_A", values={"B04": RED, "B11": 777}, scl=scl, width_px=SIDE_PX, height_px=SIDE_PX)
-    place = region(SIDE_PX, SIDE_PX, catalogue=write_catalogue(folder / "stac", [scene]))
-    compose(place, list_scenes(place, 2024), CHANNELS, folder, recipe=RECIPES["scl-median"], blocks=None)
-    classes = np.full((32, 32), 3, np.uint8)
-    classes[:16, :16] = 30
-    classes[:, 31] = 27
-    label_on_grid(write_land_cover(folder / "map.tif", classes, nodata=27), place.geobox, folder, blocks=None)
-    return folder
-
-
-def store(inputs: Path, out: Path, table: pd.DataFrame, **options: Any) -> tuple[pd.DataFrame, dict[str, Any]]:
-    fixed = {"channels": CHANNELS, "recipe": "mapbiomas-mining", "px": PX, "max_masked_share": 0.1, "shard": 4}
-    return write_store(table, 2024, inputs / "mosaic.zarr", inputs / "label.zarr", out, **{**fixed, **options})
-
-
-CLEAR_PLACES = [(0, 0), (0, 5), (2, 1), (1, 3), (3, 0), (2, 0)]
+    return write_inputs(tmp_path_factory.mktemp("inputs"))
 
 
 def test_every_patch_is_exactly_the_pixels_of_its_window(inputs: Path, tmp_path: Path) -> None:
@@ -82,7 +48,7 @@ def test_rows_follow_the_window_ids_whatever_the_order_given(inputs: Path, tmp_p
     assert index["patch_id"].tolist() == [f"{window}_2024" for window in index["window_id"]]
     files = sorted(path.relative_to(tmp_path / "a") for path in (tmp_path / "a").rglob("*") if path.is_file())
     assert all((tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes() for name in files)
-    assert len(files) == 2 + 2 * (1 + 2)
+    assert len(files) == 19  # group, index; of arrays their description, and two files of images, one of each other array
 
 
 def test_labels_are_1_on_mining_and_255_without_class(inputs: Path, tmp_path: Path) -> None:
@@ -109,6 +75,7 @@ def test_the_index_on_disk_is_the_one_returned(inputs: Path, tmp_path: Path) -> 
     pd.testing.assert_frame_equal(read_index(tmp_path), index, check_dtype=False)
     assert list(index.columns) == list(INDEX_TYPES)
     assert index["clear_median"].tolist() == [1.0, 0.0]
+    assert index["valid_share"].tolist() == [1.0, 0.0]
 
 
 def test_channels_are_chosen_by_name(inputs: Path, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from mining_platform.point_windows import HOLDS_MINING, OVERLAPS_LIKE, OVERLAPS_
 from mining_platform.points import points_fingerprint, read_points
 from mining_platform.regions import Region
 from mining_platform.sources.protocol import SourceError
+from mining_platform.window_filters import TOO_LITTLE_VALID, TOO_NEAR_OR_FAR, WindowFilter
 from tests.mining_platform.class_maps import metre_map, small_row
 
 EPSG, LEFT, TOP = 32722, 480_000, 9_600_000
@@ -113,6 +114,18 @@ def test_with_a_map_shares_come_from_it_and_the_class_still_from_the_point(tmp_p
     on_map = table[(table["negative"] == "grid") & (table["share"] > 0)]
     assert len(on_map) > 0
     assert (on_map["reason"] == HOLDS_MINING).all()
+
+
+def test_windows_on_points_keep_the_filter_too(tmp_path: Path) -> None:
+    classes = np.full((2_000, 2_000), 3, dtype=np.uint8)
+    classes[1_480:1_520, 470:500] = 27  # no class at the farm f1
+    path = metre_map(tmp_path / "m.tif", classes, LEFT, TOP)
+    limits = WindowFilter(min_valid_share=0.9, max_mining_distance_m=9_000)
+    row = row_of(write_csv(tmp_path / "p.csv", FOUR), {"mining": 5, "curated": 5}, window_filter=limits)
+    reasons = point_candidates(row, region(), 2024, path)[0].set_index("point_id")["reason"].to_dict()
+    assert reasons == {"m1": "", "m2": "", "f1": TOO_LITTLE_VALID, "r1": TOO_NEAR_OR_FAR}
+    without_map = point_candidates(row, region(), 2024, None)[0].set_index("point_id")["reason"].to_dict()
+    assert without_map == {"m1": "", "m2": "", "f1": TOO_NEAR_OR_FAR, "r1": TOO_NEAR_OR_FAR}
 
 
 def test_points_that_share_ground_give_way_mining_first_and_points_beyond_the_outline_are_counted(tmp_path: Path) -> None:

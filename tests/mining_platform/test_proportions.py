@@ -143,6 +143,23 @@ def test_shares_of_a_projected_map_in_another_zone_equal_exactextract(tmp_path: 
         assert np.abs(ours[name] - theirs[name]).max() <= 2e-7 * grid.size_m**2
 
 
+@pytest.mark.parametrize("crs", ["EPSG:4618", "ESRI:102033", "EPSG:4674"])
+def test_shares_of_a_map_on_another_ellipsoid_equal_exactextract(tmp_path: Path, crs: str) -> None:
+    """SAD 1969, in degrees and in South America Albers, and SIRGAS 2000, under windows of WGS 84."""
+    x, y = Transformer.from_crs(4326, crs, always_xy=True).transform(-55.0, -7.0)
+    step = 30.0 if "ESRI" in crs else 0.00027
+    classes = patchy(11, (170, 170), with_gaps=False)
+    classes[40:90, 60:110] = 30
+    path = write_map(tmp_path / "m.tif", classes, Affine(step, 0, x - 85 * step, 0, -step, y + 85 * step), crs)
+    grid = grid_around(-55.0, -7.0, 32721)
+    ours, theirs = proportions.window_shares(path, grid, MINING), exact_areas(path, grid)
+    assert ours["valid_area_m2"].to_numpy() == pytest.approx(theirs["valid_area_m2"].to_numpy(), abs=2e-7 * grid.size_m**2)
+    share = (theirs["class_area_m2"] / theirs["valid_area_m2"]).to_numpy()
+    assert ours["share"].to_numpy() == pytest.approx(share, abs=4e-7)  # there and back, the datum shift is right to 0.1 mm
+    assert ours["share"].max() == 1.0
+    assert (ours["valid_share"] == 1).sum() > 20
+
+
 def test_windows_inside_the_map_are_valid_to_the_last_bit_and_those_beyond_are_not(tmp_path: Path) -> None:
     path = degree_map(tmp_path / "m.tif", -55.0, -7.0, patchy(1, (200, 200), with_gaps=False))
     shares = proportions.window_shares(path, grid_around(-55.0, -7.0, 32721, reach=8), MINING)["valid_share"].to_numpy()

@@ -1,5 +1,6 @@
 """The streaming, compiled way to class areas against the plain one, on maps of all kinds."""
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from pyproj import Transformer
 
 from mining_platform import proportions
 from mining_platform.grids import WindowGrid, window_ids
-from mining_platform.shares import kernels, strips
+from mining_platform.shares import kernels, row_kernels, strips
 from mining_platform.shares.class_rasters import ClassRasterError, band_of_year, opened_classes
 from mining_platform.shares.plain import plain_sums
 from tests.mining_platform.class_maps import NATIVE_DEG
@@ -118,6 +119,97 @@ def test_windows_are_handed_out_before_the_map_is_read_to_its_end(tmp_path: Path
     assert all(len(part) for part in parts)
 
 
+def assert_as_plain(path: Path, grid: WindowGrid) -> None:
+    """Every number of `window_shares` is that of the plain way."""
+    ours = proportions.window_shares(path, grid, MINING)
+    with opened_classes(path, MINING) as raster:
+        plain = plain_sums(raster, grid, strips.native_span(raster, grid))
+    assert plain.class_px.any()
+    assert ours["class_area_m2"].to_numpy() == pytest.approx(plain.class_area.ravel(), abs=1e-8 * grid.size_m**2)
+    assert ours["class_px"].tolist() == plain.class_px.ravel().tolist()
+    assert ours["valid_px"].tolist() == plain.valid_px.ravel().tolist()
+
+
+def striped(shape: tuple[int, int]) -> np.ndarray:
+    """Mining in every other row."""
+    classes = np.full(shape, 3, np.uint8)
+    classes[::2] = 30
+    return classes
+
+
+def test_a_parallel_that_turns_in_a_tile_has_its_pixels_in_the_rows_where_they_lie(tmp_path: Path) -> None:
+    case = Case(Affine(NATIVE_DEG, 0, -57 - 256 * NATIVE_DEG, 0, -NATIVE_DEG, -15), "EPSG:4326", 32721, 48, beyond_m=-500)
+    path = write(tmp_path / "m.tif", case, striped((700, 512)))  # parallels are highest in the middle of the zone, -57
+    assert_as_plain(path, grid_of(path, case))
+
+
+def test_a_meridian_that_turns_at_the_equator_has_its_pixels_in_the_columns_where_they_lie(tmp_path: Path) -> None:
+    edge_m, at_equator = 793_600, 10_000_000
+    lon, _ = Transformer.from_crs(32721, 4326, always_xy=True).transform(edge_m + 0.02, at_equator)
+    case = Case(Affine(NATIVE_DEG, 0, lon - 100.5 * NATIVE_DEG, 0, -NATIVE_DEG, 128 * NATIVE_DEG), "EPSG:4326", 32721, 1280)
+    path = write(tmp_path / "m.tif", case, striped((256, 300)))  # centres are beyond the edge near the equator, else before it
+    assert_as_plain(path, WindowGrid(32721, 1280, edge_m - 12_800, 783 * 12_800, 2, 4))
+
+
+def test_a_window_that_a_later_strip_reaches_by_a_bent_parallel_is_not_handed_out_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(strips, "ENOUGH_WINDOWS", 1)
+    edge_m = 3_350_000  # the second strip begins 0.2 m beyond it in the middle of the zone, and below it to the sides
+    _, lat = Transformer.from_crs(32721, 4326, always_xy=True).transform(500_000, edge_m + 0.2)
+    west, north = -57 - 128 * NATIVE_DEG, lat + 256 * NATIVE_DEG
+    tiled = (("tiled", True), ("blockxsize", 256), ("blockysize", 256))
+    case = Case(Affine(NATIVE_DEG, 0, west, 0, -NATIVE_DEG, north), "EPSG:4326", 32721, 1, creation=tiled)
+    path = write(tmp_path / "m.tif", case, striped((300, 512)))
+    assert_as_plain(path, WindowGrid(32721, 1, 498_200, edge_m + 300, 720, 60))
+
+
+def test_a_map_of_fine_pixels_is_read_to_the_bent_edge_of_a_wide_grid(tmp_path: Path) -> None:
+    lon, lat = Transformer.from_crs(32621, 4326, always_xy=True).transform(500_000, 6_650_000)
+    affine = Affine(9e-5, 0, lon - 0.0945, 0, -4.5e-6, lat + 2e-4)  # 5 m x 0.5 m
+    path = write(tmp_path / "m.tif", Case(affine, "EPSG:4326", 32621, 10), np.full((400, 2_100), 30, np.uint8))
+    table = proportions.window_shares(path, WindowGrid(32621, 10, 495_000, 6_650_000, 100, 1), MINING)
+    assert (table["share"] == 1).all()
+
+
+def test_cached_machine_code_is_not_that_of_other_kernels() -> None:
+    text = Path(row_kernels.__file__).read_bytes()
+    assert hashlib.blake2s(text, digest_size=4).hexdigest() == kernels.ROW_KERNELS, "write this digest into kernels.py"
+
+
+@pytest.mark.parametrize(("west", "epsg"), [(179.98, 32701), (181.0, 32701), (305.0, 32721)])
+def test_longitudes_beyond_180_are_the_ground_that_they_name(tmp_path: Path, west: float, epsg: int) -> None:
+    case = Case(Affine(NATIVE_DEG, 0, west, 0, -NATIVE_DEG, -7), "EPSG:4326", epsg, 48)
+    path = write(tmp_path / "m.tif", case, striped((200, 200)))
+    grid = grid_of(path, case)
+    assert_as_plain(path, grid)
+    table = proportions.window_shares(path, grid, MINING)
+    assert table["class_px"].sum() == 20_000
+    assert proportions.class_pixels(path, table["window_id"].tolist())[:, 30].sum() > 0
+
+
+def test_a_map_in_feet_has_its_areas_in_square_metres(tmp_path: Path) -> None:
+    pixel_ft = 30 / 0.3048006096012192  # US survey feet
+    case = Case(Affine(pixel_ft, 0, 980_000, 0, -pixel_ft, 200_000), "EPSG:2263", 32618, 48)
+    path = write(tmp_path / "m.tif", case, striped((200, 200)))
+    grid = grid_of(path, case)
+    assert_as_plain(path, grid)
+    table = proportions.window_shares(path, grid, MINING)
+    assert table["class_area_m2"].sum() == pytest.approx(20_000 * 900, rel=1e-4)
+    assert table.loc[table["valid_share"] == 1, "share"].between(0.4, 0.6).all()
+
+
+def test_a_map_in_grads_or_of_complex_numbers_is_refused(tmp_path: Path) -> None:
+    grads = write(tmp_path / "g.tif", Case(Affine(3e-4, 0, 1, 0, -3e-4, 50), "EPSG:4807", 32631, 48), striped((9, 9)))
+    with pytest.raises(ClassRasterError, match="not in degrees but in grad; warp it"), opened_classes(grads, MINING):
+        pass
+    with rasterio.open(tmp_path / "c.tif", "w", driver="GTiff", height=9, width=9, count=1, dtype="complex_int16",
+                       crs="EPSG:4326", transform=Affine(1e-3, 0, 1, 0, -1e-3, 50)):  # fmt: skip
+        pass
+    with pytest.raises(ClassRasterError, match="holds complex_int16"), opened_classes(tmp_path / "c.tif", MINING):
+        pass
+
+
 def test_near_the_pole_rows_of_the_map_run_against_the_grid_and_the_plain_way_is_taken(tmp_path: Path) -> None:
     case = Case(Affine(60, 0, -3_000, 0, -60, 2_400_000), "EPSG:3413", 32653, 128, shape=(120, 130))  # there up is south
     path = write(tmp_path / "m.tif", case, classes_of(case.shape, seed=2))
@@ -127,6 +219,12 @@ def test_near_the_pole_rows_of_the_map_run_against_the_grid_and_the_plain_way_is
     table = proportions.window_shares(path, grid, MINING)
     assert table["class_area_m2"].tolist() == plain.class_area.ravel().tolist()
     assert table["class_px"].sum() == (classes_of(case.shape, seed=2) == 30).sum()
+
+
+def test_a_map_in_degrees_up_to_the_pole_loses_none_of_its_pixels(tmp_path: Path) -> None:
+    path = write(tmp_path / "m.tif", Case(Affine(0.01, 0, 0, 0, -0.01, 90), "EPSG:4326", 3413, 480), striped((100, 200)))
+    table = proportions.window_shares(path, WindowGrid(3413, 480, 0, 0, 20, 20), MINING)
+    assert (table["class_px"].sum(), table["valid_px"].sum()) == (10_000, 20_000)
 
 
 def test_wanted_windows_get_the_shares_they_have_among_all_and_little_else_is_read(

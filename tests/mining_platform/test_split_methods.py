@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 import shapely
 
-from mining_platform.footprints import Footprints, close_pairs, nearest_m
+from mining_platform.footprints import Footprints, close_pairs
+from mining_platform.nearest_footprints import nearest_m
 from mining_platform.patch_tables import PatchTable, read_patch_table, take
 from mining_platform.splits.clusters import dbscan
 from mining_platform.splits.dealing import deal
@@ -317,6 +318,9 @@ def test_a_buffer_counts_from_footprints_and_not_from_centres() -> None:
         ({"fractions": {"train": 0.7, "buffer": 0.3}}, "No split can be called 'buffer'"),
         ({"buffer_m": -1}, "buffer_m is -1; it must be at least 0"),
         ({"buffer_m": float("nan")}, "buffer_m is nan"),
+        ({"buffer_m": float("inf")}, "buffer_m is inf; it must be at least 0, and finite"),
+        ({"eps_m": float("inf")}, "eps_m is inf"),
+        ({"tolerance": float("nan")}, "tolerance is nan"),
         ({"min_samples": 0}, "min_samples is 0"),
         ({"method": "block", "block_m": 0}, "block_m is 0"),
         ({"holdout": ("r1",)}, "need method region or time"),

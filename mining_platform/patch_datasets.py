@@ -1,0 +1,167 @@
+"""Patches of many stores as one dataset for PyTorch's loader, read a batch at a time.
+
+A process opens the stores when it first reads, by a reader that survives both ways of starting workers, fork and spawn.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mining_platform.patches import STORE_NAME, channel_positions, read_attributes
+from mining_platform.shard_reads import ShardedRows
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from torch.utils.data import DataLoader
+
+ALIKE = ("channels", "px", "unit", "scale", "offset", "nodata", "label_values")  # attributes that stores of a dataset share
+
+
+class LabelledPatches(NamedTuple):
+    """One patch, or a batch of n with that axis in front."""
+
+    image: "Tensor"
+    """(n, band, y, x) float32 reflectance where nodata is 0, or uint16 DN."""
+    label: "Tensor"
+    """(n, y, x) uint8: 1 mining, 0 other, 255 no class."""
+    item: "Tensor"
+    """(n,) int64 number of the patch in the dataset: `PatchDataset.patch_id` names it."""
+
+
+class PatchDataset:
+    """Map-style dataset over the patches of stores, in their order, for torch.utils.data.
+
+    `dataset[item]` is a patch and `dataset[[item, ...]]` a batch in the order asked for, which costs one read of a store
+    and its label; batches that a plain DataLoader collects from single items are read at once as well.
+    """
+
+    def __init__(self, stores: Sequence[Path], *, channels: Sequence[str] | None = None, as_reflectance: bool = True) -> None:
+        """Open folders written by `patches.write_store`; `channels` by name and in the order wanted, None for all.
+
+        With `as_reflectance` images are float32, else the uint16 DN stored. ValueError where there is no store, where stores
+        differ in an attribute of ALIKE, naming store and difference, or where a channel is unknown.
+        """
+        described = [read_attributes(store) for store in stores]
+        _check_alike(stores, described)
+        self.stores = tuple(stores)
+        self.attributes = {name: described[0][name] for name in ALIKE}
+        self.channels = tuple(self.attributes["channels"] if channels is None else channels)
+        self.as_reflectance = as_reflectance
+        self._bands = channel_positions(self.attributes["channels"], self.channels)
+        self._patch_ids = [attributes["patch_ids"] for attributes in described]
+        self._ends = np.cumsum([len(ids) for ids in self._patch_ids])
+        self._arrays: dict[tuple[int, str], ShardedRows] = {}
+
+    def __len__(self) -> int:
+        """Patches of all stores."""
+        return int(self._ends[-1])
+
+    def place(self, item: int) -> tuple[Path, int]:
+        """The store and the row in it of an item; IndexError where there is no such item."""
+        (store,), (row,) = self._places([item])
+        return self.stores[store], int(row)
+
+    def patch_id(self, item: int) -> str:
+        """Id of the patch of an item; IndexError where there is no such item."""
+        (store,), (row,) = self._places([item])
+        return self._patch_ids[store][row]
+
+    def __getitem__(self, item: int | Sequence[int]) -> LabelledPatches:
+        """A patch, or a batch for a sequence of items; raises IndexError, and ArrayError for damaged or missing chunks."""
+        if isinstance(item, (int, np.integer)):
+            return LabelledPatches(*(part[0] for part in self._read([int(item)])))
+        return self._read(item)
+
+    def __getitems__(self, items: Sequence[int]) -> list[LabelledPatches]:
+        """What a plain DataLoader asks for, before it stacks the patches itself."""
+        return [LabelledPatches(*parts) for parts in zip(*self._read(items), strict=True)]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For a worker that is started anew: it opens the arrays itself."""
+        return {**self.__dict__, "_arrays": {}}
+
+    def _read(self, items: Sequence[int]) -> LabelledPatches:
+        import torch
+
+        places, numbers = self._places(items), np.asarray(items, np.int64)
+        image = self._gather("image", *places)
+        image = image if self._bands == list(range(image.shape[1])) else image[:, self._bands]
+        pixels = self._reflectance(image) if self.as_reflectance else image
+        return LabelledPatches(*(torch.from_numpy(part) for part in (pixels, self._gather("label", *places), numbers)))
+
+    def _gather(self, name: str, stores: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[Any]:
+        """Entries of an array of the stores, in the order of `rows`; one read a store."""
+        wanted = np.unique(stores)
+        if len(wanted) == 1:
+            return self._open(int(wanted[0]), name).read(rows)
+        parts = [self._open(int(store), name).read(rows[stores == store]) for store in wanted]
+        out = np.empty((len(rows), *parts[0].shape[1:]), parts[0].dtype)
+        for store, part in zip(wanted, parts, strict=True):
+            out[stores == store] = part
+        return out
+
+    def _open(self, store: int, name: str) -> ShardedRows:
+        if (store, name) not in self._arrays:
+            self._arrays[store, name] = ShardedRows(self.stores[store] / STORE_NAME / name)
+        return self._arrays[store, name]
+
+    def _places(self, items: Sequence[int]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Position of the store, and row in it, of each item."""
+        numbers = np.asarray(items, np.int64)
+        outside = numbers[(numbers < 0) | (numbers >= len(self))]
+        if len(outside) or not len(numbers):
+            raise IndexError(f"Items {outside[:8].tolist()} are not among the {len(self)} of the dataset. Ask for some of those.")
+        stores = np.searchsorted(self._ends, numbers, side="right")
+        return stores, numbers - np.concatenate([[0], self._ends])[stores]
+
+    def _reflectance(self, image: NDArray[np.uint16]) -> NDArray[np.float32]:
+        scale, offset, nodata = (self.attributes[name] for name in ("scale", "offset", "nodata"))
+        values = np.multiply(image, np.float32(scale), dtype=np.float32)
+        if offset or nodata:  # else nodata comes out as 0 by itself
+            values += np.float32(offset)
+            values[image == nodata] = 0
+        return values
+
+
+def _check_alike(stores: Sequence[Path], described: Sequence[dict[str, Any]]) -> None:
+    if not stores:
+        raise ValueError("A dataset of patches needs at least one store. Name folders that hold a patches.zarr.")
+    for store, attributes in zip(stores, described, strict=True):
+        for name in ALIKE:
+            if attributes[name] != described[0][name]:
+                raise ValueError(
+                    f"{store} differs from {stores[0]} in {name}: {attributes[name]!r}, not {described[0][name]!r}. "
+                    "Train on stores of one dataset, or cut the patches anew with the same channels, size and units."
+                )
+
+
+def patch_loader(
+    dataset: PatchDataset,
+    *,
+    batch_size: int,
+    items: Sequence[int] | None = None,
+    shuffle_seed: int | None = None,
+    workers: int = 0,
+) -> "DataLoader[LabelledPatches]":
+    """Batches (LabelledPatches) of items, by default of all; the last one may be smaller.
+
+    In a new random order each epoch, the same for the same seed whatever the number of workers; in the order of `items`
+    where `shuffle_seed` is None.
+    """
+    import torch
+    from torch.utils.data import BatchSampler, DataLoader, RandomSampler, Subset
+
+    chosen: Any = Subset(dataset, list(range(len(dataset)) if items is None else items))  # type: ignore[arg-type]
+    order: Any = range(len(chosen))
+    if shuffle_seed is not None:
+        order = RandomSampler(chosen, generator=torch.Generator().manual_seed(shuffle_seed))
+    return DataLoader(
+        chosen,
+        sampler=BatchSampler(order, batch_size, drop_last=False),
+        batch_size=None,  # the sampler gives whole batches, so the dataset reads each at once
+        num_workers=workers,
+        persistent_workers=workers > 0,
+    )
