@@ -81,7 +81,7 @@ def _rows(path: Path, size: Size) -> list[Row]:
         "ours": lambda: shares_of(path, whole),
         "decode": lambda: decode(path),
         "exactextract": exact,
-        "gdalwarp average": lambda: with_gdalwarp(path, part),
+        "gdalwarp average": lambda: with_gdalwarp(path, whole),
     }
     _check(path, part, functions["exactextract"]())
     seconds = interleaved_cpu(functions, size.rounds)
