@@ -238,8 +238,9 @@ def test_one_regions_failure_leaves_the_other_done_and_is_named(line: Line, fres
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # it runs the whole line twice
 def test_the_same_archive_and_code_give_the_same_digests_in_another_home(line: Line, fresh_home: Installation) -> None:
-    fresh_home.run("demo")
+    fresh_home.run("demo", timeout=600)
     assert fresh_home.digests() == line.installation.digests()
 
 

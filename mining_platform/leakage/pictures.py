@@ -13,7 +13,7 @@ from mining_platform import bands, patches
 from mining_platform.leakage.perceptual_hashes import hashes, patterns, thumbnails
 from mining_platform.leakage.sides import LeakageError
 
-BATCH = 256  # pictures read at once; a shard of our stores
+BATCH = 256  # pictures read at once
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
 VISIBLE_BANDS = 3  # the first bands of an image file: red, green, blue of a picture; blue, green, red of common stacks
 
