@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mining_platform.footprints import bounds_of
 from mining_platform.grids import PIXEL_M, window_ids
 from mining_platform.labels.mapbiomas import NO_CLASS_CODES
-from mining_platform.proportions import class_pixels
+from mining_platform.proportions import class_pixels, nearest_shares
 
 BATCH_WINDOWS = 4_096  # windows counted at once: 256 counts of 8 bytes each are 8 MB
 RING_STEP_PX = 4  # of the pixels around a window, one in a square of this side tells which class dominates
@@ -54,7 +54,7 @@ def class_table(land_cover: Path, windows: pd.DataFrame, codes: Collection[int],
     for first in range(0, len(near), BATCH_WINDOWS):
         rows = near[first : first + BATCH_WINDOWS]
         inner, ring = _counts(land_cover, bounds.iloc[rows], band)
-        table.iloc[rows] = np.column_stack([_share(inner, codes), *_dominant(inner, codes), *_dominant(ring, codes)])
+        table.iloc[rows] = np.column_stack([nearest_shares(inner, codes), *_dominant(inner, codes), *_dominant(ring, codes)])
     return table.astype({"dominant_class": "int64", "around_class": "int64"})
 
 
@@ -74,10 +74,6 @@ def _ids(bounds: pd.DataFrame, rings: int) -> list[str]:
     epsg, px = (int(bounds[name].iloc[0]) for name in ("epsg", "px"))
     left, top = (bounds[name].to_numpy() + sign * rings * px * PIXEL_M for name, sign in (("minx", -1), ("maxy", 1)))
     return window_ids(epsg, left, top, px * (2 * rings + 1)).tolist()
-
-
-def _share(pixels: NDArray[np.int64], codes: Collection[int]) -> NDArray[np.float64]:
-    return pixels[:, sorted(codes)].sum(axis=1) / np.maximum(pixels.sum(axis=1), 1)
 
 
 def _dominant(pixels: NDArray[np.int64], codes: Collection[int]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
