@@ -9,11 +9,10 @@ import dagster as dg
 from assets_defs.partitions import REGIONS
 from assets_defs.results import published
 from assets_defs.specs import spec
-from mining_platform.dataset_steps import stages_of
 from mining_platform.datasets import Dataset
 from mining_platform.graph import active_datasets
 from mining_platform.pipeline import Platform
-from mining_platform.stages import datasets
+from mining_platform.stages import datasets, packages
 
 DatasetStage = Callable[..., dict[str, Any]]
 """A stage of `stages.datasets`: (dataset, platform, key, inputs, out) -> facts."""
@@ -40,14 +39,18 @@ MEMBERS: tuple[tuple[str, DatasetStage, set[str], str], ...] = (
     ("patches", datasets.cut_patches, {"zarr"}, "Images and labels cut at the windows: a sharded Zarr v3 store and its index."),
     ("splits", datasets.part_windows, {"parquet"}, "Training, validation and test by whole groups, audited for leaks."),
     ("manifest", datasets.list_patches, {"parquet"}, "The patch table of the release: one row a patch, with a schema."),
-    ("package", datasets.write_release, {"png", "csv"}, "The release as published: pictures and labels by range, card."),
+    (
+        "package",
+        packages.write_release,
+        {"png", "csv"},
+        "The release as published: files in its layout, described for people and archives.",
+    ),
 )
 
 
 def dataset_family(dataset: Dataset) -> list[dg.AssetsDefinition]:
     """The assets of one dataset row."""
-    stages = stages_of(dataset)
-    return [_member(dataset, *member) for member in MEMBERS if member[0] in stages]
+    return [_member(dataset, *member) for member in MEMBERS]
 
 
 def _member(dataset: Dataset, stage_name: str, stage: DatasetStage, kinds: set[str], description: str) -> dg.AssetsDefinition:
@@ -60,4 +63,11 @@ def _member(dataset: Dataset, stage_name: str, stage: DatasetStage, kinds: set[s
     return member
 
 
+def reviews_of(dataset: Dataset) -> dg.AssetSpec:
+    """What people decide about the windows of one dataset row: an external asset, which `mining-platform review` publishes."""
+    text = f"{dataset.title}. What people decided about its windows: accepted, rejected, relabelled; by `mining-platform review`."
+    return dg.AssetSpec(**spec(f"{dataset.id}/reviews", kinds={"parquet"}, description=text))
+
+
 ASSETS = [asset for dataset in active_datasets(REGIONS) for asset in dataset_family(dataset)]
+REVIEWS = [reviews_of(dataset) for dataset in active_datasets(REGIONS)]

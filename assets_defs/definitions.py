@@ -2,14 +2,14 @@
 
 import dagster as dg
 
-from assets_defs import automation, checks, datasets, imagery, labels, models
+from assets_defs import automation, checks, datasets, imagery, imports, labels, models
 from assets_defs.partitions import REGIONS
 from resources.platform import platform
 
 PLATFORM = platform(REGIONS)
 
 defs = dg.Definitions(
-    assets=[*labels.ASSETS, *imagery.ASSETS, *datasets.ASSETS, *models.ASSETS],
+    assets=[*labels.ASSETS, *imagery.ASSETS, *datasets.ASSETS, *datasets.REVIEWS, *models.ASSETS, *imports.ASSETS],
     asset_checks=checks.CHECKS,
     jobs=[automation.yearly_refresh],
     schedules=[automation.every_january],

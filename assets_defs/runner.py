@@ -8,12 +8,15 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import dagster as dg
 
+from assets_defs.imports import add_partition
 from assets_defs.instances import opened_instance
 from assets_defs.partitions import STEPS, asset_key
+from assets_defs.results import value_of
 from mining_platform.artifacts import ArtifactError, Ref, current_digest, open_artifact
 from mining_platform.pipeline import Platform, Step
 from mining_platform.plans import Outcome, Session, assess
@@ -29,7 +32,7 @@ def open_session() -> Iterator[Session]:
 
     job = defs.resolve_implicit_global_asset_job_def()
     with opened_instance() as instance:
-        yield Session(PLATFORM, STEPS, _Runs(PLATFORM, STEPS, job, instance))
+        yield Session(PLATFORM, STEPS, _Runs(PLATFORM, STEPS, job, instance), partial(report, instance))
 
 
 @dataclass(frozen=True)
@@ -73,10 +76,25 @@ class _Runs:
 
 def known_digest(instance: dg.DagsterInstance, ref: Ref) -> str | None:
     """Data version of the newest materialization event of a partition."""
-    wanted = dg.AssetRecordsFilter(asset_key=asset_key(ref.asset), asset_partitions=[ref.partition])
+    wanted = dg.AssetRecordsFilter(asset_key=asset_key(ref.asset), asset_partitions=[ref.partition] if ref.partition else None)
     records = instance.fetch_materializations(wanted, limit=1).records
     event = records[0].asset_materialization if records else None
     return (event.tags or {}).get(DATA_VERSION_TAG) if event else None
+
+
+def report(instance: dg.DagsterInstance, ref: Ref, digest: str, facts: Mapping[str, Any]) -> None:
+    """Record a materialization of an external asset's partition, unless its newest one is of this digest; as `plans.Tell`."""
+    if known_digest(instance, ref) == digest:
+        return
+    add_partition(instance, ref.asset, ref.partition)
+    told = {name: value_of(value) for name, value in facts.items() if value is not None}
+    event = dg.AssetMaterialization(
+        asset_key(ref.asset),
+        partition=ref.partition or None,
+        metadata={**told, "digest": dg.MetadataValue.text(digest)},
+        tags={DATA_VERSION_TAG: digest},
+    )
+    instance.report_runless_asset_event(event)
 
 
 def _outcome(ref: Ref, result: dg.ExecuteInProcessResult, seconds: float) -> Outcome:

@@ -1,17 +1,18 @@
-"""The patch store against a folder of GeoTIFFs and zarr-python: shuffled batches, writing, bytes, files, and a CNN kept busy.
+"""The patch store against a folder of GeoTIFFs and zarr-python: shuffled batches, writing, bytes, files, and waiting in training.
 
 `python -m benchmarks.patches` in the root of the project; exit code 1 where a ratio is below 60 % of its aim. Patches are cut
 at random places of one clear scene of the simulation that also paints the demo: 12 x 128 x 128 uint16 and a label; SIMULATED.
+Real pixels compress less; where the real scene of the tests is at hand, its bytes are told as well.
 """
 
 import datetime as dt
 import itertools
-import statistics
+import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,22 +26,32 @@ from zarr.codecs import BloscCodec, Crc32cCodec
 
 from benchmarks.comparison import Row, enough, interleaved_cpu, print_table
 from mining_platform import patch_conventions, zarr_arrays
-from mining_platform.bands import PROFILES
+from mining_platform.bands import PROFILES, S2_SCALE
+from mining_platform.experiments import EXPERIMENTS
+from mining_platform.models.classifier import deterministic_torch
+from mining_platform.models.registry import build_model
 from mining_platform.patch_arrays import create_arrays, shard_patches, write_patches
-from mining_platform.patch_datasets import PatchDataset, patch_loader
+from mining_platform.patch_datasets import PatchDataset
 from mining_platform.patches import INDEX_NAME, INDEX_TYPES, STORE_NAME
 from mining_platform.simulation import noise
 from mining_platform.simulation.calendar import SceneSpec
 from mining_platform.simulation.painting import painted_ground
 from mining_platform.simulation.scenes import render
+from mining_platform.training import train_epoch
+from mining_platform.training_batches import training_epochs
+from mining_platform.training_patches import SplitPatches, channel_statistics
 
 CHANNELS = PROFILES["s2-12"].channels
 PX, GROUND_PX = 128, 1536
 BATCH = 32
-TIFF_AIM, ZARR_AIM, WRITE_AIM, BYTES_AIM, BUSY_AIM = 15, 5, 1.5, 1.5, 1
+TIFF_AIM, ZARR_AIM, WRITE_AIM, BYTES_AIM = 15, 5, 1.5, 1.5
 MOST_MEMMAPS = 6  # reads of plain memory-mapped arrays, which hold no fewer bytes and check nothing
 FILES_PATCHES, MOST_FILES = 2_600, 0.01  # a patch
-WORKERS = 2
+WORKERS, MOST_WAITING, TRAINED_PATCHES = 2, 0.05, 512
+REAL_SCENE = (
+    Path(os.environ.get("MINING_PLATFORM_REALDATA", "../shared/realdata")) / "trombetas-s2-srtm-polygons" / "sen2_12band.tif"
+)
+REAL_STEP_PX = 12  # between the patches of the real scene, which is not much larger than one
 FOREST, PASTURE, MINING, RIVER = 3, 15, 30, 33  # codes of the MapBiomas legend
 
 
@@ -70,9 +81,10 @@ def measure(quick: bool = False) -> list[Row]:
         return [
             *_read_rows(patches, folder, size),
             _write_row(patches, folder, size),
-            _bytes_row(patches, folder / "store"),
+            _bytes_row(patches, folder / "store", "SIMULATED pixels"),
+            *_real_bytes_rows(folder / "real"),
             files_row(folder / "many"),
-            _busy_row(folder / "store", len(patches[0])),
+            *waiting_rows(folder / "store", size.rounds),
         ]
 
 
@@ -111,7 +123,7 @@ def write_whole_store(folder: Path, images: NDArray[np.uint16], labels: NDArray[
     store = folder / STORE_NAME
     zarr_arrays.create_group(store, {**patch_conventions.group_attributes(crs, CHANNELS, simulated=True), **told})
     index = pd.DataFrame({name: np.zeros(count) for name in INDEX_TYPES})
-    patch_conventions.write_coordinates(store, index, np.zeros((count, 4)), crs)
+    patch_conventions.write_coordinates(store, np.zeros((count, 4)), crs)
     image, label = create_arrays(store, count, CHANNELS, px, shard=shard_patches(len(CHANNELS), PX))
     write_patches(image, images)
     write_patches(label, labels)
@@ -224,11 +236,29 @@ def _write_by_zarr_python(group: zarr.Group, name: str, values: NDArray[Any], sh
         array[first : first + len(part)] = part
 
 
-def _bytes_row(patches: Patches, store: Path) -> Row:
+def _bytes_row(patches: Patches, store: Path, source: str) -> Row:
     stored = sum(file.stat().st_size for file in store.rglob("*") if file.is_file())
     raw = sum(values.nbytes for values in patches)
-    note = f"{stored / len(patches[0]) / 1024:.0f} KiB a patch, all files of the store; SIMULATED pixels"
+    note = f"{stored / len(patches[0]) / 1024:.0f} KiB a patch, all files of the store; {source}"
     return Row(f"bytes of {len(patches[0])} patches", "raw arrays", raw / stored, BYTES_AIM, note)
+
+
+def _real_bytes_rows(folder: Path) -> list[Row]:
+    """The same of a real scene, where it is at hand."""
+    if not REAL_SCENE.exists():
+        return []
+    patches = real_patches()
+    write_whole_store(folder, *patches)
+    return [_bytes_row(patches, folder, "real Sentinel-2 L2A pixels of Porto Trombetas")]
+
+
+def real_patches() -> Patches:
+    """Images (n, 12, 128, 128) uint16 of a real scene, at overlapping places, with labels of nothing."""
+    with rasterio.open(REAL_SCENE) as source:
+        scene = np.rint(source.read() / S2_SCALE).clip(1, 65535).astype(np.uint16)
+    places = itertools.product(*(range(0, size - PX + 1, REAL_STEP_PX) for size in scene.shape[1:]))
+    images = np.stack([scene[:, top : top + PX, left : left + PX] for top, left in places])
+    return images, np.zeros((len(images), PX, PX), np.uint8)
 
 
 def files_row(folder: Path) -> Row:
@@ -239,43 +269,47 @@ def files_row(folder: Path) -> Row:
     return Row(f"files of {FILES_PATCHES} patches", f"{MOST_FILES} a patch (limit)", allowed / files, 1, f"{files} files")
 
 
-def _busy_row(store: Path, count: int) -> Row:
-    """Reflectance from workers against what the project's CNN takes in while it learns; wall time, each by itself."""
-    loader = patch_loader(PatchDataset([store]), batch_size=BATCH, shuffle_seed=0, workers=WORKERS)
-    train = _training_step()
-    batch = next(iter(loader)).image
-    loaded, learned = [], []
-    for counted in (False, True, True, True):
-        loading, learning = _seconds(lambda: sum(1 for _ in loader)), _seconds(lambda: [train(batch) for _ in range(8)])
-        if counted:
-            loaded.append(count / loading)
-            learned.append(8 * BATCH / learning)
-    given, taken = statistics.median(loaded), statistics.median(learned)
-    note = f"{given:.0f} patches/s given, {taken:.0f} taken"
-    return Row(f"{WORKERS} loader workers", "learning of small-cnn (limit)", given / taken, BUSY_AIM, note)
+def waiting_rows(store: Path, rounds: int) -> list[Row]:
+    """How long the project's own training loop waits for its batches from workers, as a share of its time."""
+    rows = []
+    for augmentation in ("none", "flips"):
+        waited, whole, steps = _trained(store, augmentation, rounds)
+        note = f"{waited / whole:.1%} of {whole / steps * 1e3:.0f} ms a step of {BATCH} patches, decoding to normalising included"
+        path = f"waiting of small-cnn, {WORKERS} loader workers, augmentation {augmentation}"
+        rows.append(Row(path, f"{MOST_WAITING:.0%} of the time (limit)", MOST_WAITING * whole / waited, 1, note))
+    return rows
 
 
-def _training_step() -> Callable[[Any], None]:
+def _trained(store: Path, augmentation: Any, rounds: int) -> tuple[float, float, int]:
+    """Seconds that epochs of training waited for batches, seconds they took, and steps; the first epoch is not counted."""
     import torch
 
-    from mining_platform.models.registry import build_model
+    dataset = PatchDataset([store], as_reflectance=False)
+    items = np.arange(min(len(dataset), TRAINED_PATCHES))
+    patches = SplitPatches(dataset, items, items % 2 == 1)
+    experiment = replace(EXPERIMENTS["ranges-cnn"], batch_size=BATCH, augmentation=augmentation, epochs=1 + rounds)
+    weights, waits = np.ones(2, np.float32), []
+    with deterministic_torch(seed=0):
+        module = build_model(experiment.model, len(CHANNELS), PX)
+        optimiser = torch.optim.Adam(module.parameters())
+        epochs = training_epochs(patches, channel_statistics(patches.batches(), CHANNELS), experiment, workers=WORKERS)
+        train_epoch(module, optimiser, next(epochs), weights)
+        started = time.perf_counter()
+        for batches in epochs:
+            train_epoch(module, optimiser, _timed(batches, waits), weights)
+        return sum(waits), time.perf_counter() - started, len(waits)
 
-    torch.manual_seed(0)
-    module = build_model("small-cnn", len(CHANNELS), PX)
-    optimiser = torch.optim.Adam(module.parameters())
 
-    def step(images: Any) -> None:
-        optimiser.zero_grad()
-        torch.nn.functional.binary_cross_entropy_with_logits(module(images), torch.ones(len(images))).backward()
-        optimiser.step()
-
-    return step
-
-
-def _seconds(function: Callable[[], object]) -> float:
-    started = time.perf_counter()
-    function()
-    return time.perf_counter() - started
+def _timed(batches: Iterable[Any], waits: list[float]) -> Iterator[Any]:
+    """The batches, with the seconds until each comes added to `waits`."""
+    source, nothing = iter(batches), object()
+    while True:
+        started = time.perf_counter()
+        batch = next(source, nothing)
+        if batch is nothing:
+            return
+        waits.append(time.perf_counter() - started)
+        yield batch
 
 
 def main() -> None:

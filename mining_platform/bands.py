@@ -20,7 +20,7 @@ Thematic Mappers (Landsat 4, 5, 7) and of the Operational Land Imagers (Landsat 
 
 @dataclass(frozen=True)
 class Band:
-    """One spectral band of one sensor."""
+    """One channel of one sensor: a spectral band, a polarisation, a height."""
 
     id: str
     """Name used in this project, e.g. `B04`."""
@@ -30,11 +30,14 @@ class Band:
     gsd_m: int
     """Native ground sampling distance in metres."""
     wavelength_nm: float
-    """Central wavelength: Sentinel-2A, from the Sentinel-2 User Handbook; Landsat 8, from the Landsat 8 Data Users Handbook."""
+    """Central wavelength: Sentinel-2A, from the Sentinel-2 User Handbook; Landsat 8, from the Landsat 8 Data Users Handbook;
+    Sentinel-1, of 5.405 GHz, from the Sentinel-1 User Handbook. 0 for what is no radiation."""
     providers: Mapping[str, str]
     """Name of the band at each provider."""
     unit: str = "reflectance"
     scale: float = S2_SCALE
+    offset: float = 0.0
+    """In `unit`: the value is `scale` x DN + `offset`."""
     nodata: int = S2_NODATA
 
 
@@ -64,6 +67,24 @@ def _landsat(role: str, wavelength_nm: float, planetary_computer: str, tm: str, 
     return Band(f"L-{role}", role, "landsat", 30, wavelength_nm, names, scale=LANDSAT_SCALE)
 
 
+def _sentinel1(polarisation: str) -> Band:
+    """Gamma nought in dB; as uint16 from -80, far below the noise floor of about -25, to 51 in steps of 0.002."""
+    names = {"planetary-computer": polarisation.lower(), "earth-engine": polarisation}
+    role = f"radar_{polarisation.lower()}"
+    return Band(f"S1-{polarisation}", role, "sentinel-1", 10, 5.5466e7, names, unit="dB", scale=0.002, offset=-80.0)
+
+
+def _elevation() -> Band:
+    """Height in metres; as uint16 from -1,000, below all land, to 12,107, above it, in steps of 0.2."""
+    names = {"planetary-computer": "data", "earth-engine": "DEM"}
+    return Band("DEM", "elevation", "copernicus-dem", 30, 0.0, names, unit="m", scale=0.2, offset=-1000.0)
+
+
+def _display(role: str) -> Band:
+    """A colour of a picture with an unknown or non-linear stretch; 0 to 1 of what a screen shows, and no reflectance."""
+    return Band(f"RGB-{role}", role, "picture", 10, 0.0, {}, unit="display", scale=1 / 255)
+
+
 BANDS: dict[str, Band] = {
     band.id: band
     for band in (
@@ -86,6 +107,10 @@ BANDS: dict[str, Band] = {
         _landsat("nir", 864.7, "nir08", "SR_B4", "SR_B5"),
         _landsat("swir1", 1608.9, "swir16", "SR_B5", "SR_B6"),
         _landsat("swir2", 2200.7, "swir22", "SR_B7", "SR_B7"),
+        _sentinel1("VV"),
+        _sentinel1("VH"),
+        _elevation(),
+        *(_display(role) for role in ("red", "green", "blue")),
     )
 }
 
@@ -212,6 +237,12 @@ PROFILES: dict[str, Profile] = {
             ("L-blue", "L-green", "L-red", "L-nir", "L-swir1", "L-swir2"),
             "The six bands that Landsat 4 to 9 share, by wavelength",
         ),
+        Profile("rgb-display", ("RGB-red", "RGB-green", "RGB-blue"), "Pictures: red, green, blue as shown, no reflectance"),
+        Profile(
+            "smallmines-13",
+            ("B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B11", "B12", "S1-VV", "S1-VH", "DEM"),
+            "The channels of SmallMinesDS: ten Sentinel-2 bands, Sentinel-1 VV and VH in dB, height",
+        ),
     )
 }
 
@@ -222,6 +253,15 @@ def band(band_id: str) -> Band:
         return BANDS[band_id]
     except KeyError:
         raise KeyError(f"Unknown band {band_id!r}; known: {', '.join(BANDS)}. Add a row in mining_platform/bands.py.") from None
+
+
+def stored_as(band_id: str) -> tuple[float, float]:
+    """Scale and offset of a channel's uint16 numbers in mosaics and patch stores: value = scale x DN + offset, 0 is nodata.
+
+    Reflectance of any sensor is kept in steps of S2_SCALE, whatever its own products do.
+    """
+    row = band(band_id)
+    return (S2_SCALE, 0.0) if row.unit == "reflectance" else (row.scale, row.offset)
 
 
 def collection(collection_id: str) -> Collection:

@@ -16,13 +16,16 @@ from mining_platform import (
     graph,
     homes,
     imagery_commands,
+    import_commands,
     leakage_commands,
+    package_commands,
     pipeline,
     plans,
     proportion_commands,
     region_files,
     regions,
     reports,
+    review_commands,
     servers,
     split_commands,
 )
@@ -39,12 +42,16 @@ from mining_platform.consoles import (
     progress_bar,
 )
 from mining_platform.datasets import DATASETS
+from mining_platform.imports.findings import PatchImportError
 from mining_platform.ingest.pixels import IngestError
 from mining_platform.labels.class_sets import ClassSetError
 from mining_platform.leakage.sides import LeakageError
 from mining_platform.lineage import LineageError
 from mining_platform.mosaics import MosaicError
+from mining_platform.options import numbers, words
+from mining_platform.packages.checksums import ChecksumError
 from mining_platform.patch_table_files import TableError
+from mining_platform.reviews.decisions import ReviewError
 from mining_platform.sessions import RunnerError, open_session
 from mining_platform.shares.class_rasters import ClassRasterError
 from mining_platform.simulation import archive, outlines
@@ -62,8 +69,12 @@ for command in (
     proportion_commands.proportions,
     split_commands.split,
     leakage_commands.leakage,
+    package_commands.export,
+    package_commands.verify,
+    review_commands.review,
 ):
     app.command()(command)
+app.command(name="import")(import_commands.import_folder)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 Assets = Annotated[str, typer.Option("--assets", help="Asset keys, dataset ids or patterns, separated by commas.")]
@@ -101,6 +112,9 @@ EXPECTED = (
     ModelMissing,
     costs.CostError,
     TableError,
+    PatchImportError,
+    ReviewError,
+    ChecksumError,
     SplitError,
     LeakageError,
 )
@@ -374,23 +388,6 @@ def make(session: plans.Session, selection: plans.Selection, *, quiet: bool = Fa
 def selected(assets: str, region_ids: str, years: str, experiments: str, only: bool) -> plans.Selection:
     """The selection that the options of a command describe."""
     return plans.Selection(words(assets), words(region_ids), numbers(years), words(experiments), upstream=not only)
-
-
-def words(text: str) -> tuple[str, ...]:
-    """`a, b` -> ("a", "b")."""
-    return tuple(word.strip() for word in text.split(",") if word.strip())
-
-
-def numbers(text: str) -> tuple[int, ...]:
-    """`2016-2018, 2022` -> (2016, 2017, 2018, 2022)."""
-    years: list[int] = []
-    for word in words(text):
-        first, _, last = word.partition("-")
-        try:
-            years += range(int(first), int(last or first) + 1)
-        except ValueError:
-            raise CommandError(f"{word!r} is not a year or a span of years. Write 2024, 2020,2022 or 2016-2022.") from None
-    return tuple(years)
 
 
 def region_row(region: regions.Region) -> dict[str, Any]:

@@ -1,39 +1,37 @@
 """The rows of the graph that a dataset's family is made of: `<dataset>/candidates` to `<dataset>/package`."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
+from importlib import metadata
 from typing import Any
 
 from shapely.geometry import mapping as geojson_of
 
 from mining_platform import bands
-from mining_platform.artifacts import Ref
+from mining_platform.artifacts import Ref, current_digest
 from mining_platform.datasets import Dataset
 from mining_platform.labels.recipes import RECIPES
 from mining_platform.negatives import NEGATIVES
+from mining_platform.packages.credits import credits_of
+from mining_platform.packages.layouts import LAYOUTS
 from mining_platform.pipeline import Inputs, Platform, Reach, Step, key_parts, ref
 from mining_platform.points import points_fingerprint
 from mining_platform.regions import Region
+from mining_platform.reviews.publishing import REVIEWS_VERSION
 from mining_platform.territory_files import territory_fingerprints
 
 DATASET_STAGES = ("candidates", "quotas", "sample", "patches", "splits", "manifest", "package")
 
 
-def stages_of(dataset: Dataset) -> tuple[str, ...]:
-    """The stages of a dataset's family; no published layout holds points yet, so a dataset of points has no package."""
-    return tuple(stage for stage in DATASET_STAGES if stage != "package" or dataset.points is None)
-
-
 def drawing_steps(dataset: Dataset, regions: Mapping[str, Region]) -> tuple[Step, ...]:
-    """From the map or the points to the sample."""
-    return _candidates(dataset, regions), _quotas(dataset), _sample(dataset)
+    """From the map or the points to the sample, with what people decide about its windows."""
+    return _reviews(dataset), _candidates(dataset, regions), _quotas(dataset), _sample(dataset)
 
 
 def release_steps(dataset: Dataset, regions: Mapping[str, Region]) -> list[Step]:
     """From the sample to the release."""
-    steps = [_patches(dataset, regions), _splits(dataset), _manifest(dataset, regions)]
-    return [*steps, _package(dataset)] if "package" in stages_of(dataset) else steps
+    return [_patches(dataset, regions), _splits(dataset), _manifest(dataset, regions), _package(dataset, regions)]
 
 
 def outline_of(region: Region) -> dict[str, Any]:
@@ -43,6 +41,10 @@ def outline_of(region: Region) -> dict[str, Any]:
 
 def _dataset_keys(dataset: Dataset) -> tuple[str, ...]:
     return tuple(sorted(f"{region_id}|{year}" for region_id in dataset.regions for year in dataset.years))
+
+
+def _keys_of_year(dataset: Dataset, year: str) -> tuple[str, ...]:
+    return tuple(f"{region_id}|{year}" for region_id in sorted(dataset.regions))
 
 
 def _year_keys(dataset: Dataset) -> tuple[str, ...]:
@@ -58,6 +60,25 @@ def _with_map(dataset: Dataset, regions: Mapping[str, Region], asset: str) -> tu
 def _of_map(platform: Platform, key: str, asset: str) -> tuple[Ref, ...]:
     """An input made of the region's land-cover map, where it has one."""
     return (Ref(asset, key),) if platform.region_year(key)[0].land_cover is not None else ()
+
+
+def _reviews(dataset: Dataset) -> Step:
+    """Made by people who look at patches, and so no step of the plan: sample, patches and reviews would wait for each other."""
+
+    def inputs(_platform: Platform, _key: str) -> tuple[Ref, ...]:
+        return ()
+
+    def config(_platform: Platform, _key: str) -> dict[str, Any]:
+        return {}
+
+    keys = _dataset_keys(dataset)
+    return Step(f"{dataset.id}/reviews", "region|year", keys, (), inputs, config, REVIEWS_VERSION, external=True)
+
+
+def _reviewed(platform: Platform, dataset: Dataset, keys: Iterable[str]) -> tuple[Ref, ...]:
+    """The published decisions on regions and years, `region|year`; where there are none, nobody decided anything."""
+    refs = (Ref(f"{dataset.id}/reviews", key) for key in keys)
+    return tuple(each for each in refs if current_digest(platform.artifacts, each) is not None)
 
 
 def _candidates(dataset: Dataset, regions: Mapping[str, Region]) -> Step:
@@ -96,26 +117,29 @@ def recipe_config(dataset: Dataset) -> dict[str, Any]:
 
 
 def _quotas(dataset: Dataset) -> Step:
-    def inputs(_platform: Platform, key: str) -> tuple[Ref, ...]:
-        return tuple(ref(f"{dataset.id}/candidates", region_id, key) for region_id in dataset.regions)
+    def inputs(platform: Platform, key: str) -> tuple[Ref, ...]:
+        found = (ref(f"{dataset.id}/candidates", region_id, key) for region_id in dataset.regions)
+        return (*found, *_reviewed(platform, dataset, _keys_of_year(dataset, key)))
 
     def config(_platform: Platform, _key: str) -> dict[str, Any]:
         wanted = [[*stratum, number] for stratum, number in dataset.strata.items()]
         return {"wanted": wanted, "regions": list(dataset.regions)}
 
-    after: tuple[tuple[str, Reach], ...] = ((f"{dataset.id}/candidates", "year"),)
+    after: tuple[tuple[str, Reach], ...] = ((f"{dataset.id}/candidates", "year"), (f"{dataset.id}/reviews", "year"))
     return Step(f"{dataset.id}/quotas", "year", _year_keys(dataset), after, inputs, config, "2", "available")
 
 
 def _sample(dataset: Dataset) -> Step:
-    def inputs(_platform: Platform, key: str) -> tuple[Ref, ...]:
-        return (Ref(f"{dataset.id}/candidates", key), Ref(f"{dataset.id}/quotas", key_parts(key)[1]))
+    def inputs(platform: Platform, key: str) -> tuple[Ref, ...]:
+        own = (Ref(f"{dataset.id}/candidates", key), Ref(f"{dataset.id}/quotas", key_parts(key)[1]))
+        return (*own, *_reviewed(platform, dataset, [key]))
 
     def config(_platform: Platform, _key: str) -> dict[str, Any]:
         return {"block_m": dataset.split.block_m, "allow_overlap": dataset.allow_overlap}
 
-    after: tuple[tuple[str, Reach], ...] = ((f"{dataset.id}/candidates", "same"), (f"{dataset.id}/quotas", "year"))
-    return Step(f"{dataset.id}/sample", "region|year", _dataset_keys(dataset), after, inputs, config, "2")
+    own: tuple[tuple[str, Reach], ...] = tuple((f"{dataset.id}/{stage}", "same") for stage in ("candidates", "reviews"))
+    after = (*own, (f"{dataset.id}/quotas", "year"))
+    return Step(f"{dataset.id}/sample", "region|year", _dataset_keys(dataset), after, inputs, config, "3")
 
 
 def _patches(dataset: Dataset, regions: Mapping[str, Region]) -> Step:
@@ -133,7 +157,7 @@ def _patches(dataset: Dataset, regions: Mapping[str, Region]) -> Step:
 
     own: tuple[tuple[str, Reach], ...] = ((f"{dataset.id}/sample", "same"), ("mosaic", "same"))
     after = (*own, *_with_map(dataset, regions, "label"))
-    return Step(f"{dataset.id}/patches", "region|year", _dataset_keys(dataset), after, inputs, config, "2")
+    return Step(f"{dataset.id}/patches", "region|year", _dataset_keys(dataset), after, inputs, config, "3")
 
 
 def release_inputs(dataset: Dataset, assets: tuple[str, ...], yearly: tuple[str, ...]) -> Inputs:
@@ -163,23 +187,39 @@ def _manifest(dataset: Dataset, regions: Mapping[str, Region]) -> Step:
 
     def inputs(platform: Platform, key: str) -> tuple[Ref, ...]:
         maps = [each for region_id in dataset.regions for each in _of_map(platform, f"{region_id}|{key}", "land_cover")]
-        return (*release_inputs(dataset, (*own, "scenes"), (splits,))(platform, key), *maps)
+        decided = _reviewed(platform, dataset, _keys_of_year(dataset, key))
+        return (*release_inputs(dataset, (*own, "scenes"), (splits,))(platform, key), *maps, *decided)
 
     def config(platform: Platform, _key: str) -> dict[str, Any]:
         countries = {region_id: platform.regions[region_id].country for region_id in dataset.regions}
         return {"profile": dataset.profile, "recipe": dataset.recipe, "countries": countries}
 
     maps: tuple[tuple[str, Reach], ...] = tuple((name, "year") for name, _ in _with_map(dataset, regions, "land_cover"))
-    after: tuple[tuple[str, Reach], ...] = (*((name, "year") for name in (*own, "scenes", splits)), *maps)
-    return Step(f"{dataset.id}/manifest", "year", _year_keys(dataset), after, inputs, config, "2", "release")
+    named = (*own, "scenes", splits, f"{dataset.id}/reviews")
+    after: tuple[tuple[str, Reach], ...] = (*((name, "year") for name in named), *maps)
+    return Step(f"{dataset.id}/manifest", "year", _year_keys(dataset), after, inputs, config, "3", "release")
 
 
-def _package(dataset: Dataset) -> Step:
-    def config(_platform: Platform, _key: str) -> dict[str, Any]:
-        return {"layout": "proportion-ranges", "title": dataset.title}
+def _package(dataset: Dataset, regions: Mapping[str, Region]) -> Step:
+    yearly = tuple(f"{dataset.id}/{stage}" for stage in ("manifest", "quotas", "splits"))
+    stores = f"{dataset.id}/patches"
+    clips_maps = LAYOUTS[dataset.layout].clips_maps
 
-    assets = (f"{dataset.id}/patches", "land_cover")
-    yearly = (f"{dataset.id}/manifest", f"{dataset.id}/quotas")
-    after: tuple[tuple[str, Reach], ...] = tuple((name, "year") for name in (*assets, *yearly))
-    inputs = release_inputs(dataset, assets, yearly)
-    return Step(f"{dataset.id}/package", "year", _year_keys(dataset), after, inputs, config, "1", "release")
+    def inputs(platform: Platform, key: str) -> tuple[Ref, ...]:
+        released = release_inputs(dataset, (stores,), yearly)(platform, key)
+        keys = (f"{region_id}|{key}" for region_id in dataset.regions)
+        return (*released, *(each for k in keys if clips_maps for each in _of_map(platform, k, "land_cover")))
+
+    def config(platform: Platform, _key: str) -> dict[str, Any]:
+        terms = [credit.line for credit in credits_of(platform.regions[region_id] for region_id in dataset.regions)]
+        return {
+            "layout": dataset.layout,
+            "title": dataset.title,
+            "credits": terms,
+            "software": metadata.version("mining-platform"),
+        }
+
+    clipped = _with_map(dataset, regions, "land_cover") if clips_maps else ()
+    maps: tuple[tuple[str, Reach], ...] = tuple((name, "year") for name, _ in clipped)
+    after: tuple[tuple[str, Reach], ...] = (*((name, "year") for name in (stores, *yearly)), *maps)
+    return Step(f"{dataset.id}/package", "year", _year_keys(dataset), after, inputs, config, "2", "release")

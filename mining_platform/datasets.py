@@ -53,6 +53,8 @@ class Dataset:
     """Step in pixels of windows beside the aligned ones, a divisor of `px`; 0 means aligned windows only."""
     sliding_from: float
     """Share above which windows beside the aligned ones are looked for, 0 to 1."""
+    layout: str
+    """How the asset `package` lays out the release, a row of packages.layouts.LAYOUTS."""
     points: PointsFile | None
     """Where windows are centred on people's points, whether or not there is a land-cover map; None for windows of the grid."""
     seed: int
@@ -106,6 +108,7 @@ _RANGES = Dataset(
     allow_overlap=False,
     sliding_px=32,
     sliding_from=0.7,
+    layout="proportion-ranges",
     points=None,
     seed=7,
 )

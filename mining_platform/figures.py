@@ -1,12 +1,11 @@
-"""How pictures look: the RGB stretch, the shared matplotlib style and sheets of patches.
+"""How pictures look: the RGB stretch and the shared matplotlib style.
 
 Pictures are bytes of PNG files without dates or software names, so that equal inputs give equal bytes.
 Figures are made with `new_figure` inside `with styled():`, never through pyplot, which keeps global state.
 """
 
 import io
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,6 @@ import numpy as np
 from mining_platform import bands
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 RGB_ROLES = ("red", "green", "blue")
@@ -130,30 +128,3 @@ def _stretch_table() -> np.ndarray:
     reflectance = np.arange(65536) * bands.S2_SCALE
     stretched = np.clip(reflectance / RGB_MAX_REFLECTANCE, 0, 1) ** (1 / RGB_GAMMA)
     return np.round(255 * stretched).astype(np.uint8)
-
-
-def contact_sheet(
-    images: Sequence[np.ndarray], titles: Sequence[str], *, title: str, simulated: bool, columns: int = 6, side_in: float = 1.7
-) -> bytes:
-    """PNG of pictures side by side, each (y, x, 3) uint8 under its own short title; empty input gives a sheet that says so."""
-    if len(images) != len(titles):
-        raise ValueError(f"{len(images)} pictures but {len(titles)} titles; give one title a picture.")
-    columns = max(1, min(columns, len(images)))
-    rows = max(1, math.ceil(len(images) / columns))
-    with styled():
-        figure = new_figure(max(columns * side_in, 3.6), rows * (side_in + 0.25) + 0.45)
-        colour = SIMULATED_INK if simulated else INK
-        figure.suptitle(mark_title(title, simulated=simulated), fontsize=10.5, fontweight="bold", color=colour)
-        axes = figure.subplots(rows, columns, squeeze=False).ravel()
-        for position, axis in enumerate(axes):
-            _tile(axis, images[position] if position < len(images) else None, titles[position] if titles[position:] else "")
-        if not images:
-            axes[0].text(0.5, 0.5, "no patches", ha="center", va="center", color=MUTED)
-        return figure_png(figure)
-
-
-def _tile(axis: "Axes", pixels: np.ndarray | None, title: str) -> None:
-    axis.set_axis_off()
-    if pixels is not None:
-        axis.imshow(pixels, interpolation="nearest")
-        axis.set_title(title, fontsize=7.5, fontweight="normal", loc="center", pad=3)

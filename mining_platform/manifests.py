@@ -14,6 +14,9 @@ from mining_platform.datasets import RANGES
 from mining_platform.footprints import bounds_of
 from mining_platform.negatives import NEGATIVES
 from mining_platform.ranges import range_of
+from mining_platform.reviews.decisions import DECISIONS, REJECT, RELABEL
+from mining_platform.reviews.effects import reviewed_rows
+from mining_platform.reviews.tables import review_table
 from mining_platform.splits.rules import BUFFER
 
 SPLITS = ("train", "val", "test", BUFFER)
@@ -76,6 +79,9 @@ PATCH_TABLE = pa.DataFrameSchema(
         **{name: _column(float, _COUNT) for name in ("class_area_m2", "valid_area_m2")},
         "valid_share": _column(float, _SHARE, nullable=True),
         **{name: _column(str, pa.Check.str_length(min_value=1)) for name in ("label_collection", "recipe", "profile")},
+        "review": _column(str, pa.Check.isin(["", *DECISIONS])),
+        "reviewer": _column(str),
+        "review_reason": _column(str),
         "split": _column(str, pa.Check.isin(SPLITS)),
         "masked_share": _column(float, _SHARE),
         "clear_min": _column(float, _COUNT),
@@ -95,6 +101,8 @@ PATCH_TABLE = pa.DataFrameSchema(
 
 Areas in m2; minx to maxy in metres of `epsg`; west to north, lon, lat in degrees (EPSG:4326). Shares are missing, and the range
 is empty, only where the region has no land-cover map. negative to around_share as in `candidate_tables.CANDIDATE_COLUMNS`.
+review, reviewer, review_reason: what a person decided (`reviews.decisions.Decision`), empty where nobody did; a relabelled patch
+has the person's range or class, the map's shares, and no pixel labels.
 clear_min and clear_median in clear observations a pixel; scene_count: scenes of the region's mosaic; scene_ids: those of them
 whose published footprint touches the patch, sorted, joined by a blank; store_row -1 where the patch is dropped.
 """
@@ -108,13 +116,16 @@ def build_manifest(
     sources: Mapping[tuple[str, int], PartitionSources],
     recipe: str,
     profile: str,
+    reviews: pd.DataFrame | None = None,
 ) -> gpd.GeoDataFrame:
     """The validated patch table, sorted by patch_id, EPSG:4326.
 
     `samples` has SAMPLE_COLUMNS, `patch_index` INDEX_COLUMNS (of all regions together), `splits` window_id and split;
-    `sources` is keyed by region and year. ValueError names ids that one table has and another lacks.
+    `sources` is keyed by region and year; `reviews` has people's decisions (`reviews.tables.REVIEW_TYPES`), which samples whose
+    column `relabelled` is set rest on. ValueError names ids that one table has and another lacks, and as `reviewed_rows`.
     """
     rows = pd.DataFrame(samples)[list(SAMPLE_COLUMNS)].copy()
+    rows["relabelled"] = samples["relabelled"].to_numpy(bool) if "relabelled" in samples else False
     rows["patch_id"] = rows["window_id"].astype(str) + "_" + rows["year"].astype(str)
     _same_ids(rows["patch_id"], patch_index["patch_id"], "samples", "the patch index")
     _covered(set(rows["window_id"]), set(splits["window_id"]), "splits")
@@ -122,6 +133,7 @@ def build_manifest(
     index = pd.DataFrame(patch_index)[list(INDEX_COLUMNS)].drop(columns=["window_id", "year"])
     rows = rows.merge(index.rename(columns={"row": "store_row"}), on="patch_id", validate="one_to_one")
     rows = rows.merge(pd.DataFrame(splits)[["window_id", "split"]], on="window_id", validate="many_to_one")
+    rows = reviewed_rows(rows, review_table([]) if reviews is None else reviews)
     of_row = [sources[str(region), int(year)] for region, year in zip(rows["region"], rows["year"], strict=True)]
     for name in ("country", "label_collection", "simulated"):
         rows[name] = [getattr(each, name) for each in of_row]
@@ -196,6 +208,7 @@ def _contradictions(table: gpd.GeoDataFrame) -> dict[str, np.ndarray]:
     bounds = bounds_of(table["window_id"].tolist())
     names = ["epsg", "minx", "miny", "maxx", "maxy"]
     known, on_point = table["range"] != NO_RANGE, table["point_id"] != ""
+    relabelled = table["review"] == RELABEL
     stored = table[~table["dropped"]]
     repeated = stored.duplicated(["region", "year", "store_row"], keep=False).reindex(table.index, fill_value=False)
     return {
@@ -203,14 +216,18 @@ def _contradictions(table: gpd.GeoDataFrame) -> dict[str, np.ndarray]:
             table["patch_id"] != table["window_id"] + "_" + table["year"].astype(str)
         ).to_numpy(),
         "bounds are not those of the window id": (table[names].to_numpy() != bounds[names].to_numpy()).any(axis=1),
-        "range is not that of the share": _ranges_differ(table),
+        "range is not that of the share": _ranges_differ(table) & ~relabelled.to_numpy(),
         "shares are missing though the range is known": (table[SHARES].isna().any(axis=1) & known).to_numpy(),
-        "is_mining is not range above 0": (known & ~on_point & (table["is_mining"] != (table["range"] != "000"))).to_numpy(),
+        "is_mining is not range above 0": (
+            known & ~on_point & ~relabelled & (table["is_mining"] != (table["range"] != "000"))
+        ).to_numpy(),
         "a patch without mining lacks its negative recipe, or one with mining has one": (
             table["is_mining"] == (table["negative"] != "")
         ).to_numpy(),
         "store_row is not -1 exactly where dropped": ((table["store_row"] == -1) != table["dropped"]).to_numpy(),
         "a dropped patch lacks its reason": (table["dropped"] & (table["drop_reason"] == "")).to_numpy(),
+        "a rejected patch is not dropped": ((table["review"] == REJECT) & ~table["dropped"]).to_numpy(),
+        "a decision lacks its reviewer": ((table["review"] != "") & (table["reviewer"] == "")).to_numpy(),
         "two patches share a store row": repeated.to_numpy(dtype=bool),
     }
 

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from mining_platform import patch_conventions, zarr_arrays
 
-SHARD_PATCHES = 512  # images in a file: with the files beside them, 2,600 patches stay below 0.01 files a patch
+SHARD_PATCHES = 256  # images in a file
 SHARD_BYTES = 2**28  # of images, held while a file is made: larger patches have fewer in a file
-LABEL_SHARDS = 4  # files of images to one of labels, which are small
+LABEL_SHARDS = 8  # files of images to one of labels, which are small: so 2,600 patches stay below 0.01 files a patch
 
 
 def shard_patches(bands: int, px: int) -> int:
@@ -21,12 +21,15 @@ def shard_patches(bands: int, px: int) -> int:
 
 
 def create_arrays(
-    store: Path, count: int, channels: Sequence[str], px: int, *, shard: int
+    store: Path, count: int, channels: Sequence[str], px: int, *, shard: int, placed: bool = True
 ) -> tuple[ts.TensorStore, ts.TensorStore]:
-    """The new arrays `image` and `label` for `count` patches, open for `write_patches`; a file holds `shard` images."""
+    """The new arrays `image` and `label` for `count` patches, open for `write_patches`; a file holds `shard` images.
+
+    `placed`: whether the store has the coordinates of `patch_conventions.write_coordinates`, which the arrays then refer to.
+    """
     rows = (
-        ("image", np.uint16, ("band", "y", "x"), shard, patch_conventions.image_attributes(channels)),
-        ("label", np.uint8, ("y", "x"), shard * LABEL_SHARDS, patch_conventions.label_attributes()),
+        ("image", np.uint16, ("band", "y", "x"), shard, patch_conventions.image_attributes(channels, placed=placed)),
+        ("label", np.uint8, ("y", "x"), shard * LABEL_SHARDS, patch_conventions.label_attributes(placed=placed)),
     )
     image, label = (
         _create(store / name, (count, *((len(channels),) if "band" in axes else ()), px, px), dtype, axes, per_file, attributes)

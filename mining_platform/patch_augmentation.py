@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from mining_platform.labels.recipes import NO_LABEL
 from mining_platform.patch_datasets import LabelledPatches
-from mining_platform.training import SYMMETRIES, turned
+from mining_platform.training_batches import SYMMETRIES, turned
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor

@@ -11,16 +11,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from odc.geo.crs import CRS
 
 from mining_platform import zarr_arrays
-from mining_platform.bands import BANDS, S2_NODATA, S2_SCALE
+from mining_platform.bands import BANDS, S2_NODATA, stored_as
 from mining_platform.grids import PIXEL_M
 from mining_platform.labels.recipes import NO_LABEL
 
 GRID_MAPPING = "spatial_ref"
+PER_BAND = "per band"
+"""Unit of an image whose channels have different units or scales."""
+CF_UNITS = {"reflectance": "1", "display": "1", PER_BAND: "1"}
+"""Units as CF writes them, where they are called otherwise here."""
 LABEL_VALUES = {"other": 0, "mining": 1, "no class": NO_LABEL}
 PROJ_CONVENTION = {
     "uuid": "f17cb550-5864-4468-aeb7-f3180cfb622f",
@@ -45,11 +48,8 @@ SAMPLE_COORDINATES: dict[str, dict[str, Any]] = {
         "units": "m",
         "comment": _CORNER_NOTE,
     },
-    "valid_share": {"long_name": "share of the pixels of the patch with a clear observation", "units": "1"},
-    "clear_min": {"long_name": "least number of clear solar days of a pixel of the patch", "units": "1"},
-    "clear_median": {"long_name": "median number of clear solar days of the pixels of the patch", "units": "1"},
 }
-"""Arrays along `sample` and their CF attributes."""
+"""Arrays along `sample` and their CF attributes. A coordinate is two files, so statistics of patches are in the index alone."""
 
 
 def group_attributes(crs: CRS, channels: Sequence[str], *, simulated: bool) -> dict[str, Any]:
@@ -67,45 +67,54 @@ def group_attributes(crs: CRS, channels: Sequence[str], *, simulated: bool) -> d
 def _band(channel: str) -> dict[str, Any]:
     row = BANDS[channel]
     described = {"id": channel, "role": row.role, "sensor": row.sensor, "gsd_m": row.gsd_m, "wavelength_nm": row.wavelength_nm}
-    return {**described, "unit": row.unit, "scale": S2_SCALE, "offset": 0.0, "nodata": S2_NODATA}
+    scale, offset = stored_as(channel)
+    return {**described, "unit": row.unit, "scale": scale, "offset": offset, "nodata": S2_NODATA}
 
 
-def image_attributes(channels: Sequence[str]) -> dict[str, Any]:
-    """CF attributes of `image`: readers that mask and scale, as xarray does, get reflectance with NaN for nodata."""
+def quantity_of(channels: Sequence[str]) -> tuple[str, float, float]:
+    """Unit, scale and offset that all channels share; (PER_BAND, 1.0, 0.0) where they differ, and the rows of `bands` tell."""
+    found = {(BANDS[channel].unit, *stored_as(channel)) for channel in channels}
+    return found.pop() if len(found) == 1 else (PER_BAND, 1.0, 0.0)
+
+
+def _grid(placed: bool) -> dict[str, Any]:
+    """What refers to the coordinates of `write_coordinates`, where there are such."""
+    return {"grid_mapping": GRID_MAPPING, "coordinates": " ".join(SAMPLE_COORDINATES)} if placed else {}
+
+
+def image_attributes(channels: Sequence[str], *, placed: bool = True) -> dict[str, Any]:
+    """CF attributes of `image`: readers that mask and scale, as xarray does, get the values with NaN for nodata.
+
+    Where channels have different units the numbers stay as stored, and `bands` of the group says what they mean.
+    """
+    unit, scale, offset = quantity_of(channels)
     return {
-        "long_name": "reflectance",
-        "units": "1",
-        "scale_factor": S2_SCALE,
-        "add_offset": 0.0,
+        "long_name": unit,
+        "units": CF_UNITS.get(unit, unit),
+        "scale_factor": scale,
+        "add_offset": offset,
         "_FillValue": S2_NODATA,
-        "grid_mapping": GRID_MAPPING,
-        "coordinates": " ".join(SAMPLE_COORDINATES),
+        **_grid(placed),
         "band_names": list(channels),
     }
 
 
-def label_attributes() -> dict[str, Any]:
+def label_attributes(*, placed: bool = True) -> dict[str, Any]:
     """CF attributes of `label`: flags without a `_FillValue`, so that it stays uint8 in readers that mask."""
     return {
         "long_name": "label of mining",
         "flag_values": list(LABEL_VALUES.values()),
         "flag_meanings": " ".join(name.replace(" ", "_") for name in LABEL_VALUES),
-        "grid_mapping": GRID_MAPPING,
-        "coordinates": " ".join(SAMPLE_COORDINATES),
+        **_grid(placed),
     }
 
 
-def write_coordinates(store: Path, stored: pd.DataFrame, bounds: NDArray[np.float64], crs: CRS) -> None:
-    """Write `spatial_ref` and SAMPLE_COORDINATES of the stored rows (index of the store) and their bounds (n, 4) in metres."""
+def write_coordinates(store: Path, bounds: NDArray[np.float64], crs: CRS) -> None:
+    """Write `spatial_ref` and SAMPLE_COORDINATES of the stored patches, from their bounds (n, 4) in metres."""
     _write(store / GRID_MAPPING, np.zeros((), np.uint8), (), crs.proj.to_cf())
-    columns = {
-        "x0": bounds[:, 0],
-        "y0": bounds[:, 3],
-        **{name: stored[name].to_numpy() for name in SAMPLE_COORDINATES if name in stored},
-    }
+    corners = {"x0": bounds[:, 0], "y0": bounds[:, 3]}
     for name, attributes in SAMPLE_COORDINATES.items():
-        described = {**attributes, "grid_mapping": GRID_MAPPING} if name in ("x0", "y0") else attributes
-        _write(store / name, columns[name], ("sample",), described)
+        _write(store / name, corners[name], ("sample",), {**attributes, "grid_mapping": GRID_MAPPING})
 
 
 def _write(path: Path, values: NDArray[Any], axes: Sequence[str], attributes: dict[str, Any]) -> None:

@@ -3,7 +3,8 @@
 A process opens the stores when it first reads, by a reader that survives both ways of starting workers, fork and spawn.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,7 +15,7 @@ from mining_platform.patches import STORE_NAME, channel_positions, read_attribut
 from mining_platform.shard_reads import ShardedRows
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Generator, Tensor
     from torch.utils.data import DataLoader
 
 ALIKE = ("channels", "px", "unit", "scale", "offset", "nodata", "label_values")  # attributes that stores of a dataset share
@@ -68,6 +69,20 @@ class PatchDataset:
         """Id of the patch of an item; IndexError where there is no such item."""
         (store,), (row,) = self._places([item])
         return self._patch_ids[store][row]
+
+    def items_of(self, patch_ids: Sequence[str]) -> NDArray[np.int64]:
+        """Items of patches by id, in the order asked for; KeyError naming ids that no store holds, or several do."""
+        known: dict[str, int] = {}
+        repeated = set()
+        for item, patch_id in enumerate(name for ids in self._patch_ids for name in ids):
+            if known.setdefault(patch_id, item) != item:
+                repeated.add(patch_id)
+        if wrong := [patch_id for patch_id in patch_ids if patch_id not in known or patch_id in repeated]:
+            raise KeyError(
+                f"Patches {wrong[:5]} are in none or in several of the {len(self.stores)} stores. "
+                "Open the stores that the table was made of."
+            )
+        return np.array([known[patch_id] for patch_id in patch_ids], dtype=np.int64)
 
     def __getitem__(self, item: int | Sequence[int]) -> LabelledPatches:
         """A patch, or a batch for a sequence of items; raises IndexError, and ArrayError for damaged or missing chunks."""
@@ -138,6 +153,47 @@ def _check_alike(stores: Sequence[Path], described: Sequence[dict[str, Any]]) ->
                 )
 
 
+class ShuffledBatches:
+    """Batches of items in a new random order each time they are gone through; in a batch, items keep their order.
+
+    The order comes from the generator, which goes on from one pass to the next.
+    """
+
+    def __init__(self, items: Sequence[int] | NDArray[np.int64], batch_size: int, generator: "Generator") -> None:
+        """Batches of `batch_size` items, the last of a pass with what is left."""
+        self._items, self._size, self._generator = np.asarray(items, np.int64), batch_size, generator
+
+    def __len__(self) -> int:
+        """Batches of a pass."""
+        return math.ceil(len(self._items) / self._size)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        """One pass."""
+        import torch
+
+        order = torch.randperm(len(self._items), generator=self._generator).numpy()
+        for start in range(0, len(order), self._size):
+            yield self._items[np.sort(order[start : start + self._size])].tolist()
+
+
+def batch_loader(dataset: Any, batches: Iterable[Any], *, workers: int = 0) -> "DataLoader[Any]":
+    """`dataset[batch]` for each of `batches`, in their order; torch's own random numbers are left alone.
+
+    Workers, if any, read ahead, and stay until the loader is let go.
+    """
+    import torch
+    from torch.utils.data import DataLoader
+
+    return DataLoader(
+        dataset,
+        sampler=batches,
+        batch_size=None,  # the sampler gives whole batches, so the dataset reads each at once
+        num_workers=workers,
+        persistent_workers=workers > 0,
+        generator=torch.Generator(),
+    )
+
+
 def patch_loader(
     dataset: PatchDataset,
     *,
@@ -152,16 +208,9 @@ def patch_loader(
     where `shuffle_seed` is None.
     """
     import torch
-    from torch.utils.data import BatchSampler, DataLoader, RandomSampler, Subset
 
-    chosen: Any = Subset(dataset, list(range(len(dataset)) if items is None else items))  # type: ignore[arg-type]
-    order: Any = range(len(chosen))
-    if shuffle_seed is not None:
-        order = RandomSampler(chosen, generator=torch.Generator().manual_seed(shuffle_seed))
-    return DataLoader(
-        chosen,
-        sampler=BatchSampler(order, batch_size, drop_last=False),
-        batch_size=None,  # the sampler gives whole batches, so the dataset reads each at once
-        num_workers=workers,
-        persistent_workers=workers > 0,
-    )
+    chosen = list(range(len(dataset)) if items is None else items)
+    if shuffle_seed is None:
+        return batch_loader(dataset, [chosen[at : at + batch_size] for at in range(0, len(chosen), batch_size)], workers=workers)
+    order = ShuffledBatches(chosen, batch_size, torch.Generator().manual_seed(shuffle_seed))
+    return batch_loader(dataset, order, workers=workers)

@@ -37,14 +37,14 @@ INDEX_TYPES = {
     "dropped": "bool",
     "drop_reason": "string",
     "masked_share": "float64",
-    "valid_share": "float64",
+    "clear_share": "float64",
     "clear_min": "int64",
     "clear_median": "float64",
 }
 """Columns of the index.
 
-`row` is the sample in the store, -1 if dropped; clear counts are solar days over all pixels; `valid_share` is the share of
-pixels with a clear observation, 1 - `masked_share`.
+`row` is the sample in the store, -1 if dropped; `clear_share` is the share of pixels with a clear observation, 1 -
+`masked_share`; `clear_min` and `clear_median` are clear solar days over all pixels.
 """
 
 
@@ -63,7 +63,8 @@ def write_store(  # noqa: PLR0913 - what a store is made of, each by name
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Cut every window (window_id, minx, miny, maxx, maxy in metres of the grid's CRS) and write `out/patches.*`.
 
-    `mosaic` and `label` are the `.zarr` folders of one region and year; where `label` is None, no pixel has a label. Windows
+    `mosaic` and `label` are the `.zarr` folders of one region and year; where `label` is None, no pixel has a label, and none of
+    a window whose column `relabelled` is set, where there is one. Windows
     whose share of pixels without a clear observation exceeds `max_masked_share` are listed, not stored. Rows are in order of
     window_id; a file holds the images of `shard` patches, by default patch_arrays.shard_patches. Returns the index
     (INDEX_TYPES) and facts: windows, patches, dropped, px, channels, recipe, label_pixels (value -> pixels),
@@ -80,22 +81,28 @@ def write_store(  # noqa: PLR0913 - what a store is made of, each by name
     zarr_arrays.create_group(out / STORE_NAME, attributes)
     label_pixels = np.zeros(NO_LABEL + 1, np.int64)
     if kept:
-        patch_conventions.write_coordinates(out / STORE_NAME, index.loc[kept], bounds[kept], _crs(opened))
+        patch_conventions.write_coordinates(out / STORE_NAME, bounds[kept], _crs(opened))
         image, labels = create_arrays(out / STORE_NAME, len(kept), channels, px, shard=shard or shard_patches(len(channels), px))
         write_patches(image, (read_window(opened, window)[0][bands] for window in bounds[kept]))
-        write_patches(labels, _labels(label, bounds[kept], recipe, px, label_pixels))
+        write_patches(labels, _labels(_label_sources(label, ordered.loc[kept]), bounds[kept], recipe, px, label_pixels))
     index.to_parquet(out / INDEX_NAME, index=False)
     found = {str(value): int(label_pixels[value]) for value in np.flatnonzero(label_pixels)}
     facts = {"windows": len(index), "patches": len(kept), "dropped": len(index) - len(kept), "label_pixels": found}
     return index, {**facts, **{name: attributes[name] for name in ("px", "channels", "recipe", "simulated")}}
 
 
+def _label_sources(label: Path | None, windows: pd.DataFrame) -> list[Path | None]:
+    """The raster that each window's label is cut from; none where a person says that the raster is wrong."""
+    relabelled = windows["relabelled"] if "relabelled" in windows else [False] * len(windows)
+    return [None if wrong else label for wrong in relabelled]
+
+
 def _labels(
-    label: Path | None, bounds: NDArray[np.float64], recipe: str, px: int, pixels: NDArray[np.int64]
+    sources: Sequence[Path | None], bounds: NDArray[np.float64], recipe: str, px: int, pixels: NDArray[np.int64]
 ) -> Iterator[NDArray[np.uint8]]:
     """Label of each window, counted by value into `pixels`."""
-    for window in bounds:
-        values = _label(label, window, recipe, px)
+    for source, window in zip(sources, bounds, strict=True):
+        values = _label(source, window, recipe, px)
         pixels += np.bincount(values.ravel(), minlength=len(pixels))
         yield values
 

@@ -71,6 +71,8 @@ class Step:
     narrowing: Narrowing = "none"
     resumable: bool = False
     """Whether the stage goes on with the files that an interrupted production of the same left."""
+    external: bool = False
+    """Whether people publish the asset, at any time: it is never planned, and an input only where it is published."""
 
     def check_key(self, key: str, regions: Mapping[str, Region]) -> str:
         """The key itself; PartitionError naming what is declared, and the remedy, if it is not declared."""
@@ -136,7 +138,8 @@ def may_be_left_out(step: Step, parent: Ref) -> bool:
     """Whether a production can do without a declared input, as long as others of its kind are there."""
     if step.narrowing == "available":
         return parent.asset.endswith(OPTIONAL_STAGES)
-    return step.narrowing == "release" and "|" in parent.partition and parent.asset not in ("model", "evaluation")
+    needed = parent.asset in ("model", "evaluation") or parent.asset.endswith("/reviews")
+    return step.narrowing == "release" and "|" in parent.partition and not needed
 
 
 def _available(platform: Platform, declared: tuple[Ref, ...]) -> tuple[Ref, ...]:

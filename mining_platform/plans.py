@@ -7,7 +7,7 @@ single partition is made is the caller's affair (`Execute`): the Dagster runner,
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatch
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from mining_platform.artifacts import ArtifactError, Ref, current_digest, freshness
 from mining_platform.clouds.s2cloudless_model import ModelMissing
@@ -81,6 +81,14 @@ class Execute(Protocol):
         ...
 
 
+class Tell(Protocol):
+    """Tells the orchestrator of a version that was published outside of its runs, such as people's decisions."""
+
+    def __call__(self, ref: Ref, digest: str, facts: Mapping[str, Any]) -> None:
+        """Make `digest` the known version of `ref`, with its facts; nothing where it is known already."""
+        ...
+
+
 def offline(platform: Platform) -> Platform:
     """The installation as it plans without asking any service: what only a service knows is then told as not asked."""
     return replace(platform, scenes=OfflineScenes(platform.scenes), land_covers=OfflineMaps(platform.land_covers))
@@ -88,11 +96,12 @@ def offline(platform: Platform) -> Platform:
 
 @dataclass(frozen=True)
 class Session:
-    """An installation opened for work: what there is and how partitions are made."""
+    """An installation opened for work: what there is, how partitions are made, and who is told of those made elsewhere."""
 
     platform: Platform
     steps: Mapping[str, Step]
     execute: Execute
+    tell: Tell
 
 
 def select(platform: Platform, steps: Mapping[str, Step], selection: Selection) -> list[Ref]:
@@ -112,10 +121,12 @@ def select(platform: Platform, steps: Mapping[str, Step], selection: Selection) 
 
 
 def _steps_named(steps: Mapping[str, Step], names: Sequence[str]) -> Iterable[Step]:
+    made = [step for step in steps.values() if not step.external]
     for name in names or ("*",):
-        found = [step for step in steps.values() if fnmatch(step.asset, name) or step.asset.partition("/")[0] == name]
+        found = [step for step in made if fnmatch(step.asset, name) or step.asset.partition("/")[0] == name]
         if not found:
-            raise PlanError(f"No asset is called {name!r}. Known: {', '.join(steps)}; a dataset id stands for its whole family.")
+            known = ", ".join(step.asset for step in made)
+            raise PlanError(f"No asset is called {name!r}. Known: {known}; a dataset id stands for its whole family.")
         yield from found
 
 
@@ -138,7 +149,8 @@ def _with_upstream(platform: Platform, steps: Mapping[str, Step], selection: Sel
         ref = waiting.pop()
         step = steps[ref.asset]
         for parent in step.inputs(platform, ref.partition):
-            if parent not in found and _wanted(steps[parent.asset], parent.partition, selection):
+            upstream = steps[parent.asset]
+            if parent not in found and not upstream.external and _wanted(upstream, parent.partition, selection):
                 found.add(parent)
                 waiting.append(parent)
     return found

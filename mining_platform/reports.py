@@ -12,10 +12,13 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, Template, select_autoescape
 
 from mining_platform.artifacts import Artifact, Ref, current_digest, open_artifact
+from mining_platform.figures import thumbnail_jpeg
 from mining_platform.pipeline import Platform
 from mining_platform.stages.files import PREVIEW_FILE
 
 TEMPLATES = Path(__file__).parent / "templates"
+PNG_BYTES = 150_000  # a drawing takes less
+PHOTO_PX = 1_100  # width of photographs on the page, at most that of its text column
 
 SECTIONS: tuple[tuple[str, str, str], ...] = (
     ("evaluation", "How well mining is found", "Share of test patches called mining, by how much of the patch is mining."),
@@ -29,7 +32,13 @@ SECTIONS: tuple[tuple[str, str, str], ...] = (
         "Evidence about the mosaics",
         "Days on which the ground was clear, what still stands out as cloud, and what the mask took of the labelled mining.",
     ),
-    ("patches", "Patches", "A few patches of each range, in order of mining share."),
+    ("package", "Releases", "Patches of each range of a release, from all its regions, drawn by a hash of the window."),
+    ("patches", "Patches", "A few patches of each range in one region, with the outline of what the label calls mining."),
+    (
+        "manifest",
+        "Values by split",
+        "How the values of each band are spread in training, validation and test; where lines part, the sides differ.",
+    ),
     ("splits", "Splits", "Groups such as blocks of ground go to one side whole; no footprint is in two splits."),
     ("land_cover", "Land-cover maps", "The yearly maps that labels and mining shares come from."),
     ("model", "Training", "Loss by epoch; the weights kept are those of the marked epoch."),
@@ -42,8 +51,9 @@ class Picture:
     """A picture of the page."""
 
     caption: str
+    media_type: str
     encoded: str
-    """PNG in base64."""
+    """The picture in base64."""
 
 
 @dataclass(frozen=True)
@@ -82,8 +92,15 @@ def section_of(artifacts: Sequence[Artifact], kind: str, heading: str, line: str
     """The pictures of all partitions of one kind of asset."""
     of_kind = [artifact for artifact in artifacts if artifact.ref.asset.split("/")[-1] == kind]
     chosen = [artifact for artifact in of_kind if (artifact.path / PREVIEW_FILE).exists()]
-    pictures = (Picture(caption(each.ref), base64.b64encode((each.path / PREVIEW_FILE).read_bytes()).decode()) for each in chosen)
+    pictures = (picture_of(caption(each.ref), (each.path / PREVIEW_FILE).read_bytes()) for each in chosen)
     return Section(heading, line, tuple(pictures))
+
+
+def picture_of(text: str, png: bytes) -> Picture:
+    """A picture for the page: drawings as they are, those with much photography as JPEG, a fifth of the bytes or less."""
+    if len(png) <= PNG_BYTES:
+        return Picture(text, "image/png", base64.b64encode(png).decode())
+    return Picture(text, "image/jpeg", base64.b64encode(thumbnail_jpeg(png, PHOTO_PX)).decode())
 
 
 def caption(ref: Ref) -> str:

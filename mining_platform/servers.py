@@ -22,7 +22,7 @@ def serve(host: str, port: int) -> str | None:
     SIGINT and SIGTERM end both and give None; a process that ends by itself ends the other and is named.
     """
     environment = {**os.environ, "DAGSTER_HOME": str(homes.dagster_home()), homes.HOME_VARIABLE: str(homes.platform_home())}
-    with _stopping() as stopped:
+    with stopping() as stopped:
         processes = {Path(command[0]).name: subprocess.Popen(command, env=environment) for command in _commands(host, port)}
         try:
             while not stopped and all(process.poll() is None for process in processes.values()):
@@ -43,7 +43,7 @@ def _commands(host: str, port: int) -> tuple[list[str], list[str]]:
 
 
 @contextmanager
-def _stopping() -> Iterator[list[int]]:
+def stopping() -> Iterator[list[int]]:
     """A list that a signal to stop is appended to, while the block runs."""
     received: list[int] = []
 

@@ -18,19 +18,16 @@ from mining_platform.models.classifier import (
     Normalisation,
     deterministic_torch,
     logits,
-    normalised,
     probabilities,
     write_classifier,
 )
 from mining_platform.models.registry import build_model
-from mining_platform.training_patches import PatchArrays, channel_statistics, check_patches, class_weights
+from mining_platform.training_batches import Batches, training_epochs
+from mining_platform.training_patches import SplitPatches, channel_statistics, check_patches, class_weights
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor, nn
     from torch.optim import Optimizer
-
-SYMMETRIES = 8  # the flips and quarter turns of a square
 
 Progress = Callable[[str, float], None]
 """Called with a line and the share of the epochs done."""
@@ -60,21 +57,24 @@ class Trained:
     """Counts and scores at the threshold on the validation patches: optimistic, for the threshold was chosen there."""
 
 
-def fit(experiment: Experiment, train: PatchArrays, val: PatchArrays, *, progress: Progress | None = None) -> Trained:
-    """Train on `train`, choose epoch and threshold on `val`.
+def fit(
+    experiment: Experiment, train: SplitPatches, val: SplitPatches, *, workers: int = 0, progress: Progress | None = None
+) -> Trained:
+    """Train on `train`, choose epoch and threshold on `val`; images are read a batch at a time, by `workers` if there are any.
 
     Patches weigh total / (2 * patches of their class) of the training split where the experiment balances classes; the
     threshold is the argmax of F1 on validation (evaluation.best_threshold). `progress` is told a line and the share done
-    after each epoch. Raises ValueError when channels or sizes do not fit, or a split lacks mining or non-mining patches.
+    after each epoch. The number of workers changes no result. Raises ValueError when channels or sizes do not fit, or a split
+    lacks mining or non-mining patches, and ArrayError for damaged stores.
     """
     check_patches(experiment, train, val)
-    normalisation = channel_statistics(train.images, train.channels)
+    normalisation = channel_statistics(train.batches(), train.channels)
     with deterministic_torch(experiment.seed):
-        module = build_model(experiment.model, len(train.channels), train.images.shape[-1])
-        snapshots = _snapshots(module, experiment, train, val, normalisation)
+        module = build_model(experiment.model, len(train.channels), train.px)
+        snapshots = _snapshots(module, experiment, train, val, normalisation, workers)
         history, best = _best_snapshot(snapshots, experiment, progress)
     threshold = best_threshold(val.is_mining, best.val_scores)
-    classifier = Classifier(experiment.model, train.images.shape[-1], normalisation, threshold, best.weights)
+    classifier = Classifier(experiment.model, train.px, normalisation, threshold, best.weights)
     counts = {"patches": len(train.is_mining), "mining": int(train.is_mining.sum())}
     validation = threshold_scores(val.is_mining, best.val_scores, threshold)
     return Trained(experiment, classifier, history, best.epoch.epoch, counts, validation)
@@ -132,7 +132,12 @@ def _report(progress: Progress | None, epoch: Epoch, experiment: Experiment) -> 
 
 
 def _snapshots(
-    module: "nn.Module", experiment: Experiment, train: PatchArrays, val: PatchArrays, normalisation: Normalisation
+    module: "nn.Module",
+    experiment: Experiment,
+    train: SplitPatches,
+    val: SplitPatches,
+    normalisation: Normalisation,
+    workers: int,
 ) -> Iterator[_Snapshot]:
     """Train epoch by epoch; to be drawn inside `deterministic_torch`."""
     import torch
@@ -140,45 +145,24 @@ def _snapshots(
     weights = class_weights(train.is_mining, balanced=experiment.weighting == "balanced")
     optimiser = torch.optim.Adam(module.parameters(), lr=experiment.learning_rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, T_max=experiment.epochs)
-    generator = torch.Generator().manual_seed(experiment.seed)
-    for number in range(1, experiment.epochs + 1):
-        module.train()
-        losses = [
-            _step(module, optimiser, images, is_mining, weights) * len(is_mining)
-            for images, is_mining in _batches(train, normalisation, experiment, generator)
-        ]
+    epochs = training_epochs(train, normalisation, experiment, workers=workers)
+    for number, batches in enumerate(epochs, start=1):
+        train_loss = train_epoch(module, optimiser, batches, weights)
         schedule.step()
-        logit = logits(module, val.images, normalisation)
-        epoch = Epoch(number, sum(losses) / len(train.is_mining), weighted_loss(logit, val.is_mining, weights))
+        logit = np.concatenate([logits(module, images, normalisation) for images in val.batches()])
+        epoch = Epoch(number, train_loss, weighted_loss(logit, val.is_mining, weights))
         state = {name: values.detach().numpy().copy() for name, values in module.state_dict().items()}
         yield _Snapshot(epoch, state, probabilities(logit))
 
 
-def _batches(
-    patches: PatchArrays, normalisation: Normalisation, experiment: Experiment, generator: "torch.Generator"
-) -> "Iterator[tuple[Tensor, np.ndarray]]":
-    """Batches in random order: (n, band, y, x) float32 tensor and (n,) bool."""
-    import torch
-
-    order = torch.randperm(len(patches.is_mining), generator=generator).numpy()
-    for start in range(0, len(order), experiment.batch_size):
-        rows = np.sort(order[start : start + experiment.batch_size])
-        images = normalised(patches.images[rows], normalisation)
-        if experiment.augmentation == "flips":
-            images = turned(images, torch.randint(SYMMETRIES, (len(rows),), generator=generator))
-        yield images, patches.is_mining[rows]
-
-
-def turned(images: "Tensor", symmetry: "Tensor") -> "Tensor":
-    """(n, band, y, x) squares, each by its own symmetry, (n,) of 0 to 7: quarter turns, from 4 on after a flip of x."""
-    import torch
-
-    out = torch.empty_like(images)
-    for number in range(SYMMETRIES):
-        rows = symmetry == number
-        flipped = images[rows].flip(3) if number >= SYMMETRIES // 2 else images[rows]
-        out[rows] = flipped.rot90(number % 4, (2, 3))
-    return out
+def train_epoch(module: "nn.Module", optimiser: "Optimizer", batches: Batches, weights: np.ndarray) -> float:
+    """One pass over the batches, a step of the optimiser each; the mean loss a patch, `weights` (2,) by class applied."""
+    module.train()
+    losses, count = 0.0, 0
+    for images, is_mining in batches:
+        losses += _step(module, optimiser, images, is_mining.numpy(), weights) * len(is_mining)
+        count += len(is_mining)
+    return losses / count
 
 
 def _step(module: "nn.Module", optimiser: "Optimizer", images: "Tensor", is_mining: np.ndarray, weights: np.ndarray) -> float:

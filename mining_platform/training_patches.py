@@ -1,45 +1,54 @@
-"""What a model is trained on: the patches, their statistics and weights, and the blocks held out for validation."""
+"""What a model is trained on: the patches of a split, their statistics and weights, and the blocks held out for validation."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from blake3 import blake3
+from numpy.typing import NDArray
 
 from mining_platform import bands
+from mining_platform.dn_histograms import dn_histograms, dn_moments
 from mining_platform.experiments import Experiment
-from mining_platform.models.classifier import Normalisation
-
-STATISTICS_BATCH = 64  # patches read at once; sums are of integers, so it changes no result
-DN_VALUES = 1 << 16  # of uint16
+from mining_platform.models.classifier import SCORING_BATCH, Normalisation
+from mining_platform.patch_datasets import PatchDataset
 
 
 @dataclass(frozen=True)
-class PatchArrays:
-    """Patches and their classes, row by row."""
+class SplitPatches:
+    """The patches of one side of a split: items of a dataset and their classes; images stay in the stores until asked for."""
 
-    images: np.ndarray
-    """(n, band, y, x) uint16 DN, nodata 0."""
-    is_mining: np.ndarray
-    """(n,) bool."""
-    patch_ids: tuple[str, ...]
-    channels: tuple[str, ...]
-    """Band ids of the images, in order."""
+    dataset: PatchDataset
+    """Gives images as uint16 DN, nodata 0."""
+    items: NDArray[np.int64]
+    """(n,) numbers of the patches in the dataset."""
+    is_mining: NDArray[np.bool_]
+    """(n,) bool, in the order of `items`."""
 
     def __post_init__(self) -> None:
         """ValueError when the parts do not fit together."""
-        rows = [len(self.images), len(self.is_mining), len(self.patch_ids)]
-        if len(set(rows)) != 1:
-            raise ValueError(
-                f"{rows[0]} images, {rows[1]} classes and {rows[2]} ids of patches do not pair. Join them by patch id."
-            )
-        if self.images.ndim != 4 or self.images.shape[1] != len(self.channels):  # noqa: PLR2004 - sample, band, y, x
-            raise ValueError(f"Images of shape {self.images.shape} are not (n, band, y, x) of {', '.join(self.channels)}.")
-        if self.images.dtype != np.uint16 or self.is_mining.dtype != np.bool_:
-            raise ValueError(f"Images must be uint16 DN and classes bool; got {self.images.dtype} and {self.is_mining.dtype}.")
+        if self.items.shape != self.is_mining.shape or self.items.ndim != 1:
+            raise ValueError(f"{self.items.shape} items and {self.is_mining.shape} classes do not pair. Join them by patch id.")
+        if self.dataset.as_reflectance or self.is_mining.dtype != np.bool_:
+            raise ValueError("Images must be uint16 DN and classes bool. Open the dataset with as_reflectance=False.")
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Band ids of the images, in order."""
+        return self.dataset.channels
+
+    @property
+    def px(self) -> int:
+        """Pixels a side of a patch."""
+        return int(self.dataset.attributes["px"])
+
+    def batches(self, size: int = SCORING_BATCH) -> Iterator[NDArray[np.uint16]]:
+        """Images (at most `size`, band, y, x) in the order of `items`; one batch is held at a time."""
+        for start in range(0, len(self.items), size):
+            yield self.dataset[self.items[start : start + size].tolist()].image.numpy()
 
 
-def check_patches(experiment: Experiment, train: PatchArrays, val: PatchArrays) -> None:
+def check_patches(experiment: Experiment, train: SplitPatches, val: SplitPatches) -> None:
     """ValueError naming what keeps the experiment from training on these patches, and the remedy."""
     wanted = bands.profile(experiment.profile).channels
     for name, patches in (("training", train), ("validation", val)):
@@ -54,37 +63,33 @@ def check_patches(experiment: Experiment, train: PatchArrays, val: PatchArrays) 
                 f"{where}: {mining} mining and {other} other patches, at least one of each is needed. Enlarge the quotas of "
                 f"dataset {experiment.dataset}, add regions or years, or change its split in mining_platform/datasets.py."
             )
-    sizes = {patches.images.shape[2:] for patches in (train, val)}
-    if len(sizes) != 1 or len(set(next(iter(sizes)))) != 1:
-        raise ValueError(f"Experiment {experiment.id}: patches must be squares of one size; got {sorted(sizes)}.")
-    if shared := sorted(set(train.patch_ids) & set(val.patch_ids)):
-        raise ValueError(f"Experiment {experiment.id}: {len(shared)} patches are in training and validation, first {shared[0]}.")
+    if train.px != val.px:
+        raise ValueError(f"Experiment {experiment.id}: patches must have one size; got {train.px} px and {val.px} px.")
+    shared = {train.dataset.patch_id(item) for item in train.items} & {val.dataset.patch_id(item) for item in val.items}
+    if shared:
+        raise ValueError(
+            f"Experiment {experiment.id}: {len(shared)} patches are in training and validation, first {min(shared)}."
+        )
 
 
-def channel_statistics(images: np.ndarray, channels: tuple[str, ...]) -> Normalisation:
-    """Mean and standard deviation of the reflectance of each channel, (n, band, y, x) uint16 DN, nodata left out.
+def channel_statistics(batches: Iterable[NDArray[np.uint16]], channels: tuple[str, ...]) -> Normalisation:
+    """Mean and standard deviation of the reflectance of each channel, nodata left out; batches (n, band, y, x) uint16 DN.
 
-    Summed in integers, so the order of patches changes nothing. ValueError when a channel holds only nodata.
+    Summed in integers, so neither order nor size of batches changes anything. A constant channel has a deviation of one DN.
+    ValueError when a channel holds only nodata.
     """
-    rows = [_reflectance_statistics(images[:, position], channel) for position, channel in enumerate(channels)]
+    counts = dn_histograms(batches, len(channels))
+    rows = [_reflectance_statistics(counts[position], channel) for position, channel in enumerate(channels)]
     return Normalisation(channels, tuple(mean for mean, _ in rows), tuple(std for _, std in rows))
 
 
-def _reflectance_statistics(values: np.ndarray, channel: str) -> tuple[float, float]:
-    """(mean, standard deviation, at least one DN) of (n, y, x) uint16 DN of one channel, in reflectance."""
+def _reflectance_statistics(counts: NDArray[np.int64], channel: str) -> tuple[float, float]:
+    """(mean, standard deviation, at least one DN) in reflectance, from the counts of one channel."""
     band = bands.band(channel)
-    histogram = np.zeros(DN_VALUES, dtype=np.int64)  # exact sums whatever the number of patches, in little memory
-    for start in range(0, len(values), STATISTICS_BATCH):
-        histogram += np.bincount(values[start : start + STATISTICS_BATCH].ravel(), minlength=DN_VALUES)
-    histogram[band.nodata] = 0
-    if not (count := int(histogram.sum())):
-        raise ValueError(
-            f"Channel {channel} holds only nodata in all {len(values)} training patches. Check the mosaic they come from."
-        )
-    numbers = np.arange(DN_VALUES, dtype=np.int64)
-    total, squares = int(histogram @ numbers), int(histogram @ numbers**2)
-    variance_dn = (count * squares - total**2) / count**2
-    return total / count * band.scale, max(variance_dn**0.5, 1.0) * band.scale
+    if not counts.sum() - counts[band.nodata]:
+        raise ValueError(f"Channel {channel} holds only nodata in all training patches. Check the mosaic they come from.")
+    mean_dn, std_dn = dn_moments(counts, band.nodata)
+    return mean_dn * band.scale, max(std_dn, 1.0) * band.scale
 
 
 def class_weights(is_mining: np.ndarray, *, balanced: bool) -> np.ndarray:

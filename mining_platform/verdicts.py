@@ -19,6 +19,7 @@ from mining_platform.mosaic_quality import HOT_FENCE_DN
 from mining_platform.patch_tables import read_patch_table, take
 from mining_platform.pipeline import Platform
 from mining_platform.ranges import range_of
+from mining_platform.reviews.decisions import REJECT
 from mining_platform.sampling import stratum_name
 from mining_platform.stages.files import CANDIDATES_FILE, MANIFEST_FILE, SPLITS_FILE
 
@@ -167,13 +168,15 @@ def _stored(manifest: Artifact) -> pd.Series:
 
 
 def manifest_matches_the_stores(platform: Platform, manifest: Artifact) -> Verdict:
-    """Every patch of the manifest is in its region's store at its row, and every stored patch is in the manifest."""
+    """Every patch of the manifest but the rejected ones is in its region's store at its row, and every stored patch is in it."""
     dataset_id, _ = manifest.ref.asset.split("/")
     table = gpd.read_parquet(manifest.path / MANIFEST_FILE)
     problems = []
     for region_id, rows in table.groupby("region"):
         store = open_artifact(platform.artifacts, Ref(f"{dataset_id}/patches", f"{region_id}|{manifest.ref.partition}"))
         index = pd.read_parquet(store.path / "patches.parquet").set_index("patch_id")["row"]
+        rejected = rows.loc[rows["review"] == REJECT, "patch_id"]
+        index = index.mask(index.index.isin(rejected), -1)
         listed = rows.set_index("patch_id")["store_row"]
         if not listed.sort_index().equals(index.sort_index().astype(listed.dtype).rename("store_row")):
             problems.append(f"{region_id}: {len(listed)} rows listed, {len(index)} in the store")

@@ -118,7 +118,7 @@ def make_row(points: Path) -> Dataset:
 def make_all(platform: Platform, steps: Mapping[str, Step], row: Dataset) -> None:
     for asset, step in steps.items():
         stage: Callable[..., Any] | None = BASES.get(asset)
-        if asset.startswith(f"{row.id}/"):
+        if asset.startswith(f"{row.id}/") and not step.external:
             stage = partial(STAGES[asset.split("/")[1]], row)
         for key in step.keys if stage else ():
             produce(

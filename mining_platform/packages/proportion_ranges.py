@@ -1,11 +1,12 @@
-"""The layout of the proportion-range dataset: RGB pictures and label clips in folders by range, with the patch table.
+"""The layout of the proportion-range dataset: pictures and clips of the land-cover map in folders by range.
 
 images/range_<range>/<patch_id>.png   true colour, fixed stretch, px x px
 labels/range_<range>/<patch_id>.tif   land-cover classes on the map's native grid, covering the patch
-manifest.csv  manifest.parquet  shortage.csv  README.md  checksums.txt
+bands/range_<range>/<patch_id>.tif    all bands, uint16, if asked for
+shortage.csv  splits.csv
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,121 +15,121 @@ import numpy as np
 import pandas as pd
 import rasterio
 import shapely
+from numpy.typing import NDArray
 from pyproj import Transformer
 from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
-from mining_platform import figures
+from mining_platform import bands
+from mining_platform.datasets import RANGES
+from mining_platform.figures import RGB_ROLES
 from mining_platform.footprints import bounds_of
 from mining_platform.grids import WindowGrid
-from mining_platform.packages import dataset_card
-from mining_platform.packages.checksums import write_checksums
+from mining_platform.labels.mapbiomas import SIMULATED_MARK
+from mining_platform.packages.contents import SHORTAGE_CSV, FileKind, Release, TableFile
+from mining_platform.packages.patch_files import GEOTIFF, PNG, place_of, write_picture, write_stack
+from mining_platform.packages.patch_pixels import PackageInput, write_patches
+from mining_platform.packages.written import Written
 from mining_platform.proportions import window_shares
-from mining_platform.ranges import range_of
 
-BATCH = 64  # patches read from a store at a time
 CLIP_MARGIN_PX = 1  # native pixels around a window's outline, so that rounding never cuts one off
-
-ImagesOf = Callable[[str, Sequence[int]], np.ndarray]
-"""Region id and store rows -> (n, band, y, x) uint16 reflectance x 10000, in the order of the rows."""
-
-
-def write_package(  # noqa: PLR0913 - what a package is made of
-    out: Path,
-    manifest: gpd.GeoDataFrame,
-    images: ImagesOf,
-    channels: tuple[str, ...],
-    land_cover_of: Callable[[str], Path],
-    *,
-    shortage: pd.DataFrame,
-    title: str,
-    licence_lines: Sequence[str],
-) -> dict[str, Any]:
-    """Write the package of one year's patches into a directory and return its facts; equal input gives equal bytes.
-
-    Only patches that are not dropped are published. `land_cover_of` gives each region's map; `shortage` is that of
-    `sampling.shortage`. ValueError for a manifest of several years, images that do not fit their rows, or a map that does not
-    cover a patch.
-    """
-    published = manifest[~manifest["dropped"]].sort_values("patch_id", ignore_index=True)
-    if published["year"].nunique() > 1:
-        raise ValueError(
-            f"A package holds one year, the manifest has {sorted(published['year'].unique())}; write one package each."
-        )
-    out.mkdir(parents=True, exist_ok=True)
-    for region, rows in published.groupby("region", sort=True):
-        _write_images(out, rows, images, channels, str(region))
-        _write_labels(out, rows, land_cover_of(str(region)))
-    pd.DataFrame(published.drop(columns="geometry")).to_csv(out / "manifest.csv", index=False, lineterminator="\n")
-    published.to_parquet(out / "manifest.parquet")
-    shortage.to_csv(out / "shortage.csv", index=False, lineterminator="\n")
-    card = dataset_card.dataset_card(published, shortage, title=title, licence_lines=licence_lines)
-    (out / "README.md").write_text(card, encoding="utf-8")
-    return _facts(manifest, published, write_checksums(out) + 1)
+SPLITS_CSV = "splits.csv"
+PATHS = {"image_path": "images/range_{}/{}.png", "label_path": "labels/range_{}/{}.tif", "bands_path": "bands/range_{}/{}.tif"}
+"""Path of a patch's files by column, of its range and id."""
 
 
-def _facts(manifest: pd.DataFrame, published: pd.DataFrame, files: int) -> dict[str, Any]:
-    return {
-        "patches": len(published),
-        "dropped": int(manifest["dropped"].sum()),
-        "by_range": {str(name): int(number) for name, number in published["range"].value_counts().sort_index().items()},
-        "by_split": {str(name): int(number) for name, number in published["split"].value_counts().sort_index().items()},
-        "files": files,
-        "simulated": bool(manifest["simulated"].any()),
-    }
+def write(out: Path, release: Release, table: gpd.GeoDataFrame, given: PackageInput) -> Written:
+    """Write the files of all patches; ValueError for several years, patches without a range, maps that do not cover a patch."""
+    _check(release, table)
+    columns = [name for name in PATHS if name != "bands_path" or given.with_bands]
+    named = table.assign(
+        **{
+            column: [PATHS[column].format(*row) for row in zip(table["range"], table["patch_id"], strict=True)]
+            for column in columns
+        }
+    )
+
+    def write_patch(row: Any, image: NDArray[np.uint16], _label: NDArray[np.uint8]) -> None:
+        write_picture(out / row.image_path, image, release.channels)
+        if given.with_bands:
+            target, place = out / row.bands_path, place_of(row)
+            write_stack(target, image, release.channels, place, nodata=bands.S2_NODATA, simulated=bool(row.simulated))
+
+    write_patches(named, given, release.channels, write_patch)
+    for (region, year), rows in named.groupby(["region", "year"], sort=True):
+        _write_clips(out, rows, _map_of(given, str(region), int(year)))
+    given.shortage.to_csv(out / SHORTAGE_CSV, index=False, lineterminator="\n")
+    named[["patch_id", "window_id", "split"]].to_csv(out / SPLITS_CSV, index=False, lineterminator="\n")
+    return Written(named, _kinds(release, columns), _tables())
 
 
-def image_path(patch_id: str, range_id: str) -> str:
-    """Path of a patch's picture in the package."""
-    return f"images/range_{range_id}/{patch_id}.png"
+def _check(release: Release, table: gpd.GeoDataFrame) -> None:
+    if len(release.years) > 1:
+        raise ValueError(f"The layout {release.layout} holds one year, asked for are {list(release.years)}; write one each.")
+    if (without := ~table["range"].isin(RANGES)).any():
+        named = table.loc[without, "patch_id"].tolist()[:5]
+        raise ValueError(f"Patches {named} have no mining share; the layout smallmines holds patches without a land-cover map.")
 
 
-def label_path(patch_id: str, range_id: str) -> str:
-    """Path of a patch's label clip in the package."""
-    return f"labels/range_{range_id}/{patch_id}.tif"
+def _map_of(given: PackageInput, region: str, year: int) -> Path:
+    land_cover = given.land_cover(region, year)
+    if land_cover is None:
+        raise ValueError(f"Region {region} has no land-cover map to clip labels from; use the layout smallmines.")
+    return land_cover
 
 
-def _write_images(out: Path, rows: pd.DataFrame, images: ImagesOf, channels: tuple[str, ...], region: str) -> None:
-    for start in range(0, len(rows), BATCH):
-        batch = rows.iloc[start : start + BATCH]
-        store_rows = [int(row) for row in batch["store_row"]]
-        stack = images(region, store_rows)
-        if stack.shape[:2] != (len(batch), len(channels)):
-            raise ValueError(
-                f"Region {region}: images of shape {stack.shape} for {len(batch)} patches of {len(channels)} channels."
-            )
-        for patch_id, range_id, image in zip(batch["patch_id"], batch["range"], stack, strict=True):
-            _write(out / image_path(patch_id, range_id), figures.pixels_png(figures.rgb_uint8(image, channels)))
+def _kinds(release: Release, columns: Sequence[str]) -> tuple[FileKind, ...]:
+    rgb = tuple(bands.band_of_role(role, release.channels) for role in RGB_ROLES)
+    rows = (
+        FileKind(
+            "image_path", "True-colour picture", "Red, green, blue; one stretch for all patches; black is no data",
+            PNG, ("overview",), "images/*/*.png", rgb, "uint8", None, None,
+        ),
+        FileKind(
+            "label_path", "Land cover", "Class codes on the map's own grid, all pixels that touch the patch",
+            GEOTIFF, ("labels",), "labels/*/*.tif", (), "uint8", None, None, on_patch_grid=False,
+        ),
+        FileKind(
+            "bands_path", "All bands", "Reflectance as digital numbers on the patch's 10 m grid",
+            GEOTIFF, ("data",), "bands/*/*.tif", release.channels, "uint16", float(bands.S2_NODATA), bands.S2_SCALE,
+        ),
+    )  # fmt: skip
+    return tuple(row for row in rows if row.column in columns)
 
 
-def _write(path: Path, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data)
+def _tables() -> tuple[TableFile, ...]:
+    return (
+        TableFile(SHORTAGE_CSV, "Shortage", "Windows wanted, found and taken per range.", ("range", "negative")),
+        TableFile(SPLITS_CSV, "Suggested split", "Side of each patch; whole blocks of ground go to one side.", ("patch_id",)),
+    )
 
 
-def _write_labels(out: Path, rows: pd.DataFrame, land_cover: Path) -> None:
+def _write_clips(out: Path, rows: pd.DataFrame, land_cover: Path) -> None:
     """Clip the map for each patch: all native pixels that touch it, with the map's codes, colours and nodata."""
+    windows = rows["window_id"].tolist()
     with rasterio.open(land_cover, driver="GTiff") as raster:
-        for patch_id, range_id, window_id, simulated in zip(
-            rows["patch_id"], rows["range"], rows["window_id"], rows["simulated"], strict=True
+        for window, label_path, simulated in zip(
+            _native_windows(raster, windows), rows["label_path"], rows["simulated"], strict=True
         ):
-            path = out / label_path(patch_id, range_id)
+            path = out / label_path
             path.parent.mkdir(parents=True, exist_ok=True)
-            _clip(raster, _native_window(raster, window_id), path, simulated=bool(simulated))
+            _clip(raster, window, path, simulated=bool(simulated))
 
 
-def _native_window(raster: DatasetReader, window_id: str) -> Window:
-    """Native pixels that touch a window; ValueError where the map does not reach its outline."""
-    bounds = bounds_of([window_id]).iloc[0]
-    box = shapely.box(bounds["minx"], bounds["miny"], bounds["maxx"], bounds["maxy"]).segmentize(100)
-    transformer = Transformer.from_crs(int(bounds["epsg"]), raster.crs, always_xy=True)
-    columns, rows = ~raster.transform * np.asarray(transformer.transform(*np.asarray(box.exterior.coords).T))
-    left, top = int(np.floor(columns.min())) - CLIP_MARGIN_PX, int(np.floor(rows.min())) - CLIP_MARGIN_PX
-    right, bottom = int(np.ceil(columns.max())) + CLIP_MARGIN_PX, int(np.ceil(rows.max())) + CLIP_MARGIN_PX
-    left, top, right, bottom = max(left, 0), max(top, 0), min(right, raster.width), min(bottom, raster.height)
-    if left >= right or top >= bottom:
-        raise ValueError(f"{raster.name} does not reach window {window_id}; give the map that its shares were computed on.")
-    return Window(left, top, right - left, bottom - top)
+def _native_windows(raster: DatasetReader, window_ids: Sequence[str]) -> Iterable[Window]:
+    """Native pixels that touch each window; ValueError where the map does not reach its outline."""
+    bounds = bounds_of(window_ids)
+    to_map = {epsg: Transformer.from_crs(epsg, raster.crs, always_xy=True) for epsg in bounds["epsg"].unique().tolist()}
+    for window_id, (_, place) in zip(window_ids, bounds.iterrows(), strict=True):
+        box = shapely.box(place["minx"], place["miny"], place["maxx"], place["maxy"]).segmentize(100)
+        x, y = np.asarray(box.exterior.coords).T
+        columns, rows = ~raster.transform * np.asarray(to_map[int(place["epsg"])].transform(x, y))
+        left, top = int(np.floor(columns.min())) - CLIP_MARGIN_PX, int(np.floor(rows.min())) - CLIP_MARGIN_PX
+        right, bottom = int(np.ceil(columns.max())) + CLIP_MARGIN_PX, int(np.ceil(rows.max())) + CLIP_MARGIN_PX
+        left, top, right, bottom = max(left, 0), max(top, 0), min(right, raster.width), min(bottom, raster.height)
+        if left >= right or top >= bottom:
+            raise ValueError(f"{raster.name} does not reach window {window_id}; give the map that its shares were computed on.")
+        yield Window(left, top, right - left, bottom - top)
 
 
 def _clip(raster: DatasetReader, window: Window, path: Path, *, simulated: bool) -> None:
@@ -137,24 +138,17 @@ def _clip(raster: DatasetReader, window: Window, path: Path, *, simulated: bool)
     with rasterio.open(path, "w", **profile, **shape, compress="deflate") as clip:
         clip.write(raster.read(1, window=window), 1)
         if simulated:
-            clip.update_tags(TIFFTAG_IMAGEDESCRIPTION="SIMULATED land cover or scenes")
+            clip.update_tags(TIFFTAG_IMAGEDESCRIPTION=f"{SIMULATED_MARK} land cover or scenes")
         if rasterio.enums.ColorInterp.palette in raster.colorinterp[:1]:
             clip.write_colormap(1, raster.colormap(1))
 
 
-def recompute_ranges(package: Path, codes: frozenset[int]) -> pd.DataFrame:
-    """Each patch's share and range computed again from its label clip alone, by the class codes of the recipe.
+def share_of(package: Path, row: Any, codes: frozenset[int]) -> float:
+    """Exact mining share of a patch, computed again from its clip of the land-cover map alone; NaN without valid ground.
 
-    Columns patch_id, range (of its folder), share (of the manifest), recomputed_share, recomputed_range; sorted by patch_id.
+    `row` has window_id and label_path; raises what rasterio raises for a file that is no raster.
     """
-    table = pd.read_csv(package / "manifest.csv", dtype={"range": str})
-    shares = np.array(list(_clip_shares(package, table, codes)), dtype=float)
-    columns = {"recomputed_share": shares, "recomputed_range": range_of(shares)}
-    return table[["patch_id", "range", "share"]].assign(**columns).sort_values("patch_id", ignore_index=True)
-
-
-def _clip_shares(package: Path, table: pd.DataFrame, codes: frozenset[int]) -> Iterator[float]:
-    bounds = bounds_of(table["window_id"].tolist())
-    for row, (_, place) in zip(table.itertuples(), bounds.iterrows(), strict=True):
-        grid = WindowGrid(int(place["epsg"]), int(place["px"]), int(place["minx"]), int(place["maxy"]), 1, 1)
-        yield float(window_shares(package / label_path(str(row.patch_id), str(row.range)), grid, codes)["share"].iloc[0])
+    place = bounds_of([row.window_id]).iloc[0]
+    grid = WindowGrid(int(place["epsg"]), int(place["px"]), int(place["minx"]), int(place["maxy"]), 1, 1)
+    found = window_shares(package / row.label_path, grid, codes).iloc[0]
+    return float(found["share"]) if found["valid_area_m2"] > 0 else float("nan")

@@ -1,6 +1,5 @@
 """Stages of a dataset's family: from candidate windows to the published package."""
 
-import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -8,16 +7,19 @@ from typing import Any
 import geopandas as gpd
 import pandas as pd
 
-from mining_platform import bands, figures, grids, patches, sampling
+from mining_platform import bands, grids, patches, sampling
 from mining_platform.artifacts import Artifact, Ref
+from mining_platform.band_figures import band_preview
 from mining_platform.candidates import candidates
+from mining_platform.dataset_figures import store_sheet
 from mining_platform.datasets import RANGES, Dataset, caveat
 from mining_platform.labels.mapbiomas import LABEL_NAME
 from mining_platform.manifests import NO_COLLECTION, PartitionSources, build_manifest
 from mining_platform.mosaics import MOSAIC_NAME
-from mining_platform.packages.proportion_ranges import write_package
 from mining_platform.pipeline import Platform, key_parts
 from mining_platform.point_windows import point_candidates
+from mining_platform.reviews import effects
+from mining_platform.reviews.tables import read_reviews
 from mining_platform.sources.protocol import LAND_COVER_FILE
 from mining_platform.split_figures import split_figure
 from mining_platform.splits.grounds import footprint_conflicts
@@ -34,20 +36,6 @@ from mining_platform.stages.files import (
     SHORTAGE_FILE,
     SPLITS_FILE,
 )
-
-LAND_COVER_CREDITS = {
-    "simulated": "Land cover: SIMULATED by this software, no real place is shown.",
-    "mapbiomas": "Land cover: Project MapBiomas, Collection {}, CC BY 4.0.",
-    "earth_engine": "Land cover: Project MapBiomas, Collection {}, CC BY 4.0.",
-    "polygons": "Labels: polygons of {}, under the terms of their authors.",
-}
-"""Credit of a region's labels by source; `{}` stands for the collection."""
-SCENE_CREDITS = {
-    "simulated": "Scenes: SIMULATED by this software, no satellite image is shown.",
-    "sentinel-2": "Scenes: contains modified Copernicus Sentinel data, free and open access.",
-    "landsat": "Scenes: Landsat data courtesy of the U.S. Geological Survey, public domain.",
-}
-SHEET_PER_RANGE = 3  # pictures of each range on the contact sheet
 
 
 def of_stage(inputs: Mapping[Ref, Artifact], stage: str) -> dict[str, Artifact]:
@@ -87,9 +75,8 @@ def required(land_cover: Path | None, dataset: Dataset, key: str) -> Path:
 
 def share_quotas(dataset: Dataset, _platform: Platform, _key: str, inputs: Mapping[Ref, Artifact], out: Path) -> dict[str, Any]:
     """`quotas.parquet`, `shortage.csv` and `shortage_by_region.csv`: windows per stratum and region, and what is lacking."""
-    found = of_stage(inputs, "candidates")
-    columns = ["region", "range", "negative", "eligible"]
-    tables = [pd.read_parquet(artifact.path / CANDIDATES_FILE, columns=columns) for artifact in found.values()]
+    found, decided = of_stage(inputs, "candidates"), of_stage(inputs, "reviews")
+    tables = [counted(dataset, artifact, decided.get(region_id)) for region_id, artifact in found.items()]
     counts = sampling.count_table(pd.concat(tables), list(dataset.strata), list(found))
     table = sampling.quotas(counts, dataset.strata, dataset.regions)
     table.to_parquet(out / QUOTAS_FILE, index=False)
@@ -106,10 +93,20 @@ def share_quotas(dataset: Dataset, _platform: Platform, _key: str, inputs: Mappi
     }
 
 
+def counted(dataset: Dataset, found: Artifact, decided: Artifact | None) -> pd.DataFrame:
+    """What the quotas count of a region's candidates, as people's decisions leave them; ids only where somebody decided."""
+    columns = ["region", "range", "negative", "eligible"]
+    if decided is None:
+        return pd.read_parquet(found.path / CANDIDATES_FILE, columns=columns)
+    table = pd.read_parquet(found.path / CANDIDATES_FILE, columns=[*columns, "window_id", "is_mining", "reason"])
+    return effects.honoured(table, read_reviews([decided]), dataset)[columns]
+
+
 def draw_sample(dataset: Dataset, platform: Platform, key: str, inputs: Mapping[Ref, Artifact], out: Path) -> dict[str, Any]:
-    """`sample.parquet`: the chosen windows."""
+    """`sample.parquet`: the chosen windows, in the strata that people's decisions leave them in."""
     region, year = platform.region_year(key)
-    table = gpd.read_parquet(inputs[Ref(f"{dataset.id}/candidates", key)].path / CANDIDATES_FILE)
+    found = gpd.read_parquet(inputs[Ref(f"{dataset.id}/candidates", key)].path / CANDIDATES_FILE)
+    table = effects.honoured(found, read_reviews(of_stage(inputs, "reviews").values()), dataset)
     quota_table = pd.read_parquet(inputs[Ref(f"{dataset.id}/quotas", str(year))].path / QUOTAS_FILE)
     quota = sampling.region_quota(quota_table, region.id)
     chosen = sampling.sample(table, quota, block_m=dataset.split.block_m, allow_overlap=dataset.allow_overlap)
@@ -118,6 +115,7 @@ def draw_sample(dataset: Dataset, platform: Platform, key: str, inputs: Mapping[
     return {
         "windows": len(chosen),
         "mining": int(chosen["is_mining"].sum()),
+        "relabelled": int(chosen["relabelled"].sum()),
         "by_range": by_range(chosen),
         "by_negative": {str(name): int(count) for name, count in sorted(negatives.items()) if name},
     }
@@ -149,25 +147,9 @@ def cut_patches(dataset: Dataset, platform: Platform, key: str, inputs: Mapping[
     )
     simulated = any(artifact.facts.get("simulated") for artifact in inputs.values())
     shares = index.merge(windows[["window_id", "range", "negative", "share", "is_mining"]], on="window_id")
-    sheet = range_sheet(out, shares, f"{region.name}, {year}{caveat(dataset)}", simulated)
-    (out / PREVIEW_FILE).write_bytes(sheet)
+    title = f"Patches by mining share: {region.name}, {year}{caveat(dataset)}"
+    (out / PREVIEW_FILE).write_bytes(store_sheet(out, shares, title, simulated))
     return facts
-
-
-def range_sheet(store: Path, index: pd.DataFrame, place: str, simulated: bool) -> bytes:
-    """Contact sheet: a few stored patches of each range, in order of mining share."""
-    stored = index[~index["dropped"]]
-    chosen = stored.groupby(["range", "is_mining"]).head(SHEET_PER_RANGE).sort_values(["is_mining", "share", "patch_id"])
-    colours = bands.PROFILES["rgb"].channels
-    images = patches.read_images(store, chosen["row"].to_numpy(), colours)
-    pictures = [figures.rgb_uint8(image, colours) for image in images]
-    titles = [patch_title(share, is_mining) for share, is_mining in zip(chosen["share"], chosen["is_mining"], strict=True)]
-    return figures.contact_sheet(pictures, titles, title=f"Patches by mining share: {place}", simulated=simulated)
-
-
-def patch_title(share: float, is_mining: bool) -> str:
-    """Mining share of a patch in words, or its class where no map tells the share."""
-    return ("mining" if is_mining else "no mining") if math.isnan(share) else f"{share:.0%} mining"
 
 
 def samples_of(inputs: Mapping[Ref, Artifact]) -> pd.DataFrame:
@@ -203,7 +185,7 @@ def part_windows(dataset: Dataset, _platform: Platform, key: str, inputs: Mappin
 
 
 def list_patches(dataset: Dataset, platform: Platform, key: str, inputs: Mapping[Ref, Artifact], out: Path) -> dict[str, Any]:
-    """`manifest.parquet`: the patch table of the release."""
+    """`manifest.parquet`: the patch table of the release; and how bright its patches are by band and split."""
     stores = of_stage(inputs, "patches")
     manifest = build_manifest(
         samples_of(inputs),
@@ -212,14 +194,24 @@ def list_patches(dataset: Dataset, platform: Platform, key: str, inputs: Mapping
         sources=partition_sources(platform, int(key), inputs, stores),
         recipe=dataset.recipe,
         profile=dataset.profile,
+        reviews=read_reviews(of_stage(inputs, "reviews").values()),
     )
     manifest.to_parquet(out / MANIFEST_FILE, index=False)
+    preview, means = band_preview(
+        manifest,
+        lambda region_id, _year, rows: patches.read_images(stores[region_id].path, rows),
+        bands.PROFILES[dataset.profile].channels,
+        f"Values of the patches by band and split: {dataset.id}, {key}",
+        bool(manifest["simulated"].any()),
+    )
+    (out / PREVIEW_FILE).write_bytes(preview)
     return {
         "patches": len(manifest),
         "dropped": int(manifest["dropped"].sum()),
         "mining": int(manifest["is_mining"].sum()),
         "by_split": {str(name): int(count) for name, count in sorted(manifest["split"].value_counts().items())},
         "by_range": by_range(manifest),
+        "mean_by_band": means,
         "regions": list(stores),
     }
 
@@ -238,31 +230,3 @@ def partition_sources(
         )
         for region_id in region_ids
     }
-
-
-def write_release(dataset: Dataset, platform: Platform, key: str, inputs: Mapping[Ref, Artifact], out: Path) -> dict[str, Any]:
-    """The package as published."""
-    stores, covers = of_stage(inputs, "patches"), of_stage(inputs, "land_cover")
-    colours = bands.PROFILES["rgb"].channels
-    return write_package(
-        out,
-        gpd.read_parquet(of_stage(inputs, "manifest")[key].path / MANIFEST_FILE),
-        lambda region_id, rows: patches.read_images(stores[region_id].path, rows, colours),
-        colours,
-        lambda region_id: covers[region_id].path / LAND_COVER_FILE,
-        shortage=sampling.shortage(pd.read_parquet(of_stage(inputs, "quotas")[key].path / QUOTAS_FILE)),
-        title=f"{dataset.title}, {key}",
-        licence_lines=licence_lines(platform, stores),
-    )
-
-
-def licence_lines(platform: Platform, region_ids: Iterable[str]) -> list[str]:
-    """Sources of a release with licence and attribution, one line each, sorted."""
-    lines = set()
-    for region_id in region_ids:
-        cover, scenes = platform.regions[region_id].land_cover, platform.regions[region_id].scenes
-        if cover:
-            lines.add(LAND_COVER_CREDITS["simulated" if cover.simulated else cover.source].format(cover.collection))
-        if scenes:
-            lines.add(SCENE_CREDITS["simulated" if scenes.simulated else bands.COLLECTIONS[scenes.collection].sensor])
-    return sorted(lines)

@@ -124,6 +124,8 @@ def version_directory(store: ArtifactStore, ref: Ref, digest: str) -> Path:
 
 def remedy(ref: Ref) -> str:
     """How a person makes an artifact again."""
+    if ref.asset.startswith("imported/"):
+        return "Run `mining-platform import` on its folder again."
     *first, year = ref.partition.split("|")
     option = {"model": "--experiments", "evaluation": "--experiments"}.get(ref.asset, "--regions")
     chosen = "".join(f" {option} {name}" for name in first) + (f" --years {year}" if year else "")

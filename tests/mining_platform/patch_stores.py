@@ -1,16 +1,19 @@
-"""Tiny patch stores with known pixels: a mosaic and a label of 96 x 96 pixels, and stores cut from them."""
+"""Tiny patch stores with known pixels: cut from a mosaic and a label of 96 x 96 pixels, or written as given."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from mining_platform import patch_conventions, zarr_arrays
 from mining_platform.compositing.recipes import RECIPES
 from mining_platform.grids import window_id
 from mining_platform.labels.mapbiomas import label_on_grid
 from mining_platform.mosaics import compose
-from mining_platform.patches import write_store
+from mining_platform.patch_arrays import create_arrays, write_patches
+from mining_platform.patches import STORE_NAME, write_store
 from mining_platform.sources.stac import list_scenes
 from tests.synthetic import CLOUD, EPSG, LEFT_M, TOP_M, TinyScene, region, write_catalogue, write_land_cover
 
@@ -48,3 +51,18 @@ def store(inputs: Path, out: Path, table: pd.DataFrame, **options: Any) -> tuple
 
 
 CLEAR_PLACES = [(0, 0), (0, 5), (2, 1), (1, 3), (3, 0), (2, 0)]
+
+
+def write_pixels(
+    folder: Path, images: np.ndarray, channels: Sequence[str], patch_ids: Sequence[str], labels: np.ndarray | None = None
+) -> Path:
+    """A store of these images (n, band, y, x) uint16 and labels (n, y, x), 0 where none are given; files of four patches."""
+    px = images.shape[-1]
+    told = {"channels": list(channels), "px": px, "scale": 1e-4, "offset": 0.0, "nodata": 0, "unit": "reflectance"}
+    attributes = {**told, "label_values": patch_conventions.LABEL_VALUES, "patch_ids": list(patch_ids)}
+    zarr_arrays.create_group(folder / STORE_NAME, attributes)
+    if len(images):
+        image, label = create_arrays(folder / STORE_NAME, len(images), channels, px, shard=4)
+        write_patches(image, images)
+        write_patches(label, np.zeros((len(images), px, px), np.uint8) if labels is None else labels)
+    return folder

@@ -109,16 +109,23 @@ def test_every_reader_sees_the_affine_and_the_reference_system_of_each_patch(cut
     assert [CRS(reference).to_epsg() for reference in references] == [EPSG] * 5
 
 
-def test_xarray_finds_the_figures_of_each_patch_as_coordinates(cut: tuple[Path, pd.DataFrame]) -> None:
-    folder, index = cut
-    found = opened(folder)
+def test_the_figures_of_each_patch_join_the_store_from_the_index_in_its_order(cut: tuple[Path, pd.DataFrame]) -> None:
+    folder, _ = cut
+    index = pd.read_parquet(folder / "patches.parquet").query("~dropped")
+    found = opened(folder).assign_coords({name: ("sample", index[name]) for name in ("clear_share", "clear_min")})
     assert set(found.data_vars) == {"image", "label"}
-    for name in ("valid_share", "clear_min", "clear_median"):
-        assert found["image"].coords[name].dims == ("sample",)
-        assert found[name].to_numpy().tolist() == index[name].tolist()
-    assert sorted(set(found["valid_share"].to_numpy().tolist())) == [0.0, 0.84375, 1.0]  # 40 of 256 px in a cloud's corner
-    clear = found.isel(sample=found["valid_share"].to_numpy() == 1)
-    assert clear.sizes["sample"] == len(CLEAR_PLACES)
+    seen = found["image"].notnull().any("band").mean(("y", "x"))
+    np.testing.assert_allclose(seen, found["clear_share"])
+    assert sorted(set(found["clear_share"].to_numpy().tolist())) == [0.0, 0.84375, 1.0]  # 40 of 256 px in a cloud's corner
+    assert found.isel(sample=found["clear_share"].to_numpy() == 1).sizes["sample"] == len(CLEAR_PLACES)
+
+
+def test_reflectance_is_float32_in_two_lines(cut: tuple[Path, pd.DataFrame]) -> None:
+    folder, _ = cut
+    image = opened(folder, mask_and_scale=False)["image"]
+    reflectance = image.where(image > 0) * np.float32(image.attrs["scale_factor"])
+    assert (reflectance.dtype, opened(folder)["image"].dtype) == (np.float32, np.float64)
+    np.testing.assert_allclose(reflectance, opened(folder)["image"], rtol=1e-6)
 
 
 def test_the_group_has_a_row_a_band(inputs: Path, tmp_path: Path) -> None:
@@ -159,9 +166,9 @@ def test_a_missing_file_is_an_error_that_names_it(cut: tuple[Path, pd.DataFrame]
 
 
 def test_files_hold_fewer_patches_where_patches_are_large() -> None:
-    assert shard_patches(12, 128) == 512
+    assert shard_patches(12, 128) == 256
     assert shard_patches(12, 256) == 170
-    assert shard_patches(12, 48) == 512
+    assert shard_patches(12, 48) == 256
     assert shard_patches(12, 8192) == 1
 
 

@@ -8,7 +8,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from mining_platform import zarr_arrays
-from mining_platform.patch_datasets import PatchDataset, patch_loader
+from mining_platform.patch_datasets import PatchDataset, ShuffledBatches, patch_loader
 from mining_platform.patches import STORE_NAME, read_attributes, read_images, read_labels
 from mining_platform.shard_reads import ShardedRows
 from mining_platform.zarr_arrays import ArrayError
@@ -159,3 +159,34 @@ def test_a_damaged_file_stops_the_loader_and_gives_no_numbers(stores: list[Path]
     (tmp_path / "copy" / STORE_NAME / "image" / "c" / "0" / "0" / "0" / "0").unlink()
     with pytest.raises(ArrayError, match="are missing"):
         list(patch_loader(PatchDataset([tmp_path / "copy"]), batch_size=2))
+
+
+def test_items_are_found_by_the_ids_of_their_patches(stores: list[Path]) -> None:
+    dataset = PatchDataset(stores)
+    ids = [dataset.patch_id(item) for item in (4, 0, 3)]
+    assert dataset.items_of(ids).tolist() == [4, 0, 3]
+    assert dataset.items_of([]).tolist() == []
+    with pytest.raises(KeyError, match=r"Patches \['elsewhere'\] are in none or in several of the 3 stores"):
+        dataset.items_of([ids[0], "elsewhere"])
+    with pytest.raises(KeyError, match="are in none or in several of the 2 stores"):
+        PatchDataset([stores[0], stores[0]]).items_of(ids[1:2])
+
+
+def test_shuffled_batches_hold_each_item_once_a_pass_and_differ_from_pass_to_pass() -> None:
+    items = [50, 7, 30, 9, 2, 41, 8]
+    batches = ShuffledBatches(items, 3, torch.Generator().manual_seed(5))
+    first, second = list(batches), list(batches)
+    assert [len(batch) for batch in first] == [3, 3, 1]
+    assert len(batches) == 3
+    assert (
+        sorted(item for batch in first for item in batch) == sorted(item for batch in second for item in batch) == sorted(items)
+    )
+    assert first != second
+    assert all(sorted(batch, key=items.index) == batch for batch in first)
+    assert list(ShuffledBatches(items, 3, torch.Generator().manual_seed(5))) == first
+
+
+def test_loading_leaves_the_random_numbers_of_torch_alone(stores: list[Path]) -> None:
+    before = torch.random.get_rng_state()
+    assert sum(len(batch.item) for batch in patch_loader(PatchDataset(stores), batch_size=2, shuffle_seed=1)) == 5
+    assert torch.equal(torch.random.get_rng_state(), before)

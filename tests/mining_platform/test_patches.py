@@ -1,10 +1,14 @@
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 import zarr
 
+from mining_platform import artifacts
+from mining_platform.artifacts import Artifact, ArtifactStore, Ref
 from mining_platform.chunks import blocks_of_windows
 from mining_platform.compositing.recipes import RECIPES
 from mining_platform.mosaics import compose
@@ -48,7 +52,7 @@ def test_rows_follow_the_window_ids_whatever_the_order_given(inputs: Path, tmp_p
     assert index["patch_id"].tolist() == [f"{window}_2024" for window in index["window_id"]]
     files = sorted(path.relative_to(tmp_path / "a") for path in (tmp_path / "a").rglob("*") if path.is_file())
     assert all((tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes() for name in files)
-    assert len(files) == 19  # group, index; of arrays their description, and two files of images, one of each other array
+    assert len(files) == 13  # group, index; of arrays their description, and two files of images, one of each other array
 
 
 def test_labels_are_1_on_mining_and_255_without_class(inputs: Path, tmp_path: Path) -> None:
@@ -75,7 +79,7 @@ def test_the_index_on_disk_is_the_one_returned(inputs: Path, tmp_path: Path) -> 
     pd.testing.assert_frame_equal(read_index(tmp_path), index, check_dtype=False)
     assert list(index.columns) == list(INDEX_TYPES)
     assert index["clear_median"].tolist() == [1.0, 0.0]
-    assert index["valid_share"].tolist() == [1.0, 0.0]
+    assert index["clear_share"].tolist() == [1.0, 0.0]
 
 
 def test_channels_are_chosen_by_name(inputs: Path, tmp_path: Path) -> None:
@@ -147,3 +151,27 @@ def test_a_window_on_a_chunk_that_was_not_composed_is_an_error(inputs: Path, tmp
             px=PX,
             max_masked_share=1.0,
         )
+
+
+def test_making_another_region_or_year_rewrites_no_file_of_the_stores_there_are(inputs: Path, tmp_path: Path) -> None:
+    published = ArtifactStore(tmp_path / "artifacts")
+
+    def make(key: str, *places: tuple[int, int]) -> artifacts.Produced:
+        def compute(_: Mapping[Ref, Artifact], out: Path) -> dict[str, Any]:
+            return store(inputs, out, windows(*places))[1]
+
+        return artifacts.produce(
+            published, Ref("d/patches", key), inputs=[], code_version="1", config={"places": places}, compute=compute
+        )
+
+    def files(folder: Path) -> dict[Path, tuple[int, int]]:
+        return {path: (path.stat().st_ino, path.stat().st_mtime_ns) for path in folder.rglob("*") if path.is_file()}
+
+    first = make("here|2023", *CLEAR_PLACES)
+    before = files(tmp_path)
+    for key in ("here|2024", "there|2023"):
+        assert not make(key, (0, 0), (2, 1)).skipped
+    assert len(files(tmp_path)) > len(before)
+    assert {path: state for path, state in files(tmp_path).items() if path in before} == before
+    again = make("here|2023", *CLEAR_PLACES)
+    assert (again.skipped, again.digest, again.path) == (True, first.digest, first.path)

@@ -7,8 +7,8 @@ from mining_platform.clouds.rules import CLOUD_RULES
 from mining_platform.compositing.recipes import RECIPES as MOSAIC_RECIPES
 from mining_platform.datasets import DATASETS, RANGES, dataset
 from mining_platform.labels.recipes import RECIPES
+from mining_platform.packages.credits import LAND_COVER_CREDITS, SCENE_CREDITS
 from mining_platform.sources import router
-from mining_platform.stages.datasets import LAND_COVER_CREDITS, SCENE_CREDITS
 
 
 def test_there_are_eleven_ranges() -> None:

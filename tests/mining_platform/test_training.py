@@ -1,7 +1,11 @@
 import json
 import subprocess
 import sys
+import tempfile
+import tracemalloc
 from dataclasses import replace
+from functools import cache
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -14,23 +18,42 @@ from mining_platform.experiments import EXPERIMENTS, Experiment
 from mining_platform.figures import figure_png
 from mining_platform.models.classifier import CARD_FILE, WEIGHTS_FILE, deterministic_torch, load_model, logits, predict
 from mining_platform.models.registry import build_model
-from mining_platform.training import Trained, fit, save_model, turned, weighted_loss
-from mining_platform.training_patches import PatchArrays, channel_statistics, class_weights, hold_out
+from mining_platform.patch_datasets import PatchDataset
+from mining_platform.shard_reads import ShardedRows
+from mining_platform.training import Trained, fit, save_model, weighted_loss
+from mining_platform.training_batches import turned
+from mining_platform.training_patches import SplitPatches, channel_statistics, class_weights, hold_out
+from tests.mining_platform.patch_stores import write_pixels
 
 RGB = ("B04", "B03", "B02")
 TINY = replace(EXPERIMENTS["sim-cnn"], id="tiny", profile="rgb", epochs=6, patience=6, batch_size=8, seed=1)
 FOREST_DN, TAILINGS_DN = 400, 2200
 
 
-def patches(n: int = 24, seed: int = 0, px: int = 16, channels: tuple[str, ...] = RGB) -> PatchArrays:
+@cache
+def folder_of_stores() -> tuple[tempfile.TemporaryDirectory[str], "count[int]"]:
+    """A folder that goes when the process ends, and numbers for the stores in it."""
+    return tempfile.TemporaryDirectory(prefix="stores"), count()
+
+
+def pixels(n: int = 24, seed: int = 0, px: int = 16, bands: int = 3) -> tuple[np.ndarray, np.ndarray]:
     """Noisy forest; every second patch holds a bright square of 4 x 4 pixels."""
     random = np.random.default_rng(seed)
-    images = random.normal(FOREST_DN, 80, (n, len(channels), px, px)).clip(1).astype(np.uint16)
+    images = random.normal(FOREST_DN, 80, (n, bands, px, px)).clip(1).astype(np.uint16)
     is_mining = np.arange(n) % 2 == 1
     for row in np.flatnonzero(is_mining):
         y, x = random.integers(0, px - 4, 2)
         images[row, :, y : y + 4, x : x + 4] = TAILINGS_DN
-    return PatchArrays(images, is_mining, tuple(f"{seed}_{row}" for row in range(n)), channels)
+    return images, is_mining
+
+
+def patches(n: int = 24, seed: int = 0, px: int = 16, channels: tuple[str, ...] = RGB, darker: int = 1) -> SplitPatches:
+    """`pixels` in a store of their own."""
+    images, is_mining = pixels(n, seed, px, len(channels))
+    folder, numbers = folder_of_stores()
+    ids = [f"{seed}_{row}" for row in range(n)]
+    store = write_pixels(Path(folder.name) / str(next(numbers)), images // np.uint16(darker), channels, ids)
+    return SplitPatches(PatchDataset([store], as_reflectance=False), np.arange(n), is_mining)
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +69,7 @@ def weights_digest(trained: Trained, folder: Path) -> str:
 
 def test_bright_squares_in_forest_are_learned(trained: Trained) -> None:
     unseen = patches(seed=2)
-    scores = predict(trained.classifier, unseen.images, RGB)
+    scores = predict(trained.classifier, *unseen.batches(), RGB)
     assert ((scores >= trained.classifier.threshold) == unseen.is_mining).all()
 
 
@@ -80,7 +103,7 @@ def test_the_kept_epoch_has_the_least_validation_loss(trained: Trained) -> None:
     least = min(trained.history, key=lambda epoch: epoch.val_loss)
     assert trained.best_epoch == least.epoch
     val = patches(seed=1)
-    probability = predict(trained.classifier, val.images, RGB)
+    probability = predict(trained.classifier, *val.batches(), RGB)
     logit = np.log(probability / (1 - probability))
     assert weighted_loss(logit, val.is_mining, np.ones(2)) == pytest.approx(least.val_loss, rel=1e-5)
 
@@ -100,10 +123,8 @@ def test_each_epoch_is_reported() -> None:
 
 
 def test_validation_patches_do_not_reach_the_normalisation() -> None:
-    val = patches(seed=1)
-    dark = replace(val, images=val.images // 2)
-    one = fit(replace(TINY, epochs=1), patches(seed=0), val).classifier
-    two = fit(replace(TINY, epochs=1), patches(seed=0), dark).classifier
+    one = fit(replace(TINY, epochs=1), patches(seed=0), patches(seed=1)).classifier
+    two = fit(replace(TINY, epochs=1), patches(seed=0), patches(seed=1, darker=2)).classifier
     assert one.normalisation == two.normalisation
     np.testing.assert_array_equal(one.weights["head.1.weight"], two.weights["head.1.weight"])
 
@@ -125,21 +146,21 @@ def test_a_card_may_not_repeat_what_training_writes(trained: Trained, tmp_path: 
 
 def test_statistics_are_those_of_the_reflectance_without_nodata() -> None:
     dn = np.array([[[[1000, 3000]], [[0, 500]]], [[[1000, 3000]], [[0, 500]]]], dtype=np.uint16)
-    statistics = channel_statistics(dn, ("B04", "B03"))
+    statistics = channel_statistics([dn], ("B04", "B03"))
     assert statistics.mean == pytest.approx((0.2, 0.05))
     assert statistics.std == pytest.approx((0.1, 1e-4))  # a constant channel is divided by one DN, not by zero
 
 
-def test_statistics_do_not_depend_on_the_order_of_patches() -> None:
-    images = patches(100).images
-    assert channel_statistics(images, RGB) == channel_statistics(images[::-1], RGB)
+def test_statistics_do_not_depend_on_the_order_of_patches_or_the_size_of_batches() -> None:
+    images, _ = pixels(100)
+    assert channel_statistics([images], RGB) == channel_statistics(iter([images[60:], images[:1], images[1:60]]), RGB)
 
 
 def test_a_channel_of_nodata_is_refused() -> None:
-    images = patches().images.copy()
+    images, _ = pixels()
     images[:, 1] = 0
-    with pytest.raises(ValueError, match="Channel B03 holds only nodata in all 24 training patches"):
-        channel_statistics(images, RGB)
+    with pytest.raises(ValueError, match="Channel B03 holds only nodata in all training patches"):
+        channel_statistics([images], RGB)
 
 
 def test_the_rarer_class_weighs_more() -> None:
@@ -186,7 +207,7 @@ def test_other_channels_than_the_experiment_names_are_refused() -> None:
 
 
 def test_patches_of_two_sizes_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"squares of one size; got \[\(16, 16\), \(24, 24\)\]"):
+    with pytest.raises(ValueError, match="must have one size; got 16 px and 24 px"):
         fit(TINY, patches(seed=0), patches(seed=1, px=24))
 
 
@@ -201,14 +222,43 @@ def test_a_training_that_diverges_is_refused() -> None:
         fit(replace(TINY, learning_rate=1e30), patches(seed=0), patches(seed=1))
 
 
-def test_arrays_that_do_not_pair_are_refused() -> None:
+def test_items_and_classes_that_do_not_pair_are_refused() -> None:
     good = patches(4)
-    with pytest.raises(ValueError, match="4 images, 3 classes and 4 ids"):
+    with pytest.raises(ValueError, match=r"\(4,\) items and \(3,\) classes do not pair"):
         replace(good, is_mining=good.is_mining[:3])
-    with pytest.raises(ValueError, match=r"\(4, 3, 16, 16\) are not \(n, band, y, x\) of B04"):
-        replace(good, channels=("B04",))
     with pytest.raises(ValueError, match="must be uint16 DN"):
-        replace(good, images=good.images.astype(np.float32))
+        replace(good, dataset=PatchDataset(good.dataset.stores))
+
+
+def test_workers_change_no_byte_of_the_model(trained: Trained, tmp_path: Path) -> None:
+    by_workers = fit(TINY, patches(seed=0), patches(seed=1), workers=2)
+    assert weights_digest(by_workers, tmp_path / "workers") == weights_digest(trained, tmp_path / "none")
+
+
+def test_training_holds_a_batch_of_images_whatever_the_number_of_patches() -> None:
+    peaks = []
+    few, many = (patches(n, seed=0, px=32) for n in (64, 512))  # 393 kB and 3.1 MB of images
+    fit(replace(TINY, epochs=1), few, patches(16, seed=1, px=32))  # what is imported and compiled is not counted
+    for train in (few, many):
+        tracemalloc.start()
+        fit(replace(TINY, epochs=1), train, patches(16, seed=1, px=32))
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[0] > 500_000  # images and their counts are seen by the measurement
+    assert peaks[1] - peaks[0] < 300_000
+
+
+def test_a_patch_of_the_validation_split_is_read_once_an_epoch_in_bounded_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    val, read, asked = patches(150, seed=1), ShardedRows.read, []
+
+    def counted(array: ShardedRows, rows: np.ndarray) -> np.ndarray:
+        if array.path.name == "image" and array.path.parent.parent == val.dataset.stores[0]:
+            asked.append(len(rows))
+        return read(array, rows)
+
+    monkeypatch.setattr(ShardedRows, "read", counted)
+    fit(replace(TINY, epochs=2), patches(seed=0), val)
+    assert asked == [64, 64, 22] * 2
 
 
 def test_held_out_blocks_are_whole_and_hold_both_classes() -> None:
@@ -251,4 +301,5 @@ def test_the_history_figure_has_equal_bytes_for_equal_training(trained: Trained)
 def test_logits_do_not_need_patches() -> None:
     with deterministic_torch(0):
         module = build_model("small-cnn", 3, 16)
-    assert logits(module, patches(0).images, channel_statistics(patches().images, RGB)).shape == (0,)
+    images, _ = pixels()
+    assert logits(module, images[:0], channel_statistics([images], RGB)).shape == (0,)

@@ -1,0 +1,100 @@
+"""Archives of packages, unpacked where they can do no harm: regular files only, inside the folder, and not more than is sane."""
+
+import shutil
+import stat
+import tarfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
+from typing import IO
+
+from mining_platform.imports.findings import PatchImportError
+
+ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz")
+MAX_FILES = 500_000  # the largest layout has three files a patch
+MAX_BYTES = 200 * 2**30
+MAX_INFLATION = 1_100  # bytes of content for one of the archive: DEFLATE cannot give more than 1,032
+_COPY_BYTES = 2**20
+
+
+@contextmanager
+def opened_folder(place: Path) -> Iterator[Path]:
+    """The folder itself, or for the body that of an unpacked archive; PatchImportError where it is neither.
+
+    A single folder at the top of an archive is gone into.
+    """
+    text = str(place)
+    if "://" in text or text.startswith("/vsi"):
+        raise PatchImportError(f"{text} is no folder on disk. Fetch it first, and name the folder or archive.")
+    if place.is_dir():
+        yield place
+        return
+    if not place.is_file() or not text.lower().endswith(ARCHIVE_SUFFIXES):
+        raise PatchImportError(f"{text} is neither a folder nor an archive ({', '.join(ARCHIVE_SUFFIXES)}). Name one.")
+    with TemporaryDirectory(prefix="mining-platform-import-") as made:
+        try:
+            (_unzip if text.lower().endswith(".zip") else _untar)(place, Path(made))
+        except (tarfile.TarError, zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
+            raise PatchImportError(f"{place.name} is no whole archive ({error}). Fetch it anew.") from None
+        yield _top(Path(made))
+
+
+def _top(folder: Path) -> Path:
+    inside = [path for path in folder.iterdir() if path.name != "__MACOSX"]
+    return inside[0] if len(inside) == 1 and inside[0].is_dir() else folder
+
+
+def _unzip(archive: Path, out: Path) -> None:
+    room = _Room(archive)
+    with zipfile.ZipFile(archive) as opened:
+        for member in opened.infolist():
+            if member.is_dir():
+                continue
+            kind = stat.S_IFMT(member.external_attr >> 16)
+            if kind not in (0, stat.S_IFREG):
+                raise PatchImportError(
+                    f"{archive.name} holds {member.filename}, which is no regular file. Pack it without links."
+                )
+            with opened.open(member) as content:
+                room.put(content, out, member.filename)
+
+
+def _untar(archive: Path, out: Path) -> None:
+    room = _Room(archive)
+    with tarfile.open(archive, mode="r:*") as opened:
+        for member in opened:
+            if member.isdir():
+                continue
+            content = opened.extractfile(member) if member.isreg() else None
+            if content is None:
+                raise PatchImportError(f"{archive.name} holds {member.name}, which is no regular file. Pack it without links.")
+            room.put(content, out, member.name)
+
+
+class _Room:
+    """What may still come out of an archive, counted by what really comes and not by what its headers say."""
+
+    def __init__(self, archive: Path) -> None:
+        self._name = archive.name
+        self._bytes = min(MAX_BYTES, archive.stat().st_size * MAX_INFLATION)
+        self._files = MAX_FILES
+
+    def put(self, content: IO[bytes], out: Path, name: str) -> None:
+        """Write a member below `out`; PatchImportError for a name that leads out of it or is there already."""
+        parts = PurePosixPath(name.replace("\\", "/"))
+        if parts.is_absolute() or ".." in parts.parts or ":" in parts.parts[0] or "\0" in name:
+            raise PatchImportError(f"{self._name} holds {name!r}, which leads out of its folder. Do not use this archive.")
+        target = out.joinpath(*parts.parts)
+        if target.exists() or self._files == 0:
+            what = f"{name} twice" if target.exists() else f"more than {MAX_FILES} files"
+            raise PatchImportError(f"{self._name} holds {what}. Unpack it by hand and name the folder.")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        self._files -= 1
+        with target.open("xb") as file:
+            while part := content.read(_COPY_BYTES):
+                self._bytes -= len(part)
+                if self._bytes < 0 or len(part) > shutil.disk_usage(out).free:
+                    raise PatchImportError(f"{self._name} unpacks to more than there is room for. Unpack it by hand.")
+                file.write(part)

@@ -1,0 +1,83 @@
+"""What a package says of itself, read back from its `datapackage.json`."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mining_platform.labels.recipes import NO_LABEL
+from mining_platform.packages.contents import FileKind
+from mining_platform.packages.data_package import DATA_PACKAGE, LAYOUT_VERSION, OWN_PROPERTY
+from mining_platform.packages.layouts import LAYOUTS
+
+LABEL_VALUES = {"smallmines": (0, 1, NO_LABEL), "sites": (0, 1, 2, NO_LABEL), "proportion-ranges": ()}
+"""Values of labels on the patches' own grid, by layout."""
+
+
+class PackageError(ValueError):
+    """A package that cannot be understood; `file` is the file that is to blame."""
+
+    def __init__(self, file: str, message: str) -> None:
+        super().__init__(message)
+        self.file = file
+
+
+@dataclass(frozen=True)
+class PackageFacts:
+    """What readers need to know of a package."""
+
+    layout: str
+    dataset: str
+    years: tuple[int, ...]
+    channels: tuple[str, ...]
+    px: int
+    recipe: str
+    mining_codes: frozenset[int]
+    profile: str
+    kinds: tuple[FileKind, ...]
+    simulated: bool
+
+    @property
+    def label_values(self) -> tuple[int, ...]:
+        """Values that labels on the patches' own grid can have."""
+        return LABEL_VALUES[self.layout]
+
+
+def is_package(folder: Path) -> bool:
+    """Whether a folder claims to be a package of this platform."""
+    try:
+        return OWN_PROPERTY in json.loads((folder / DATA_PACKAGE).read_bytes())
+    except (OSError, ValueError):
+        return False
+
+
+def read_facts(package: Path) -> PackageFacts:
+    """Facts of a package; PackageError that says what of them is missing or not understood."""
+    try:
+        content = json.loads((package / DATA_PACKAGE).read_bytes())[OWN_PROPERTY]
+        return _facts(content)
+    except OSError as error:
+        raise PackageError(DATA_PACKAGE, f"{DATA_PACKAGE} is not there ({error.strerror})") from None
+    except (ValueError, TypeError, KeyError) as error:
+        raise PackageError(DATA_PACKAGE, f"{DATA_PACKAGE} is not that of a package ({type(error).__name__}: {error})") from None
+
+
+def _facts(content: dict[str, Any]) -> PackageFacts:
+    if content["layout"] not in LAYOUTS or content["layout_version"] != LAYOUT_VERSION:
+        raise ValueError(f"layout {content['layout']!r}, version {content['layout_version']!r} is not known here")
+    lists = ("roles", "channels")
+    kinds: list[dict[str, Any]] = [
+        {name: tuple(value) if name in lists else value for name, value in kind.items()} for kind in content["kinds"]
+    ]
+    return PackageFacts(
+        layout=str(content["layout"]),
+        dataset=str(content["dataset"]),
+        years=tuple(int(year) for year in content["years"]),
+        channels=tuple(map(str, content["channels"])),
+        px=int(content["px"]),
+        recipe=str(content["recipe"]["id"]),
+        mining_codes=frozenset(int(code) for code in content["recipe"]["mining_codes"]),
+        profile=str(content["profile"]),
+        kinds=tuple(FileKind(**kind) for kind in kinds),
+        simulated=bool(content["simulated"]),
+    )

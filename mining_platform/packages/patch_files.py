@@ -1,0 +1,134 @@
+"""A patch in other people's formats: PNG pictures, GeoTIFF stacks and masks, palette PNG labels; equal pixels, equal bytes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+from affine import Affine
+from numpy.typing import NDArray
+
+from mining_platform import bands, figures
+from mining_platform.grids import PIXEL_M
+from mining_platform.labels.mapbiomas import SIMULATED_MARK
+from mining_platform.labels.recipes import NO_LABEL
+
+GEOTIFF, PNG = "image/tiff; application=geotiff", "image/png"
+DEFLATE_LEVEL = 6
+SITE_BACKGROUND, SITE_CLOUD, SITE_MINING = 0, 1, 2
+SITE_VALUES = {0: SITE_BACKGROUND, 1: SITE_MINING, NO_LABEL: NO_LABEL}
+"""Values of a site label by value of the platform's label."""
+SITE_PALETTE = {
+    SITE_BACKGROUND: (68, 1, 84),
+    SITE_CLOUD: (32, 144, 140),
+    SITE_MINING: (253, 231, 36),
+    NO_LABEL: (255, 255, 255),
+}
+"""Colours of site labels: viridis at 0, 0.5 and 1, as the layout's authors drew them; white where there is no class."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a patch lies."""
+
+    epsg: int
+    minx: int
+    """Left edge, metres."""
+    maxy: int
+    """Upper edge, metres."""
+
+    @property
+    def transform(self) -> Affine:
+        """Affine of the patch's 10 m pixels."""
+        return Affine(PIXEL_M, 0, self.minx, 0, -PIXEL_M, self.maxy)
+
+
+def place_of(row: Any) -> Place:
+    """Place of a row of the patch table."""
+    return Place(int(row.epsg), int(row.minx), int(row.maxy))
+
+
+def write_picture(path: Path, image: NDArray[np.uint16], channels: tuple[str, ...]) -> None:
+    """True-colour PNG of (band, y, x) DN, by the fixed stretch of `figures.rgb_uint8`."""
+    _write(path, figures.pixels_png(figures.rgb_uint8(image, channels)))
+
+
+def write_stack(
+    path: Path, image: NDArray[Any], channels: Sequence[str], place: Place, *, nodata: float, simulated: bool
+) -> None:
+    """GeoTIFF of (band, y, x) in the dtype given, bands described by id; deflate with a predictor, so lossless."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    predictor = 3 if image.dtype.kind == "f" else 2
+    with rasterio.open(
+        path,
+        "w",
+        driver="GTiff",
+        count=len(image),
+        height=image.shape[1],
+        width=image.shape[2],
+        dtype=image.dtype,
+        crs=f"EPSG:{place.epsg}",
+        transform=place.transform,
+        nodata=nodata,
+        compress="deflate",
+        predictor=predictor,
+        zlevel=DEFLATE_LEVEL,
+        interleave="band",
+    ) as raster:
+        raster.write(image)
+        for number, channel in enumerate(channels, 1):
+            raster.set_band_description(number, channel)
+            raster.update_tags(number, ROLE=bands.band(channel).role)
+        if simulated:
+            raster.update_tags(TIFFTAG_IMAGEDESCRIPTION=f"{SIMULATED_MARK} scenes")
+
+
+def write_mask(path: Path, label: NDArray[np.uint8], place: Place, *, simulated: bool) -> None:
+    """GeoTIFF of a label (y, x) uint8, nodata 255."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    shape = {"height": label.shape[0], "width": label.shape[1], "count": 1, "dtype": "uint8", "nodata": NO_LABEL}
+    frame = {"crs": f"EPSG:{place.epsg}", "transform": place.transform, "compress": "deflate", "zlevel": DEFLATE_LEVEL}
+    with rasterio.open(path, "w", driver="GTiff", **shape, **frame) as raster:
+        raster.write(label, 1)
+        raster.set_band_description(1, "mining")
+        if simulated:
+            raster.update_tags(TIFFTAG_IMAGEDESCRIPTION=f"{SIMULATED_MARK} land cover")
+
+
+def write_site_label(path: Path, label: NDArray[np.uint8]) -> None:
+    """One-channel palette PNG: 0 background, 1 cloud, 2 mining, 255 no class, in the colours of SITE_PALETTE.
+
+    ValueError for values that a label of the platform does not have.
+    """
+    from PIL import Image
+
+    table = np.zeros(256, np.uint8)
+    table[list(SITE_VALUES)] = list(SITE_VALUES.values())
+    if unknown := sorted(set(np.unique(label).tolist()) - set(SITE_VALUES)):
+        raise ValueError(f"{path.name}: a label has the values {unknown}, not only {sorted(SITE_VALUES)}.")
+    picture = Image.fromarray(table[label])
+    colours = np.zeros((256, 3), np.uint8)
+    colours[list(SITE_PALETTE)] = list(SITE_PALETTE.values())
+    picture.putpalette(colours.ravel().tolist())
+    path.parent.mkdir(parents=True, exist_ok=True)
+    picture.save(path, format="PNG", compress_level=DEFLATE_LEVEL)
+
+
+def platform_label(site_label: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The platform's label of a site label (y, x): 2 is mining, 0 other; cloud has no class, as nothing can be seen there."""
+    table = np.full(256, NO_LABEL, np.uint8)
+    table[list(SITE_VALUES.values())] = list(SITE_VALUES)
+    return table[site_label]
+
+
+def label_share(label: NDArray[np.uint8]) -> float:
+    """Share of mining of the pixels with a class of a label; NaN where none has one."""
+    valid = int((label != NO_LABEL).sum())
+    return float((label == 1).sum() / valid) if valid else float("nan")
+
+
+def _write(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)

@@ -1,0 +1,97 @@
+"""The layout of SmallMinesDS: stacks and masks in folders by year, joined by tile and year, and a table of splits a year.
+
+<YEAR>/IMAGE/IMG_<CC>_<TTTT>_<YEAR>.tif   all channels, float32, nodata -9999
+<YEAR>/MASK/MASK_<CC>_<TTTT>_<YEAR>.tif   uint8: 1 mining, 0 other, 255 no class
+splits_<YEAR>.csv                         patch_name, class_percentage, bin, split
+
+The same tile is the same ground in every year. After "SmallMinesDS: A dataset for mapping artisanal and small-scale gold mines".
+"""
+
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import rasterio
+from numpy.typing import NDArray
+
+from mining_platform import bands
+from mining_platform.labels.recipes import NO_LABEL
+from mining_platform.packages.contents import FileKind, Release, TableFile
+from mining_platform.packages.patch_files import GEOTIFF, label_share, place_of, write_mask, write_stack
+from mining_platform.packages.patch_pixels import PackageInput, write_patches
+from mining_platform.packages.written import Written
+from mining_platform.splits.grounds import footprint_conflicts
+
+IMAGE_NODATA = -9999.0
+IMAGE_PATH, MASK_PATH = "{1}/IMAGE/IMG_{0}_{1}.tif", "{1}/MASK/MASK_{0}_{1}.tif"
+TILE_DIGITS = 4
+
+
+def write(out: Path, release: Release, table: gpd.GeoDataFrame, given: PackageInput) -> Written:
+    """Write the files of all patches; ValueError where ground is on two sides, be it in different years."""
+    conflicts = footprint_conflicts(table[["window_id", "split"]])
+    if not conflicts.empty:
+        raise ValueError(
+            f"{len(conflicts)} pairs of patches stand on the same ground in different splits, first "
+            f"{conflicts.iloc[0].to_dict()}. Use a split that keeps a place on its side in all years, such as paired."
+        )
+    named = table.assign(tile=tiles(table))
+    names = [f"{country}_{tile}" for country, tile in zip(named["country"], named["tile"], strict=True)]
+    for column, pattern in (("image_path", IMAGE_PATH), ("label_path", MASK_PATH)):
+        named[column] = [pattern.format(name, year) for name, year in zip(names, named["year"], strict=True)]
+    shares: dict[str, float] = {}
+
+    def write_patch(row: Any, image: NDArray[np.uint16], label: NDArray[np.uint8]) -> None:
+        place, simulated = place_of(row), bool(row.simulated)
+        values = np.where(image == bands.S2_NODATA, np.float32(IMAGE_NODATA), image.astype(np.float32))
+        write_stack(out / row.image_path, values, release.channels, place, nodata=IMAGE_NODATA, simulated=simulated)
+        write_mask(out / row.label_path, label, place, simulated=simulated)
+        shares[row.patch_id] = label_share(label)
+
+    write_patches(named, given, release.channels, write_patch)
+    tables = [_write_splits(out, int(year), rows, shares) for year, rows in named.groupby("year", sort=True)]
+    return Written(named, _kinds(release), tuple(tables))
+
+
+def tiles(table: pd.DataFrame) -> list[str]:
+    """Number of the ground of each row, of at least four digits: its rank among the windows of the package, from 0."""
+    places = table["region"] + " " + table["window_id"]
+    codes, known = pd.factorize(places, sort=True)
+    digits = max(TILE_DIGITS, len(str(len(known))))
+    return [f"{code:0{digits}d}" for code in codes]
+
+
+def _write_splits(out: Path, year: int, rows: pd.DataFrame, shares: dict[str, float]) -> TableFile:
+    table = pd.DataFrame(
+        {
+            "patch_name": [Path(path).stem for path in rows["image_path"]],
+            "class_percentage": [round(100 * shares[patch_id], 6) for patch_id in rows["patch_id"]],
+            "bin": rows["range"].to_numpy(),
+            "split": rows["split"].to_numpy(),
+        }
+    )
+    name = f"splits_{year}.csv"
+    table.sort_values("patch_name").to_csv(out / name, index=False, lineterminator="\n")
+    told = "class_percentage is that of mining pixels in the mask; bin is the mining-proportion range."
+    return TableFile(name, f"Split of {year}", told, ("patch_name",))
+
+
+def _kinds(release: Release) -> tuple[FileKind, ...]:
+    return (
+        FileKind(
+            "image_path", "Stack of channels", "Digital numbers on the patch's 10 m grid",
+            GEOTIFF, ("data",), "*/IMAGE/*.tif", release.channels, "float32", IMAGE_NODATA, bands.S2_SCALE,
+        ),
+        FileKind(
+            "label_path", "Mask", "1 mining, 0 other, 255 no class",
+            GEOTIFF, ("labels",), "*/MASK/*.tif", (), "uint8", float(NO_LABEL), None,
+        ),
+    )  # fmt: skip
+
+
+def share_of(package: Path, row: Any, _codes: frozenset[int]) -> float:
+    """Share of mining of the pixels with a class in a patch's mask; NaN where none has one. Raises as rasterio."""
+    with rasterio.open(package / row.label_path, driver="GTiff") as raster:
+        return label_share(raster.read(1))

@@ -1,0 +1,189 @@
+"""`stac/`: a STAC collection of the package and an item a patch, https://github.com/radiantearth/stac-spec version 1.1.0.
+
+With the extensions projection 2.0.0 and raster 2.0.0. Fields that start with `mining:` are this project's own. Plain
+dictionaries, since an object of pystac for each of thousands of patches takes seconds.
+"""
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+import rasterio
+import shapely
+
+from mining_platform import bands
+from mining_platform.grids import PIXEL_M
+from mining_platform.packages import citation
+from mining_platform.packages.contents import Contents, FileKind, Release
+from mining_platform.packages.credits import licence_of
+
+STAC_FOLDER, COLLECTION_JSON = "stac", "collection.json"
+STAC_VERSION = "1.1.0"
+PROJECTION = "https://stac-extensions.github.io/projection/v2.0.0/schema.json"
+RASTER = "https://stac-extensions.github.io/raster/v2.0.0/schema.json"
+_GEOTIFF_PREFIX = "image/tiff"
+
+
+def collection(contents: Contents) -> dict[str, Any]:
+    """Content of `stac/collection.json`."""
+    release, table = contents.release, contents.table
+    licence, _ = licence_of(release.credits)
+    west, south, east, north = table.total_bounds.tolist()
+    years = sorted({int(year) for year in table["year"]})
+    return {
+        "type": "Collection",
+        "stac_version": STAC_VERSION,
+        "stac_extensions": [PROJECTION, RASTER],
+        "id": release.dataset,
+        "title": citation.title(release),
+        "description": citation.abstract(contents),
+        "keywords": citation.keywords(release),
+        "license": licence or "other",
+        "providers": _providers(release),
+        "extent": {
+            "spatial": {"bbox": [[west, south, east, north]]},
+            "temporal": {"interval": [[_year_bounds(years[0])[0], _year_bounds(years[-1])[1]]]},
+        },
+        "summaries": _summaries(table),
+        "item_assets": {_key(kind): _asset(kind) for kind in contents.kinds},
+        "mining:version": release.version,
+        "links": [
+            {"rel": "root", "href": f"./{COLLECTION_JSON}", "type": "application/json"},
+            _licence_link(release),
+            *({"rel": "item", "href": f"./{item_path(name)}", "type": "application/geo+json"} for name in table["patch_id"]),
+        ],
+    }
+
+
+def items(out: Path, contents: Contents) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Path below `stac/` and content of the item of each patch; reads the headers of files that are on grids of their own.
+
+    ValueError for a patch whose id cannot be the name of a file.
+    """
+    table, kinds = contents.table, contents.kinds
+    assets = {kind.column: _asset(kind) for kind in kinds}
+    own_grids = [kind for kind in kinds if not kind.on_patch_grid and kind.media_type.startswith(_GEOTIFF_PREFIX)]
+    geometries, boxes = _geometries(table), table.bounds.to_numpy().tolist()
+    with rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR"):
+        for row, geometry, bbox in zip(table.itertuples(), geometries, boxes, strict=True):
+            described = {_key(kind): {"href": f"../../{getattr(row, kind.column)}", **assets[kind.column]} for kind in kinds}
+            for kind in own_grids:
+                described[_key(kind)] |= _grid_of(out / getattr(row, kind.column))
+            yield item_path(str(row.patch_id)), _item(row, contents.release, geometry, bbox, described)
+
+
+def item_path(patch_id: str) -> str:
+    """`items/<patch_id>.json`, below `stac/`; ValueError where the id cannot be the name of a file."""
+    if not patch_id or any(sign in "/\\" or not sign.isprintable() for sign in patch_id):
+        raise ValueError(f"patch_id {patch_id!r} cannot be the name of a file. Name patches <window_id>_<year>.")
+    return f"items/{patch_id}.json"
+
+
+def _item(row: Any, release: Release, geometry: dict[str, Any], bbox: list[float], assets: dict[str, Any]) -> dict[str, Any]:
+    start, end = _year_bounds(int(row.year))
+    px = round((row.maxx - row.minx) / PIXEL_M)
+    return {
+        "type": "Feature",
+        "stac_version": STAC_VERSION,
+        "stac_extensions": [PROJECTION, RASTER],
+        "id": row.patch_id,
+        "collection": release.dataset,
+        "geometry": geometry,
+        "bbox": bbox,
+        "properties": {
+            **({"title": f"SIMULATED · {row.patch_id}"} if row.simulated else {}),
+            "datetime": None,
+            "start_datetime": start,
+            "end_datetime": end,
+            "gsd": PIXEL_M,
+            "split": row.split,
+            "mining:is_mining": bool(row.is_mining),
+            "mining:share": None if math.isnan(row.share) else row.share,
+            "mining:range": row.range,
+            "mining:simulated": bool(row.simulated),
+            "proj:code": f"EPSG:{row.epsg}",
+            "proj:bbox": [row.minx, row.miny, row.maxx, row.maxy],
+            "proj:shape": [px, px],
+            "proj:transform": [PIXEL_M, 0, row.minx, 0, -PIXEL_M, row.maxy],
+        },
+        "links": [
+            {"rel": rel, "href": f"../{COLLECTION_JSON}", "type": "application/json"} for rel in ("root", "parent", "collection")
+        ],
+        "assets": assets,
+    }
+
+
+def _asset(kind: FileKind) -> dict[str, Any]:
+    """A kind of file as asset without href; what its bands share stands once, at the asset, as STAC 1.1 wants it."""
+    told = {
+        "title": kind.title,
+        "description": kind.description,
+        "type": kind.media_type,
+        "roles": list(kind.roles),
+        "data_type": kind.dtype,
+        "nodata": kind.nodata,
+        "unit": bands.band(kind.channels[0]).unit if kind.scale is not None and kind.channels else None,
+        "raster:scale": kind.scale,
+        "raster:offset": None if kind.scale is None else 0.0,
+        "bands": [_band(channel) for channel in kind.channels] or None,
+    }
+    return {name: value for name, value in told.items() if value is not None}
+
+
+def _band(channel: str) -> dict[str, str]:
+    row = bands.band(channel)
+    return {"name": channel, "description": f"{row.sensor} {row.role}, {row.wavelength_nm:g} nm"}
+
+
+def _grid_of(path: Path) -> dict[str, Any]:
+    """Grid of a GeoTIFF in the fields of the projection extension."""
+    with rasterio.open(path, driver="GTiff") as raster:
+        code = raster.crs.to_epsg() if raster.crs else None
+        return {
+            "proj:code": f"EPSG:{code}" if code else None,
+            "proj:bbox": list(raster.bounds),
+            "proj:shape": list(raster.shape),
+            "proj:transform": list(raster.transform)[:6],
+        }
+
+
+def _geometries(table: gpd.GeoDataFrame) -> list[dict[str, Any]]:
+    """Footprints as GeoJSON, rings counter-clockwise (RFC 7946)."""
+    oriented = shapely.orient_polygons(np.asarray(table.geometry, dtype=object))
+    return [shapely.geometry.mapping(polygon) for polygon in oriented]
+
+
+def _key(kind: FileKind) -> str:
+    """`image_path` -> `image`."""
+    return kind.column.removesuffix("_path")
+
+
+def _year_bounds(year: int) -> tuple[str, str]:
+    return f"{year}-01-01T00:00:00Z", f"{year}-12-31T23:59:59Z"
+
+
+def _providers(release: Release) -> list[dict[str, Any]]:
+    authors = [{"name": author, "roles": ["producer", "processor"]} for author in release.authors]
+    sources = [
+        {"name": credit.line, "roles": ["licensor"], **({"url": credit.url} if credit.url else {})} for credit in release.credits
+    ]
+    return [*authors, *sources]
+
+
+def _licence_link(release: Release) -> dict[str, str]:
+    _, url = licence_of(release.credits)
+    page = {"href": url, "type": "text/html"} if url else {"href": "../README.md", "type": "text/markdown"}
+    return {"rel": "license", **page, "title": "Terms of the package"}
+
+
+def _summaries(table: gpd.GeoDataFrame) -> dict[str, Any]:
+    shares = table["share"].dropna()
+    told = {
+        name: sorted({str(value) for value in table[column]}) for name, column in (("split", "split"), ("mining:range", "range"))
+    }
+    span = {"mining:share": {"minimum": float(shares.min()), "maximum": float(shares.max())}} if len(shares) else {}
+    codes = {"proj:code": [f"EPSG:{code}" for code in sorted({int(code) for code in table["epsg"]})]}
+    return {"gsd": [PIXEL_M], **told, **span, **codes, "mining:simulated": sorted({bool(value) for value in table["simulated"]})}

@@ -1,0 +1,207 @@
+"""The review page on the loopback address: pictures on demand, decisions by JSON POST from the page itself and nobody else.
+
+Guards, as the server has no login: it listens on 127.0.0.1; the Host must be its own, so that no name that was bound to the
+address reaches it; a POST needs the page's Origin, JSON, and the token that only the page holds; no GET changes anything.
+"""
+
+import json
+import secrets
+import sys
+import time
+from collections.abc import Callable
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from mining_platform.artifacts import ArtifactError
+from mining_platform.reviews.decisions import ReviewError
+from mining_platform.reviews.desks import Desk, Proposal, decisions_on, described, take_down
+from mining_platform.reviews.logs import Entry
+from mining_platform.reviews.pages import served_page
+from mining_platform.reviews.pictures import outline_svg, picture_png
+from mining_platform.zarr_arrays import ArrayError
+
+HOST = "127.0.0.1"
+LARGEST_BODY_BYTES = 16_384
+IDLE_CONNECTION_S = 60
+QUIET_S = 1.0  # without a decision before decisions are published, so that a version holds a run of them
+POLL_S = 0.1
+FIELDS = frozenset(("window_id", "decision", "range", "reviewer", "reason"))
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+
+
+class ReviewServer(ThreadingHTTPServer):
+    """One desk, served on the loopback address; port 0 takes a free one. OSError where the port is in use."""
+
+    daemon_threads = True
+    block_on_close = False  # an idle connection of a browser does not keep the server alive
+    timeout = POLL_S
+
+    def __init__(self, desk: Desk, port: int) -> None:
+        self.desk = desk
+        self.token = secrets.token_urlsafe(32)
+        super().__init__((HOST, port), _Handler)
+        names = (HOST, "localhost")
+        self.hosts = {f"{name}:{self.server_port}" for name in names} | (set(names) if self.server_port == 80 else set())  # noqa: PLR2004 - HTTP
+        self.taken: list[Entry] = []
+        self.decided_at = 0.0
+
+    @property
+    def url(self) -> str:
+        """Address of the page."""
+        return f"http://{HOST}:{self.server_port}/"
+
+    def take(self, proposal: Proposal) -> Entry:
+        """Take a decision down; it is on the disk when this returns. ReviewError where it is not sound."""
+        (entry,) = take_down(self.desk, [proposal])
+        self.taken.append(entry)
+        self.decided_at = time.monotonic()
+        return entry
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Tell what went wrong with a connection, but not that a browser left early."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+
+def serve(server: ReviewServer, publish: Callable[[set[str]], None], ended: Callable[[], bool]) -> list[Entry]:
+    """Answer requests until `ended`; `publish` gets the regions that were decided on, after each run of decisions.
+
+    Returns the decisions taken down. They are published before this returns.
+    """
+    published = 0
+    try:
+        while not ended():
+            server.handle_request()
+            if len(server.taken) > published and time.monotonic() - server.decided_at > QUIET_S:
+                published = _published(server, publish, published)
+    finally:
+        server.server_close()
+        _published(server, publish, published)
+    return server.taken
+
+
+def _published(server: ReviewServer, publish: Callable[[set[str]], None], published: int) -> int:
+    """Publish the regions of the decisions from number `published` on; how many are published now."""
+    waiting = server.taken[published:]
+    if waiting:
+        publish({entry.region for entry in waiting})
+    return published + len(waiting)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """One connection."""
+
+    server: ReviewServer
+    protocol_version = "HTTP/1.1"
+    server_version = "mining-platform"
+    sys_version = ""
+    timeout = IDLE_CONNECTION_S
+
+    def do_GET(self) -> None:
+        """The page, its pictures and the decisions in force; changes nothing."""
+        if self._is_foreign():
+            return
+        folder, _, name = self.path.lstrip("/").partition("/")
+        try:
+            if self.path == "/favicon.ico":
+                self._answer(b"", "image/x-icon", {}, HTTPStatus.NO_CONTENT)
+            elif self.path == "/":
+                page, policy = served_page(self.server.desk, self.server.token)
+                self._answer(
+                    page.encode(), "text/html; charset=utf-8", {"Content-Security-Policy": f"{policy}; frame-ancestors 'none'"}
+                )
+            elif self.path == "/decisions":
+                standing = decisions_on(self.server.desk)
+                self._answer_json({window_id: described(entry) for window_id, entry in standing.items()})
+            elif folder in ("pictures", "outlines"):
+                self._answer_picture(folder, name.rpartition(".")[0])
+            else:
+                self._refuse(HTTPStatus.NOT_FOUND, "There is nothing here.")
+        except (ReviewError, ArtifactError, ArrayError, OSError) as error:
+            self._refuse(HTTPStatus.INTERNAL_SERVER_ERROR, str(error))
+
+    def _answer_picture(self, folder: str, patch_id: str) -> None:
+        desk = self.server.desk
+        if patch_id not in desk.places:
+            self._refuse(HTTPStatus.NOT_FOUND, "There is no such patch.")
+            return
+        region, row = desk.places[patch_id]
+        store = desk.stores[region].path
+        kept = {"Cache-Control": "private, max-age=3600"}
+        if folder == "pictures":
+            self._answer(picture_png(store, row), "image/png", kept)
+        else:
+            self._answer(outline_svg(store, row), "image/svg+xml", {**kept, "Content-Security-Policy": "default-src 'none'"})
+
+    def do_POST(self) -> None:
+        """Take one decision down."""
+        if self._is_foreign() or self._is_not_the_page():
+            return
+        try:
+            told = self._body()
+            entry = self.server.take(Proposal(**told))
+        except ReviewError as error:
+            self._refuse(HTTPStatus.BAD_REQUEST, str(error))
+            return
+        self._answer_json(described(entry))
+
+    def _body(self) -> dict[str, str]:
+        content = self.rfile.read(int(self.headers["Content-Length"]))
+        try:
+            told = json.loads(content)
+        except ValueError:
+            told = None
+        if not isinstance(told, dict) or told.keys() != FIELDS or not all(isinstance(value, str) for value in told.values()):
+            raise ReviewError(f"A decision is a JSON object of the texts {', '.join(sorted(FIELDS))}.")
+        return told
+
+    def _is_foreign(self) -> bool:
+        """Refuse requests that name another host."""
+        if self.headers.get("Host", "") in self.server.hosts:
+            return False
+        self._refuse(HTTPStatus.FORBIDDEN, f"This server answers to {self.server.url} only.")
+        return True
+
+    def _is_not_the_page(self) -> bool:
+        """Refuse what the page itself does not send."""
+        length, token = self.headers.get("Content-Length", ""), self.headers.get("X-Review-Token", "")
+        if self.path != "/decisions":
+            self._refuse(HTTPStatus.NOT_FOUND, "There is nothing here.")
+        elif self.headers.get("Origin") != f"http://{self.headers['Host']}":
+            self._refuse(HTTPStatus.FORBIDDEN, "Decisions are taken from the review page only.")
+        elif self.headers.get_content_type() != "application/json":
+            self._refuse(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "A decision is sent as application/json.")
+        elif not secrets.compare_digest(token.encode(), self.server.token.encode()):
+            self._refuse(HTTPStatus.FORBIDDEN, "The page is of an earlier start of the server; load it again.")
+        elif not length.isdecimal() or int(length) > LARGEST_BODY_BYTES:
+            self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"A decision is at most {LARGEST_BODY_BYTES:,} bytes.")
+        else:
+            return False
+        return True
+
+    def _refuse(self, status: HTTPStatus, reason: str) -> None:
+        self.close_connection = True  # a body that was not read would be taken for the next request
+        self._answer_json({"error": reason}, status)
+
+    def _answer_json(self, value: Any, status: HTTPStatus = HTTPStatus.OK) -> None:
+        self._answer(json.dumps(value).encode(), "application/json", {}, status)
+
+    def _answer(self, content: bytes, media_type: str, headers: dict[str, str], status: HTTPStatus = HTTPStatus.OK) -> None:
+        self.send_response(status)
+        for name, text in {"Cache-Control": "no-store", **HEADERS, **headers, "Content-Type": media_type}.items():
+            self.send_header(name, text)
+        self.send_header("Content-Length", str(len(content)))
+        if self.close_connection:
+            self.send_header("Connection", "close")
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Say nothing: the terminal is the person's."""
