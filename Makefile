@@ -40,7 +40,7 @@ test-slow: $(STAMP)
 	$(BIN)/pytest -m slow
 
 bench: $(STAMP)
-	@for name in orchestration medians clouds proportions leakage patches; do $(BIN)/python -m benchmarks.$$name || exit 1; done
+	@for name in orchestration medians clouds proportions leakage patches packages; do $(BIN)/python -m benchmarks.$$name || exit 1; done
 
 clean:
 	rm -rf $(VENV) .mining_platform .pytest_cache .mypy_cache .ruff_cache build dist *.egg-info

@@ -14,8 +14,8 @@ from tests.conftest import REALDATA
 HELD_BYTES = 48 * 2**20
 
 
-def assert_enough(module: ModuleType) -> None:
-    rows = module.measure(quick=True)
+def assert_enough(module: ModuleType, *, quick: bool = True) -> None:
+    rows = module.measure(quick=quick)
     assert rows
     assert not enough(rows), f"below {comparison.FAILING_SHARE:.0%} of the aim:\n{table(enough(rows))}"
 
@@ -54,6 +54,14 @@ def test_the_patch_store_keeps_its_distance_from_its_peers_and_its_limits() -> N
     from benchmarks import patches
 
     assert_enough(patches)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_exports_keep_within_five_minutes_and_their_memory() -> None:
+    from benchmarks import packages
+
+    assert_enough(packages, quick=False)
 
 
 def test_only_a_ratio_below_its_share_of_the_aim_fails() -> None:

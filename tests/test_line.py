@@ -16,9 +16,11 @@ from mining_platform.artifacts import Artifact, ArtifactStore, Ref, open_artifac
 from mining_platform.dataset_steps import DATASET_STAGES
 from mining_platform.datasets import DATASETS
 from mining_platform.mosaics import MOSAIC_NAME, computed_blocks
-from mining_platform.packages.proportion_ranges import recompute_ranges
+from mining_platform.packages.proportion_ranges import share_of
+from mining_platform.ranges import range_of
 from mining_platform.region_files import load_regions
 from mining_platform.stages.imagery import blocks_to_compute
+from mining_platform.stages.packages import PACKAGE_DIRECTORY
 from tests.conftest import ROOT, Installation, Line
 
 
@@ -131,12 +133,13 @@ def test_a_release_never_has_ground_in_two_splits_nor_more_than_it_wants(line: L
 
 
 def test_recomputing_a_packages_labels_puts_every_patch_into_its_own_range(line: Line) -> None:
-    package = opened(line, "sim_ranges/package", "2024").path
-    table = recompute_ranges(package, frozenset({30}))
+    package = opened(line, "sim_ranges/package", "2024").path / PACKAGE_DIRECTORY
+    table = gpd.read_parquet(package / "manifest.parquet")
     assert len(table) == len(list((package / "images").rglob("*.png"))) > 0
-    folders = {path.stem: path.parent.name.removeprefix("range_") for path in (package / "labels").rglob("*.tif")}
-    assert table["recomputed_range"].tolist() == [folders[patch_id] for patch_id in table["patch_id"]]
-    assert (table["recomputed_share"] - table["share"]).abs().max() < 1e-6
+    for row in table.itertuples():
+        share = share_of(package, row, frozenset({30}))
+        assert abs(share - row.share) < 1e-9
+        assert (package / row.label_path).parent.name == f"range_{range_of(share)}"
 
 
 def test_an_evaluation_counts_its_positives_in_every_range(line: Line) -> None:

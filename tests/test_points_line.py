@@ -12,24 +12,25 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 import pytest
+import rasterio
 from affine import Affine
 from pyproj import Transformer
 from shapely.geometry import box
 
 from mining_platform import patches, verdicts
 from mining_platform.artifacts import Artifact, ArtifactStore, Ref, open_artifact, produce
-from mining_platform.dataset_steps import stages_of
 from mining_platform.datasets import DATASETS, RANGES, Dataset
 from mining_platform.graph import build_steps, inactive_reason
 from mining_platform.grids import project
 from mining_platform.labels.recipes import NO_LABEL
+from mining_platform.packages.verification import verify_package
 from mining_platform.pipeline import Platform, Step, inputs_now
 from mining_platform.plans import Selection, plan
 from mining_platform.point_files import PointsFile
 from mining_platform.regions import Region
 from mining_platform.sources import router
 from mining_platform.splits.rules import SplitRule
-from mining_platform.stages import datasets, imagery, labels
+from mining_platform.stages import datasets, imagery, labels, packages
 from tests.synthetic import (
     EPSG,
     LEFT_M,
@@ -52,6 +53,7 @@ STAGES: Mapping[str, Any] = MappingProxyType(
         "patches": datasets.cut_patches,
         "splits": datasets.part_windows,
         "manifest": datasets.list_patches,
+        "package": packages.write_release,
     }
 )
 BASES: Mapping[str, Any] = MappingProxyType(
@@ -111,6 +113,7 @@ def make_row(points: Path) -> Dataset:
         quotas=MappingProxyType({"mining": 10, "curated": 3, "grid": 20}),
         negatives=MappingProxyType({}),
         split=SplitRule("block", MappingProxyType({"train": 0.6, "val": 0.2, "test": 0.2}), 960, 0.0, 7),
+        layout="smallmines",
         points=PointsFile(str(points), "kind", ("mine",), ("farm",), id_column="name"),
     )
 
@@ -155,9 +158,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Any:
         yield PointsLine(platform, steps, row)
 
 
-def test_the_family_has_no_package_and_no_land_cover_for_a_region_without_a_map(made: PointsLine) -> None:
-    assert stages_of(made.row) == tuple(STAGES)
-    assert {name for name in made.steps if name.startswith(made.row.id)} == {f"{made.row.id}/{stage}" for stage in STAGES}
+def test_the_family_needs_no_land_cover_for_a_region_without_a_map(made: PointsLine) -> None:
+    family = {f"{made.row.id}/{stage}" for stage in (*STAGES, "reviews")}
+    assert {name for name in made.steps if name.startswith(made.row.id)} == family
     assert made.steps["land_cover"].keys == made.steps["label"].keys == ("mapped|2024",)
     inputs = [made.steps[f"{made.row.id}/patches"].inputs(made.platform, f"{name}|2024") for name in ("mapped", "unmapped")]
     assert [Ref("label", "mapped|2024") in inputs[0], any(ref.asset == "label" for ref in inputs[1])] == [True, False]
@@ -232,3 +235,15 @@ def test_a_dataset_of_the_grid_needs_a_map_in_every_region(made: PointsLine) -> 
     )
     assert inactive_reason(plain, made.platform.regions) == "region unmapped has no land-cover map, and the dataset no points"
     assert inactive_reason(made.row, made.platform.regions) is None
+
+
+def test_the_package_holds_masks_without_a_class_where_there_is_no_map(made: PointsLine) -> None:
+    package = made.artifact(f"{made.row.id}/package", "2024").path / packages.PACKAGE_DIRECTORY
+    assert verify_package(package).problems == ()
+    table = gpd.read_parquet(package / "manifest.parquet")
+    assert set(table["region"]) == {"mapped", "unmapped"}
+    for row in table.itertuples():
+        with rasterio.open(package / row.label_path) as raster:
+            assert (raster.read(1) == NO_LABEL).all() == (row.region == "unmapped")
+    splits = pd.read_csv(package / "splits_2024.csv", dtype={"bin": str})
+    assert splits["class_percentage"].isna().sum() == (table["region"] == "unmapped").sum() > 0

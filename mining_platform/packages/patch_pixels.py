@@ -11,7 +11,7 @@ import geopandas as gpd
 import pandas as pd
 from numpy.typing import NDArray
 
-BATCH = 64  # patches read from a store at a time
+BATCH = 16  # patches read from a store at a time; few, so that the allocator keeps little
 WRITERS = min(4, os.cpu_count() or 1)  # compressing releases the interpreter's lock
 
 RowsOf = Callable[[str, int, Sequence[int]], NDArray[Any]]
