@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo demo-lourenco demo-trombetas ui test test-slow lint bench clean install
+.PHONY: demo demo-lourenco demo-trombetas ui test test-slow lint bench sbom scan clean install
 
 install: $(STAMP)
 
@@ -41,6 +41,15 @@ test-slow: $(STAMP)
 
 bench: $(STAMP)
 	@for name in orchestration medians clouds proportions leakage patches packages; do $(BIN)/python -m benchmarks.$$name || exit 1; done
+
+# What is installed, as a CycloneDX bill of materials; and a look for known vulnerabilities, which needs the network.
+sbom: $(STAMP)
+	$(BIN)/python -m mining_platform.dependencies build/sbom.cdx.json
+
+scan: $(STAMP)
+	@test -x build/scan/bin/pip-audit || $(PYTHON) -m venv build/scan
+	@build/scan/bin/pip install --quiet --disable-pip-version-check pip-audit || { echo "Skipped: pip-audit cannot be fetched without a network."; exit 0; }; \
+	build/scan/bin/pip-audit --no-deps --disable-pip --requirement constraints.txt
 
 clean:
 	rm -rf $(VENV) .mining_platform .pytest_cache .mypy_cache .ruff_cache build dist *.egg-info

@@ -2,17 +2,26 @@
 
 import dagster as dg
 
-from assets_defs import automation, checks, datasets, imagery, imports, labels, models
+from assets_defs import automation, checks, datasets, imagery, imports, labels, lineage, models
 from assets_defs.partitions import REGIONS
 from resources.platform import platform
+from resources.values import NoValues
 
 PLATFORM = platform(REGIONS)
 
 defs = dg.Definitions(
-    assets=[*labels.ASSETS, *imagery.ASSETS, *datasets.ASSETS, *datasets.REVIEWS, *models.ASSETS, *imports.ASSETS],
+    assets=[
+        *labels.ASSETS,
+        *imagery.ASSETS,
+        *datasets.ASSETS,
+        *datasets.REVIEWS,
+        *models.ASSETS,
+        *imports.ASSETS,
+        *lineage.ASSETS,
+    ],
     asset_checks=checks.CHECKS,
     jobs=[automation.yearly_refresh],
     schedules=[automation.every_january],
-    resources={"platform": PLATFORM},
+    resources={"platform": PLATFORM, "io_manager": NoValues()},
     executor=dg.in_process_executor,
 )

@@ -26,6 +26,18 @@ run_coordinator:
 concurrency:
   runs:
     max_concurrent_runs: 2
+# A run whose process was killed is marked as failed and made once more; an error in a step is not, it would come again.
+run_launcher:
+  module: resources.launchers
+  class: WatchedRunLauncher
+run_monitoring:
+  enabled: true
+  poll_interval_seconds: 15
+  max_resume_run_attempts: 0
+run_retries:
+  enabled: true
+  max_retries: 1
+  retry_on_asset_or_op_failure: false
 """
 
 

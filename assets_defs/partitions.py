@@ -66,6 +66,8 @@ def _experiments_of_regions(dataset_id: str) -> dg.PartitionMapping:
 
 def partition_mapping(step: Step, upstream: Step, reach: Reach) -> dg.PartitionMapping:
     """How partitions of `step` reach those of `upstream`."""
+    if step.narrowing == "published" and upstream.dimensions == "year":
+        return dg.TimeWindowPartitionMapping(allow_nonexistent_upstream_partitions=True)
     if reach == "experiment":
         return _experiments_of_regions(upstream.asset.split("/")[0])
     if reach == "same" or step.dimensions == upstream.dimensions == "year":

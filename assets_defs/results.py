@@ -13,6 +13,7 @@ import dagster as dg
 
 from assets_defs.partitions import STEPS
 from mining_platform.artifacts import Artifact, Produced, Ref, open_artifact, produce
+from mining_platform.disclosure import discreetly
 from mining_platform.figures import thumbnail_jpeg
 from mining_platform.pipeline import Platform, inputs_now
 from mining_platform.stages.files import PREVIEW_FILE
@@ -21,10 +22,16 @@ Stage = Callable[[Platform, str, Mapping[Ref, Artifact], Path], dict[str, Any]]
 
 
 def published(context: dg.AssetExecutionContext, platform: Platform, stage: Stage) -> dg.MaterializeResult:
-    """Make and publish the context's partition with a stage, or skip it where it is fresh."""
+    """Make and publish the context's partition with a stage, or skip it where it is fresh; errors tell no secrets."""
+    made = discreetly(partial(_produced, context, platform, stage))
+    context.log.info(f"{made.ref}: {'skipped' if made.skipped else 'made'} {made.digest} ({made.reason})")
+    return dg.MaterializeResult(data_version=dg.DataVersion(made.digest), metadata=described(made))
+
+
+def _produced(context: dg.AssetExecutionContext, platform: Platform, stage: Stage) -> Produced:
     step = STEPS[context.asset_key.to_user_string()]
     key = step.check_key(context.partition_key, platform.regions)
-    made = produce(
+    return produce(
         platform.artifacts,
         Ref(step.asset, key),
         inputs=inputs_now(platform, step, key),
@@ -34,8 +41,6 @@ def published(context: dg.AssetExecutionContext, platform: Platform, stage: Stag
         run_id=context.run_id,
         resumable=step.resumable,
     )
-    context.log.info(f"{made.ref}: {'skipped' if made.skipped else 'made'} {made.digest} ({made.reason})")
-    return dg.MaterializeResult(data_version=dg.DataVersion(made.digest), metadata=described(made))
 
 
 def current(platform: Platform, context: dg.AssetCheckExecutionContext, asset: str) -> Artifact:

@@ -4,6 +4,8 @@ What belongs here: one partition as one Dagster run, with its events and checks,
 web UI. The command line finds `open_session` by its entry point, since the domain never imports Dagster.
 """
 
+import os
+import socket
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,11 +19,15 @@ from assets_defs.imports import add_partition
 from assets_defs.instances import opened_instance
 from assets_defs.partitions import STEPS, asset_key
 from assets_defs.results import value_of
-from mining_platform.artifacts import ArtifactError, Ref, current_digest, open_artifact
+from mining_platform.artifacts import ArtifactError, InvalidRef, Ref, current_digest, open_artifact
 from mining_platform.pipeline import Platform, Step
 from mining_platform.plans import Outcome, Session, assess
+from mining_platform.processes import HOST_TAG, PROCESS_TAG
 
 DATA_VERSION_TAG = "dagster/data_version"
+EVENTS_A_PAGE = 1000
+OWN_RUN = {"mining_platform/planner": "true", "dagster/max_retries": "0"}
+"""Tags of runs that the planner makes in its own process: no daemon could start them again."""
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -32,7 +38,8 @@ def open_session() -> Iterator[Session]:
 
     job = defs.resolve_implicit_global_asset_job_def()
     with opened_instance() as instance:
-        yield Session(PLATFORM, STEPS, _Runs(PLATFORM, STEPS, job, instance), partial(report, instance))
+        runs = _Runs(PLATFORM, STEPS, job, instance)
+        yield Session(PLATFORM, STEPS, runs, partial(report, instance), partial(known_digests, instance))
 
 
 @dataclass(frozen=True)
@@ -56,7 +63,7 @@ class _Runs:
                 instance=self.instance,
                 raise_on_error=False,
                 run_config=QUIET,
-                tags={"mining_platform/planner": "true"},
+                tags={**OWN_RUN, PROCESS_TAG: str(os.getpid()), HOST_TAG: socket.gethostname()},
             )
         except dg.DagsterError as error:
             return Outcome(ref, "failed", "", time.monotonic() - started, str(error))
@@ -80,6 +87,30 @@ def known_digest(instance: dg.DagsterInstance, ref: Ref) -> str | None:
     records = instance.fetch_materializations(wanted, limit=1).records
     event = records[0].asset_materialization if records else None
     return (event.tags or {}).get(DATA_VERSION_TAG) if event else None
+
+
+def known_digests(instance: dg.DagsterInstance) -> dict[Ref, str]:
+    """Data version of the newest materialization event of every partition of every asset; as `plans.Known`."""
+    found: dict[Ref, str] = {}
+    for key in instance.all_asset_keys():
+        cursor, has_more = None, True
+        while has_more:
+            page = instance.fetch_materializations(key, limit=EVENTS_A_PAGE, cursor=cursor)
+            cursor, has_more = page.cursor, page.has_more
+            for event in (record.asset_materialization for record in page.records):
+                digest = (event.tags or {}).get(DATA_VERSION_TAG) if event else None
+                ref = _ref_of(key, event.partition) if event and digest else None
+                if ref and digest:
+                    found.setdefault(ref, digest)  # newest first
+    return found
+
+
+def _ref_of(key: dg.AssetKey, partition: str | None) -> Ref | None:
+    """The partition that an event is about; None where no artifact could have its name."""
+    try:
+        return Ref(key.to_user_string(), partition or "")
+    except InvalidRef:
+        return None
 
 
 def report(instance: dg.DagsterInstance, ref: Ref, digest: str, facts: Mapping[str, Any]) -> None:

@@ -16,6 +16,7 @@ GROUPS = {
     "mosaic_quality": "imagery",
     "model": "models",
     "evaluation": "models",
+    "lineage_audit": "lineage",
 }
 
 

@@ -51,6 +51,7 @@ __all__ = [
     "Produced",
     "Ref",
     "current_digest",
+    "finish_publication",
     "freshness",
     "open_artifact",
     "partitions",
@@ -215,6 +216,11 @@ def _finish_publication(store: ArtifactStore, task: _Task) -> bool:
     with publishing.disk(ref):
         durable.sweep(versions.partition_directory(store, ref), spared=task.unfinished_name(inputs))
         durable.sweep(versions.records_directory(store, ref))
+    return _catch_up(store, ref)
+
+
+def _catch_up(store: ArtifactStore, ref: Ref) -> bool:
+    """Let the pointer of a partition follow its newest record, if that version is whole; whether it had to. Under the lease."""
     chain = records(store, ref)
     if not chain or versions.points_to(store, ref, chain[-1]):
         return False
@@ -224,6 +230,15 @@ def _finish_publication(store: ArtifactStore, task: _Task) -> bool:
     with publishing.disk(ref):
         versions.write_pointer(store, ref, chain[-1])
     return True
+
+
+def finish_publication(store: ArtifactStore, ref: Ref, run_id: str = "") -> bool:
+    """Publish what an interrupted run had finished: let the pointer follow the newest record; whether it had to.
+
+    Raises LeaseHeld where somebody is at work on the partition, and lineage.LineageError for altered records.
+    """
+    with _lease(store, ref, run_id):
+        return _catch_up(store, ref)
 
 
 def _make(store: ArtifactStore, task: _Task, compute: Compute, run_id: str) -> None:

@@ -11,9 +11,11 @@ import typer
 from rich.markup import escape
 
 from mining_platform import (
+    audit_commands,
     costs,
     demos,
     graph,
+    guards,
     homes,
     imagery_commands,
     import_commands,
@@ -28,8 +30,12 @@ from mining_platform import (
     review_commands,
     servers,
     split_commands,
+    store_commands,
 )
-from mining_platform.artifacts import ArtifactError
+from mining_platform.artifacts import ArtifactError, Ref
+from mining_platform.audits.made_by import UnknownFile
+from mining_platform.audits.signing import SignatureError
+from mining_platform.audits.walk import AuditError
 from mining_platform.clouds.s2cloudless_model import ModelMissing
 from mining_platform.consoles import (
     CommandError,
@@ -42,6 +48,7 @@ from mining_platform.consoles import (
     progress_bar,
 )
 from mining_platform.datasets import DATASETS
+from mining_platform.disclosure import scrubbed
 from mining_platform.imports.findings import PatchImportError
 from mining_platform.ingest.pixels import IngestError
 from mining_platform.labels.class_sets import ClassSetError
@@ -71,7 +78,10 @@ for command in (
     leakage_commands.leakage,
     package_commands.export,
     package_commands.verify,
+    store_commands.gc,
+    store_commands.reconcile,
     review_commands.review,
+    audit_commands.audit,
 ):
     app.command()(command)
 app.command(name="import")(import_commands.import_folder)
@@ -91,11 +101,14 @@ def main() -> None:
     try:
         app(standalone_mode=True)
     except EXPECTED as error:
-        errors.print(f"[red]error[/red] {escape(str(error))}")
+        errors.print(f"[red]error[/red] {escape(scrubbed(str(error)))}")
         sys.exit(2)
 
 
 EXPECTED = (
+    AuditError,
+    UnknownFile,
+    SignatureError,
     regions.RegionError,
     plans.PlanError,
     pipeline.PartitionError,
@@ -117,6 +130,7 @@ EXPECTED = (
     ChecksumError,
     SplitError,
     LeakageError,
+    servers.OpenDoor,
 )
 """Errors whose message is all a person needs."""
 
@@ -132,12 +146,22 @@ def init() -> None:
 def ui(
     port: Annotated[int, typer.Option(help="Port of the web UI.")] = 3000,
     host: Annotated[str, typer.Option(help="Address to listen on; the UI has no login.")] = "127.0.0.1",
+    allow_host: Annotated[list[str] | None, typer.Option(help="Further name[:port] to answer to, such as a proxy's.")] = None,
+    read_only: Annotated[bool, typer.Option("--read-only", help="Show everything, change nothing; without the daemon.")] = False,
+    open_to_network: Annotated[
+        bool, typer.Option("--open-to-network", help="Whoever reaches --host may read all and, unless --read-only, start runs.")
+    ] = False,
 ) -> None:
-    """Serve Dagster's web UI and run its daemon (schedules, backfills) until interrupted."""
+    """Serve Dagster's web UI and run its daemon (schedules, backfills) until interrupted.
+
+    Foreign pages, names and GraphQL by GET are refused. For other people see docs/security.md.
+    """
+    allowed = allow_host or []
+    servers.check_host(host, allowed, open_to_network=open_to_network)
     with open_session():
         pass  # prepares the databases once, before two processes open them
-    console.print(f"Web UI: http://{host}:{port} (stop with Ctrl-C)")
-    ended = servers.serve(host, port)
+    console.print(f"Web UI: http://{guards.in_url(host)}:{port}{' (read only)' if read_only else ''} (stop with Ctrl-C)")
+    ended = servers.serve(host, port, allowed_hosts=allowed, read_only=read_only)
     if ended:
         raise CommandError(f"{ended} ended by itself; its last lines above say why (is port {port} in use?).")
 
@@ -198,7 +222,8 @@ def run_demo(session: plans.Session, row: demos.Demo) -> list[plans.Outcome] | N
         take_in(row.stack, row.archive_path)
     else:
         write_archive(row.archive_path, chosen, row.years, land_cover=painted, seed=demos.SEED, dates=demos.SCENES_A_YEAR)
-    made = [done for selection in row.selections for done in make(session, selection)]
+    chosen_refs = (plans.select(session.platform, session.steps, selection) for selection in row.selections)
+    made = [done for refs in chosen_refs for done in make(session, refs)]
     return list({done.ref: done for done in made}.values())
 
 
@@ -228,21 +253,25 @@ def materialize(  # noqa: PLR0913 - the options of a command
     years: Years = "",
     experiments: Experiments = "",
     only: Only = False,
+    stale: Annotated[bool, typer.Option("--stale", help="Just what was published and is no longer fresh.")] = False,
     max_requests: MaxRequests = None,
     max_bytes: MaxBytes = None,
     as_json: Json = False,
 ) -> None:
     """Make what is not fresh; exit code 1 if anything failed."""
     selection = selected(assets, region_ids, years, experiments, only)
-    if not (assets or region_ids or experiments):
-        raise CommandError("Name what to make with --assets, --regions or --experiments; `mining-platform status` lists all.")
+    if not (assets or region_ids or experiments or stale):
+        raise CommandError(
+            "Name what to make with --assets, --regions or --experiments, or use --stale; `mining-platform status` lists all."
+        )
     budget = costs.Budget(max_requests, max_bytes)
     with open_session() as session:
+        refs = published_stale(session, selection) if stale else plans.select(session.platform, session.steps, selection)
         if budget.limits:
-            planned = plans.plan(session.platform, session.steps, selection)
+            planned = [item for item in plans.plan(session.platform, session.steps, selection) if item.ref in refs]
             budget.check(costs.estimates(session.platform, session.steps, planned))
         execute = costs.limited(session.execute, session.platform, session.steps, budget)
-        outcomes = make(replace(session, execute=execute), selection, quiet=as_json)
+        outcomes = make(replace(session, execute=execute), refs, quiet=as_json)
     if as_json:
         console.print_json(data=[{**asdict(done), "ref": str(done.ref)} for done in outcomes])
     else:
@@ -371,9 +400,16 @@ def write_archive(
         )
 
 
-def make(session: plans.Session, selection: plans.Selection, *, quiet: bool = False) -> list[plans.Outcome]:
-    """Make a selection with a progress bar and a line for each partition as it is done."""
-    refs = plans.select(session.platform, session.steps, selection)
+def published_stale(session: plans.Session, selection: plans.Selection) -> list[Ref]:
+    """What `plans.stale_refs` finds, with a line on the standard error for what cannot be made or told."""
+    refs, untold = plans.stale_refs(session.platform, session.steps, selection)
+    for item in untold:
+        errors.print(f"[yellow]left as it is[/yellow] {escape(str(item.ref))}: {escape(item.problem or '')}")
+    return refs
+
+
+def make(session: plans.Session, refs: Sequence[Ref], *, quiet: bool = False) -> list[plans.Outcome]:
+    """Make partitions in order, with a progress bar and a line for each that fails."""
     with progress_bar(disable=quiet) as bar:
         task = bar.add_task("materialize", total=len(refs))
 

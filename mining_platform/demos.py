@@ -74,7 +74,9 @@ DEMOS: dict[str, Demo] = {
             painted=False,
             selections=(
                 Selection(
-                    ("sim_ranges", "sim_ranges_48", "mosaic_quality", "model", "evaluation"), SIMULATED_REGIONS, SIMULATED_YEARS
+                    ("sim_ranges", "sim_ranges_48", "mosaic_quality", "model", "evaluation", "lineage_audit"),
+                    SIMULATED_REGIONS,
+                    SIMULATED_YEARS,
                 ),
             ),
             truth="Everything in it rests on SIMULATED data.",
@@ -89,7 +91,7 @@ DEMOS: dict[str, Demo] = {
             painted=True,
             selections=(
                 Selection(assets=("lourenco_ranges/sample",), regions=("lourenco",)),
-                Selection(("lourenco_painted", "mosaic_quality", "evaluation"), ("lourenco-painted",), (2022,)),
+                Selection(("lourenco_painted", "mosaic_quality", "evaluation", "lineage_audit"), ("lourenco-painted",), (2022,)),
             ),
             truth="The land-cover map is real, the scenes are SIMULATED.",
         ),

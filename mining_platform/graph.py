@@ -52,7 +52,8 @@ def build_steps(regions: Mapping[str, Region]) -> dict[str, Step]:
     grids = [_mosaic(regions, datasets, sampled), _label(regions, datasets, sampled), _mosaic_quality(regions)]
     made = [step for dataset in datasets for step in release_steps(dataset, regions)]
     learned = [_model(experiments), _evaluation(experiments)] if experiments else []
-    return {step.asset: step for step in (*before, *drawn, *grids, *made, *learned)}
+    audited = [_lineage_audit(datasets, experiments)] if datasets else []
+    return {step.asset: step for step in (*before, *drawn, *grids, *made, *learned, *audited)}
 
 
 def _no_inputs(_platform: Platform, _key: str) -> tuple[Ref, ...]:
@@ -170,3 +171,21 @@ def _evaluation(experiments: list[Experiment]) -> Step:
         return {"seed": EXPERIMENTS[key_parts(key)[0]].seed, "resamples": 1000}
 
     return _experiment_step("evaluation", experiments, config, ("model",))
+
+
+def _lineage_audit(datasets: list[Dataset], experiments: list[Experiment]) -> Step:
+    """The audit of whatever is published of a year: models, evaluations and packages, and all that they rest on."""
+    learned = ("model", "evaluation") if experiments else ()
+
+    def inputs(_platform: Platform, key: str) -> tuple[Ref, ...]:
+        of_year = [each for each in experiments if int(key) in DATASETS[each.dataset].years]
+        models = (Ref(asset, f"{each.id}|{key}") for asset in learned for each in of_year)
+        return (*models, *(Ref(f"{each.id}/package", key) for each in datasets if int(key) in each.years))
+
+    def config(_platform: Platform, _key: str) -> dict[str, Any]:
+        return {}
+
+    keys = tuple(sorted({str(year) for dataset in datasets for year in dataset.years}))
+    audited = (*learned, *(f"{each.id}/package" for each in datasets))
+    after: tuple[tuple[str, Reach], ...] = tuple((name, "year") for name in audited)
+    return Step("lineage_audit", "year", keys, after, inputs, config, "1", "published")

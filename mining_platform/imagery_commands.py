@@ -11,6 +11,7 @@ from mining_platform import bands, mosaic_exports, mosaics, region_files, region
 from mining_platform.clouds.sun import sun_position
 from mining_platform.compositing.recipes import RECIPES, mosaic_recipe
 from mining_platform.consoles import CommandError, console, progress_bar
+from mining_platform.raster_files import opened_raster_file
 
 COG_SUFFIXES = (".tif", ".tiff")
 
@@ -124,12 +125,11 @@ def ingest(  # noqa: PLR0913 - the options of a command
 
 def _sun(stack: Path, acquired: datetime | tuple[datetime, datetime]) -> tuple[float, float] | None:
     """Azimuth and elevation over the middle of a raster at an exact time; None where it cannot be told."""
-    import rasterio
     from rasterio.warp import transform
 
     if not isinstance(acquired, datetime) or not stack.is_file():
         return None
-    with rasterio.open(stack, driver="GTiff") as raster:
+    with opened_raster_file(stack) as raster:
         left, bottom, right, top = raster.bounds
         (longitude,), (latitude,) = transform(raster.crs, "EPSG:4326", [(left + right) / 2], [(bottom + top) / 2])
     return sun_position(acquired, longitude, latitude)

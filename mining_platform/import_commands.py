@@ -12,6 +12,7 @@ from mining_platform.consoles import CommandError, console, print_rows, progress
 from mining_platform.imports.channels import wanted_channels
 from mining_platform.imports.findings import KEEPABLE, checked_keep
 from mining_platform.imports.found import Request
+from mining_platform.imports.image_files import MAX_SIDE_PX
 from mining_platform.imports.layouts import LAYOUTS
 from mining_platform.imports.publishing import Imported, import_patches
 from mining_platform.imports.table_columns import SYNONYMS
@@ -35,7 +36,9 @@ def import_folder(  # noqa: PLR0913 - the options of a command
     keep: Annotated[str, typer.Option(help=f"Take in though it looks wrong: {', '.join(KEEPABLE)}.")] = "",
     scale: Annotated[float | None, typer.Option(help="Reflectance = scale x value + offset; default told by the values.")] = None,
     offset: Annotated[float, typer.Option(help="See --scale.")] = 0.0,
-    pad_to: Annotated[int | None, typer.Option(help="Fill patches of different sizes up to this side in pixels.")] = None,
+    pad_to: Annotated[
+        int | None, typer.Option(min=1, max=MAX_SIDE_PX, help="Fill patches of different sizes up to this side in pixels.")
+    ] = None,
     table: Annotated[str, typer.Option(help="The table of the folder, where there are several.")] = "",
     column: Annotated[list[str] | None, typer.Option(help=f"MEANING=NAME of a column: {', '.join(SYNONYMS)}. Repeat it.")] = None,
     leave_out_bad_rows: Annotated[bool, typer.Option(help="Leave out rows that cannot be used, instead of refusing.")] = False,

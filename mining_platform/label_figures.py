@@ -3,20 +3,20 @@
 from pathlib import Path
 
 import numpy as np
-import rasterio
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from mining_platform import figures, zarr_arrays
 from mining_platform.chunks import block_slices, geobox_of
 from mining_platform.labels.mapbiomas import LEGEND
+from mining_platform.raster_files import opened_raster_file
 
 PICTURE_PX = 700
 
 
 def land_cover_picture(path: Path, *, title: str, simulated: bool) -> bytes:
     """PNG of a class GeoTIFF with the legend of the classes it holds, most common first."""
-    with rasterio.open(path, driver="GTiff") as raster:
+    with opened_raster_file(path) as raster:
         scale = max(raster.height, raster.width, PICTURE_PX) / PICTURE_PX
         classes = raster.read(1, out_shape=(max(round(raster.height / scale), 1), max(round(raster.width / scale), 1)))
     return class_picture(classes, title=title, simulated=simulated)

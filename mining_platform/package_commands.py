@@ -46,14 +46,14 @@ def export(  # noqa: PLR0913 - the options of a command
         row, laid_out = datasets.dataset(dataset), layout(layout_id or datasets.dataset(dataset).layout)
     except KeyError as error:
         raise CommandError(str(error.args[0])) from None
-    years = numbers(year)
+    years, out = tuple(sorted(set(numbers(year)))), out.absolute()
     suffixes = [suffix for suffix, wanted in ((".zip", as_zip), (".tar.gz", as_tar)) if wanted]
-    _check(out, years, date, with_bands and laid_out.id != "proportion-ranges", suffixes)
+    _check(out, years, with_bands and laid_out.id != "proportion-ranges", suffixes)
+    authors, day = _authors(author), _day(date)
     with open_session() as session, _beside(out) as beside:
         refs = [each for y in years for each in packages.package_refs(session.platform, row, laid_out, y)]
         inputs = {each: open_artifact(session.platform.artifacts, each) for each in refs}
-        authors = tuple(author) if author else packages.AUTHORS
-        release = packages.release_of(row, session.platform, years, laid_out.id, inputs, authors=authors, date=date or None)
+        release = packages.release_of(row, session.platform, years, laid_out.id, inputs, authors=authors, date=day)
         try:
             facts = packages.write(release, inputs, beside / out.name, with_bands=with_bands)
         except ValueError as error:
@@ -71,16 +71,24 @@ def export(  # noqa: PLR0913 - the options of a command
         console.print(f"Written: {path}")
 
 
-def _check(out: Path, years: tuple[int, ...], date: str, useless_bands: bool, suffixes: list[str]) -> None:
+def _authors(given: list[str] | None) -> tuple[str, ...]:
+    if any(not author.strip() for author in given or ()):
+        raise CommandError("An --author has no name. Write `Family, Given` or the name of a body.")
+    return tuple(given) if given else packages.AUTHORS
+
+
+def _day(date: str) -> str | None:
+    try:
+        return Date.fromisoformat(date).isoformat() if date else None
+    except ValueError:
+        raise CommandError(f"{date!r} is no day. Write it as 2026-01-31.") from None
+
+
+def _check(out: Path, years: tuple[int, ...], useless_bands: bool, suffixes: list[str]) -> None:
     if not years:
         raise CommandError("Name a year with --year.")
     if useless_bands:
         raise CommandError("--bands is for the layout proportion-ranges; the others hold all bands already.")
-    if date:
-        try:
-            Date.fromisoformat(date)
-        except ValueError:
-            raise CommandError(f"{date!r} is no day. Write it as 2026-01-31.") from None
     if not out.parent.is_dir():
         raise CommandError(f"There is no folder {out.parent} to make {out.name} in.")
     if out.exists() and not (out.is_dir() and not any(out.iterdir())):
@@ -104,12 +112,10 @@ def _beside(out: Path) -> Iterator[Path]:
 
 
 def _put(beside: Path, out: Path, suffixes: list[str]) -> None:
-    """Archives first, the folder last: whoever sees the folder sees all."""
+    """The folder first: where another export put its own meanwhile, this one fails and touches none of its files."""
+    (beside / out.name).replace(out)
     for suffix in suffixes:
         (beside / f"{out.name}{suffix}").replace(f"{out}{suffix}")
-    if out.exists():
-        out.rmdir()
-    (beside / out.name).replace(out)
 
 
 def verify(

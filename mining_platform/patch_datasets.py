@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from mining_platform.bands import stored_as
+from mining_platform.patch_conventions import PER_BAND
 from mining_platform.patches import STORE_NAME, channel_positions, read_attributes
 from mining_platform.shard_reads import ShardedRows
 
@@ -25,7 +27,7 @@ class LabelledPatches(NamedTuple):
     """One patch, or a batch of n with that axis in front."""
 
     image: "Tensor"
-    """(n, band, y, x) float32 reflectance where nodata is 0, or uint16 DN."""
+    """(n, band, y, x) float32 reflectance, or what else a channel measures in its own unit, where nodata is 0; or uint16 DN."""
     label: "Tensor"
     """(n, y, x) uint8: 1 mining, 0 other, 255 no class."""
     item: "Tensor"
@@ -51,6 +53,7 @@ class PatchDataset:
         self.attributes = {name: described[0][name] for name in ALIKE}
         self.channels = tuple(self.attributes["channels"] if channels is None else channels)
         self.as_reflectance = as_reflectance
+        self._scale, self._offset = _conversion(self.attributes, self.channels)
         self._bands = channel_positions(self.attributes["channels"], self.channels)
         self._patch_ids = [attributes["patch_ids"] for attributes in described]
         self._ends = np.cumsum([len(ids) for ids in self._patch_ids])
@@ -133,12 +136,20 @@ class PatchDataset:
         return stores, numbers - np.concatenate([[0], self._ends])[stores]
 
     def _reflectance(self, image: NDArray[np.uint16]) -> NDArray[np.float32]:
-        scale, offset, nodata = (self.attributes[name] for name in ("scale", "offset", "nodata"))
-        values = np.multiply(image, np.float32(scale), dtype=np.float32)
-        if offset or nodata:  # else nodata comes out as 0 by itself
-            values += np.float32(offset)
+        nodata = self.attributes["nodata"]
+        values = np.multiply(image, self._scale, dtype=np.float32)
+        if self._offset.any() or nodata:  # else nodata comes out as 0 by itself
+            values += self._offset
             values[image == nodata] = 0
         return values
+
+
+def _conversion(attributes: dict[str, Any], channels: Sequence[str]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Scale and offset of each channel, (band, 1, 1): those of the store, or where its channels differ each its own."""
+    shared = attributes["unit"] != PER_BAND
+    rows = [(attributes["scale"], attributes["offset"]) if shared else stored_as(channel) for channel in channels]
+    scale, offset = np.array(rows, np.float32).T[..., None, None]
+    return scale, offset
 
 
 def _check_alike(stores: Sequence[Path], described: Sequence[dict[str, Any]]) -> None:

@@ -14,7 +14,7 @@ from mining_platform.patch_conventions import LABEL_VALUES
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-TILE_PX = 128  # a patch is drawn at least so large, a pixel as a whole number of the sheet's, or averaged down to about that
+TILE_PX = 128  # a patch is drawn at least so large, a pixel as a whole number of the sheet's, or every n-th pixel of a larger one
 NAME_PX, GAP_PX, COLUMN_GAP_PX, EMPTY_PX, LINE_PX = 84, 6, 18, 24, 22
 LETTER_PX = 11  # width of a wide letter of the title
 OUTLINE = "#00e5ff"  # cyan stands apart from forest, bare ground and tailings, whose hues lie opposite

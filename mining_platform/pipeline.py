@@ -19,9 +19,9 @@ Reach = Literal["same", "year", "experiment"]
 """How an asset's partition maps to the upstream's: the same key; every key of the same year; the
 `region|year` keys of the experiment's dataset and year."""
 
-Narrowing = Literal["none", "available", "release"]
+Narrowing = Literal["none", "available", "release", "published"]
 """Which of the declared inputs a production reads: all; of candidates and samples those that are published;
-those of the regions that the release's quotas count."""
+those of the regions that the release's quotas count; those that are published."""
 
 
 OPTIONAL_STAGES = ("/candidates", "/sample")
@@ -126,6 +126,8 @@ def inputs_now(platform: Platform, step: Step, key: str) -> tuple[Ref, ...]:
     returned, so that the missing ones are named.
     """
     declared = step.inputs(platform, key)
+    if step.narrowing == "published":
+        return tuple(each for each in declared if current_digest(platform.artifacts, each) is not None) or declared
     if step.narrowing == "available":
         return _available(platform, declared)
     if step.narrowing == "release":
@@ -136,6 +138,8 @@ def inputs_now(platform: Platform, step: Step, key: str) -> tuple[Ref, ...]:
 
 def may_be_left_out(step: Step, parent: Ref) -> bool:
     """Whether a production can do without a declared input, as long as others of its kind are there."""
+    if step.narrowing == "published":
+        return True
     if step.narrowing == "available":
         return parent.asset.endswith(OPTIONAL_STAGES)
     needed = parent.asset in ("model", "evaluation") or parent.asset.endswith("/reviews")
@@ -159,3 +163,11 @@ def dataset_of(step: Step, key: str) -> Dataset:
     if step.dimensions == "experiment|year":
         return DATASETS[EXPERIMENTS[key_parts(key)[0]].dataset]
     return DATASETS[step.asset.partition("/")[0]]
+
+
+def datasets_of(step: Step, key: str) -> tuple[Dataset, ...]:
+    """The datasets that a partition without a region of its own is of: one, or for the yearly audit all of its year."""
+    if step.narrowing != "published":
+        return (dataset_of(step, key),)
+    packaged = (DATASETS[asset.partition("/")[0]] for asset, _ in step.after if asset.endswith("/package"))
+    return tuple(dataset for dataset in packaged if int(key) in dataset.years)

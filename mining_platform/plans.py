@@ -12,7 +12,7 @@ from typing import Any, Literal, Protocol
 from mining_platform.artifacts import ArtifactError, Ref, current_digest, freshness
 from mining_platform.clouds.s2cloudless_model import ModelMissing
 from mining_platform.lineage import LineageError
-from mining_platform.pipeline import PartitionError, Platform, Step, dataset_of, inputs_now, key_parts, may_be_left_out
+from mining_platform.pipeline import PartitionError, Platform, Step, datasets_of, inputs_now, key_parts, may_be_left_out
 from mining_platform.regions import RegionError
 from mining_platform.sources.offline import OfflineMaps, OfflineScenes
 from mining_platform.sources.protocol import NotAskedError, SourceError
@@ -89,6 +89,14 @@ class Tell(Protocol):
         ...
 
 
+class Known(Protocol):
+    """What the orchestrator has heard of, for an audit to hold against the artifacts."""
+
+    def __call__(self) -> Mapping[Ref, str]:
+        """Digest of the newest version that it knows of each partition; empty where it knows none."""
+        ...
+
+
 def offline(platform: Platform) -> Platform:
     """The installation as it plans without asking any service: what only a service knows is then told as not asked."""
     return replace(platform, scenes=OfflineScenes(platform.scenes), land_covers=OfflineMaps(platform.land_covers))
@@ -96,12 +104,13 @@ def offline(platform: Platform) -> Platform:
 
 @dataclass(frozen=True)
 class Session:
-    """An installation opened for work: what there is, how partitions are made, and who is told of those made elsewhere."""
+    """An installation opened for work: what there is, how partitions are made, and who is told and who knows of them."""
 
     platform: Platform
     steps: Mapping[str, Step]
     execute: Execute
     tell: Tell
+    known: Known = dict
 
 
 def select(platform: Platform, steps: Mapping[str, Step], selection: Selection) -> list[Ref]:
@@ -140,7 +149,7 @@ def _wanted(step: Step, key: str, selection: Selection) -> bool:
         return True
     if step.dimensions == "region|year":
         return first in selection.regions
-    return bool(set(dataset_of(step, key).regions) & set(selection.regions))
+    return any(set(dataset.regions) & set(selection.regions) for dataset in datasets_of(step, key))
 
 
 def _with_upstream(platform: Platform, steps: Mapping[str, Step], selection: Selection, chosen: set[Ref]) -> set[Ref]:
@@ -214,6 +223,36 @@ def plan(platform: Platform, steps: Mapping[str, Step], selection: Selection) ->
             stale.add(ref)
         planned.append(item)
     return planned
+
+
+def stale_refs(platform: Platform, steps: Mapping[str, Step], selection: Selection) -> tuple[list[Ref], list[Planned]]:
+    """What of a selection was published and is no longer fresh, with the inputs that it lacks; each after what it rests on.
+
+    Beside it: what was published and cannot be made as things stand, or of which cannot be told whether it is fresh.
+    """
+    ordered, wanted, untold = select(platform, steps, selection), set[Ref](), list[Planned]()
+    for ref in ordered:
+        if not is_published(platform, ref):
+            continue
+        item = assess(platform, steps, ref)
+        if item.state == "cannot":
+            untold.append(item)
+        elif item.reasons or wanted.intersection(inputs_now(platform, steps[ref.asset], ref.partition)):
+            wanted |= {ref, *_lacking(platform, steps, ref)}
+    return [ref for ref in ordered if ref in wanted], untold
+
+
+def _lacking(platform: Platform, steps: Mapping[str, Step], ref: Ref) -> set[Ref]:
+    """What a partition rests on, directly or not, that is not published."""
+    found: set[Ref] = set()
+    waiting = [ref]
+    while waiting:
+        each = waiting.pop()
+        for parent in inputs_now(platform, steps[each.asset], each.partition):
+            if parent not in found and not is_published(platform, parent):
+                found.add(parent)
+                waiting.append(parent)
+    return found
 
 
 def _foreseen_cause(step: Step, parents: Sequence[Ref], lost: Mapping[Ref, Ref]) -> Ref | None:

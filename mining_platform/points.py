@@ -13,6 +13,7 @@ from mining_platform.point_files import PointsFile
 from mining_platform.regions import expand
 from mining_platform.sources.protocol import SourceError
 from mining_platform.store.digests import file_digest
+from mining_platform.vector_files import read_features
 
 NAMED = 5  # bad rows an error names
 
@@ -64,7 +65,7 @@ def _read(path: Path) -> pd.DataFrame:
     try:
         if path.suffix.lower() == ".csv":
             return pd.read_csv(path, dtype=str, keep_default_na=False)
-        table = gpd.read_file(f"GeoJSON:{path}")  # GDAL would guess other drivers, which follow what a file says
+        table = read_features(path)
         return table if table.crs is None else table.to_crs(4326)
     except (ValueError, OSError, RuntimeError, AttributeError) as error:
         raise SourceError(f"The file of points {path} cannot be read ({error}). Mend or replace it.") from None

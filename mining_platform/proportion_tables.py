@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-import rasterio
 from numpy.typing import NDArray
 from pyproj import CRS, Transformer
 from pyproj.exceptions import CRSError
@@ -24,6 +23,7 @@ from mining_platform.grids import PIXEL_M, WindowGrid, lattice_geobox, utm_epsg,
 from mining_platform.pixel_areas import inverse_areal_scale
 from mining_platform.proportions import iter_shares
 from mining_platform.ranges import range_of
+from mining_platform.raster_files import opened_raster_file
 from mining_platform.shares.class_rasters import ClassRaster, ClassRasterError, opened_classes
 
 TABLE_COLUMNS = (
@@ -205,5 +205,5 @@ def _written(tables: Iterator[pd.DataFrame], path: Path, epsg: int, *, is_csv: b
 
 def declared_nodata(raster: Path, band: int) -> float | None:
     """The nodata value that a raster's band declares."""
-    with rasterio.open(raster, driver="GTiff") as source:
+    with opened_raster_file(raster) as source:
         return source.nodatavals[band - 1]

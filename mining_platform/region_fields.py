@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from string import Formatter
 from typing import Any
 
+from mining_platform.disclosure import secret_parameter
 from mining_platform.regions import VARIABLE, RegionError
 
 PLAUSIBLE_YEARS = range(1900, 2201)
@@ -85,4 +86,9 @@ class Fields:
             raise self.fail(field, f"{href!r} is not a template ({error})", "Close every brace.") from None
         if not marks <= ({("year", "", None)} if with_year else set()):
             raise self.fail(field, f"{href!r} has unknown placeholders", "Only {year} and ${MINING_PLATFORM_…} are replaced.")
+        if secret := secret_parameter(href):
+            remedy = (
+                f"Set it in the environment, and write ?{secret}=${{MINING_PLATFORM_…}}: region files are shared and recorded."
+            )
+            raise self.fail(field, f"the parameter {secret!r} of the address is a secret, written out", remedy)
         return href

@@ -12,9 +12,13 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, Template, select_autoescape
 
 from mining_platform.artifacts import Artifact, Ref, current_digest, open_artifact
+from mining_platform.audits.html_form import audit_html
+from mining_platform.audits.walk import audit
 from mining_platform.figures import thumbnail_jpeg
+from mining_platform.lineage import Input
 from mining_platform.pipeline import Platform
-from mining_platform.stages.files import PREVIEW_FILE
+from mining_platform.stages.files import AUDIT_PAGE, PREVIEW_FILE
+from mining_platform.store.digests import digest_of
 
 TEMPLATES = Path(__file__).parent / "templates"
 PNG_BYTES = 150_000  # a drawing takes less
@@ -66,7 +70,10 @@ class Section:
 
 
 def write_report(platform: Platform, refs: Iterable[Ref], out: Path) -> Path:
-    """Write `out/index.html` on the published versions among `refs`; returns its path. Raises as `open_artifact`."""
+    """Write `out/index.html` on the published versions among `refs`, and their audit beside it, which the page links to.
+
+    Returns the page's path. Raises as `open_artifact`.
+    """
     published = [ref for ref in refs if current_digest(platform.artifacts, ref) is not None]
     artifacts = [open_artifact(platform.artifacts, ref) for ref in published]
     page = _template().render(
@@ -75,11 +82,25 @@ def write_report(platform: Platform, refs: Iterable[Ref], out: Path) -> Path:
         shortages=[shortage_row(artifact) for artifact in artifacts if artifact.ref.asset.endswith("/quotas")],
         sections=[section for section in (section_of(artifacts, *row) for row in SECTIONS) if section.pictures],
         artifacts=artifacts,
+        audit_page=AUDIT_PAGE,
     )
     out.mkdir(parents=True, exist_ok=True)
-    beside = out / "index.html.new"
-    beside.write_text(page, encoding="utf-8")
-    return beside.replace(out / "index.html")
+    _replace(out / AUDIT_PAGE, _audit_page(platform, artifacts, page))
+    return _replace(out / "index.html", page)
+
+
+def _audit_page(platform: Platform, artifacts: Sequence[Artifact], page: str) -> str:
+    """The audit of all that a page rests on, which names the page by its BLAKE3."""
+    roots = [Input(each.ref.asset, each.ref.partition, each.digest) for each in artifacts]
+    subject = f"The report index.html beside this page, blake3 {digest_of(page.encode())}, rests on them."
+    return audit_html(audit(platform.artifacts, roots, deep=True), subject=subject)
+
+
+def _replace(path: Path, text: str) -> Path:
+    """Put a page in place at once."""
+    beside = path.with_name(f"{path.name}.new")
+    beside.write_text(text, encoding="utf-8")
+    return beside.replace(path)
 
 
 def _template() -> Template:

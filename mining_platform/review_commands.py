@@ -17,6 +17,7 @@ from mining_platform.lineage import LineageError
 from mining_platform.options import words
 from mining_platform.plans import Session
 from mining_platform.reviews.decision_files import read_proposals
+from mining_platform.reviews.decisions import ReviewError
 from mining_platform.reviews.desks import Desk, described, open_desk, take_down
 from mining_platform.reviews.logs import Entry, log_path, read_log
 from mining_platform.reviews.pages import static_page
@@ -55,7 +56,7 @@ def review(  # noqa: PLR0913 - the options of a command
         elif static is not None:
             _write_static(open_desk(session.platform, row, year, region_ids), static)
         elif apply is not None:
-            entries = take_down(open_desk(session.platform, row, year, region_ids), read_proposals(apply))
+            entries = take_down(open_desk(session.platform, row, year, region_ids), read_proposals(apply), seen=False)
             _publish_taken(session, row, year, entries, as_json=as_json)
         else:
             _serve(session, open_desk(session.platform, row, year, region_ids), port, no_browser, for_seconds)
@@ -108,7 +109,7 @@ def _serve(session: Session, desk: Desk, port: int, no_browser: bool, for_second
     def publish_some(region_ids: set[str]) -> None:
         try:
             publish(session, row, year, region_ids)
-        except (ArtifactError, LineageError) as error:
+        except (ArtifactError, LineageError, ReviewError) as error:
             errors.print(f"[yellow]note[/yellow] the decisions are kept, but not published yet: {escape(str(error))}")
 
     with servers.stopping() as stopped:
@@ -134,7 +135,7 @@ def _publish_taken(session: Session, row: Dataset, year: int, entries: list[Entr
     """Publish what was decided, and say what came of it."""
     try:
         digests = publish(session, row, year, {entry.region for entry in entries})
-    except (ArtifactError, LineageError) as error:
+    except (ArtifactError, LineageError, ReviewError) as error:
         kept = f"{len(entries)} decisions are taken down, but not published yet: {error}"
         raise CommandError(f"{kept} Once that is mended, `mining-platform review --list` publishes them.") from error
     if as_json:

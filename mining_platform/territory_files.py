@@ -3,7 +3,6 @@
 from functools import lru_cache
 from pathlib import Path
 
-import geopandas as gpd
 import numpy as np
 import shapely
 from numpy.typing import NDArray
@@ -12,6 +11,7 @@ from shapely.geometry.base import BaseGeometry
 from mining_platform.regions import expand
 from mining_platform.sources.protocol import SourceError
 from mining_platform.store.digests import file_digest
+from mining_platform.vector_files import read_features
 from mining_platform.window_filters import WindowFilter
 
 
@@ -48,7 +48,7 @@ def territory_shape(href: str) -> BaseGeometry:
 @lru_cache(maxsize=16)
 def _shape_of(path: Path, _digest: str) -> BaseGeometry:
     try:
-        table = gpd.read_file(f"GeoJSON:{path}")  # GDAL would guess other drivers, which follow what a file says
+        table = read_features(path)
     except (ValueError, OSError, RuntimeError) as error:
         raise SourceError(f"The territory file {path} cannot be read ({error}). Name a GeoJSON file of polygons.") from None
     if not len(table) or table.crs is None:

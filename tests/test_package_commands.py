@@ -8,6 +8,7 @@ from typing import Any
 import geopandas as gpd
 import pytest
 
+from mining_platform import package_commands
 from tests.conftest import Installation, Line
 
 LAYOUTS = ("proportion-ranges", "smallmines", "sites")
@@ -88,6 +89,8 @@ def test_archives_lie_beside_the_folder_and_are_the_same_bytes_twice(line: Line,
 
 def test_two_years_make_one_package_in_which_a_tile_is_the_same_ground(line: Line, tmp_path: Path) -> None:
     export(line.installation, tmp_path / "both", "--layout", "smallmines", year="2023-2024")
+    export(line.installation, tmp_path / "again", "--layout", "smallmines", year="2024,2023,2024")
+    assert (tmp_path / "again" / "checksums.txt").read_bytes() == (tmp_path / "both" / "checksums.txt").read_bytes()
     table = gpd.read_parquet(tmp_path / "both" / "manifest.parquet")
     assert set(table["year"]) == {2023, 2024}
     assert (table.groupby("tile")["window_id"].nunique() == 1).all()
@@ -95,7 +98,7 @@ def test_two_years_make_one_package_in_which_a_tile_is_the_same_ground(line: Lin
 
 
 def test_authors_and_date_are_those_given(line: Line, tmp_path: Path) -> None:
-    export(line.installation, tmp_path / "p", "--author", "Souza, Maria", "--author", "A Newsroom", "--date", "2026-03-04")
+    export(line.installation, tmp_path / "p", "--author", "Souza, Maria", "--author", "A Newsroom", "--date", "20260304")
     citation = (tmp_path / "p" / "CITATION.cff").read_text()
     assert "Souza" in citation
     assert "A Newsroom" in citation
@@ -108,6 +111,7 @@ def test_authors_and_date_are_those_given(line: Line, tmp_path: Path) -> None:
         (("--layout", "folders"), "2024", "Unknown layout 'folders'"),
         (("--layout", "sites", "--bands"), "2024", "--bands is for the layout proportion-ranges"),
         (("--date", "yesterday"), "2024", "'yesterday' is no day"),
+        (("--author", " "), "2024", "An --author has no name"),
         ((), "2019", "was never made"),
         ((), "", "Name a year"),
         (("--layout", "sites"), "2023,2024", "holds one year"),
@@ -125,6 +129,16 @@ def test_a_folder_that_is_there_is_not_touched(line: Line, tmp_path: Path) -> No
     (tmp_path / "mine.txt").write_text("mine")
     assert "is there already" in export(line.installation, tmp_path, code=2)
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_an_export_that_comes_second_fails_and_touches_no_file_of_the_first(tmp_path: Path) -> None:
+    for folder, text in ((tmp_path, "first"), (tmp_path / "beside", "second")):
+        (folder / "out").mkdir(parents=True)
+        (folder / "out" / "README.md").write_text(text)
+        (folder / "out.zip").write_text(text)
+    with pytest.raises(OSError, match="not empty"):
+        package_commands._put(tmp_path / "beside", tmp_path / "out", [".zip"])
+    assert (tmp_path / "out.zip").read_text() == (tmp_path / "out" / "README.md").read_text() == "first"
 
 
 def test_a_folder_that_is_no_package_is_told(line: Line, tmp_path: Path) -> None:

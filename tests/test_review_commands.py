@@ -266,7 +266,7 @@ def test_no_get_decides_and_nothing_else_is_served(served: Served) -> None:
     assert request(served, "GET", "/decisions")[1] == before
 
 
-@pytest.mark.parametrize("body", [b"{", b"[]", b'{"window_id": 1}', b'{"window_id": "x"}', b"\xff"])
+@pytest.mark.parametrize("body", [b"{", b"[]", b'{"window_id": 1}', b'{"window_id": "x"}', b"\xff", b"[" * 16_000])
 def test_what_is_no_decision_is_refused_with_what_one_is(served: Served, body: bytes) -> None:
     status, answer = request(served, "POST", "/decisions", body, **page_headers(served))
     assert (status, "A decision is a JSON object of the texts" in answer) == (400, True)

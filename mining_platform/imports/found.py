@@ -91,6 +91,8 @@ class Pixels:
     """Affine of its pixels in that CRS."""
     simulated: bool = False
     """Whether the file says that it is simulated."""
+    descriptions: tuple[str | None, ...] = ()
+    """What the file calls its bands."""
 
 
 @dataclass(frozen=True)

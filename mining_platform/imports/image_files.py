@@ -3,8 +3,9 @@
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from affine import Affine
@@ -59,9 +60,13 @@ def read_header(folder: Path, name: str) -> Header:
 
 
 def read_image(folder: Path, name: str) -> Pixels:
-    """Pixels of a GeoTIFF, NPY or PNG of the folder; PatchImportError where it cannot be read whole."""
-    read_header(folder, name)
-    return {".npy": _read_npy, ".png": _read_png}.get(_suffix(name), _read_tiff)(folder, name)
+    """Pixels of a GeoTIFF, NPY or PNG of the folder; PatchImportError where it cannot be read whole.
+
+    Where a GeoTIFF has scales or offsets, values are what they make of its numbers, in float64.
+    """
+    header = read_header(folder, name)
+    pixels = {".npy": _read_npy, ".png": _read_png}.get(_suffix(name), _read_tiff)(folder, name)
+    return replace(pixels, descriptions=header.descriptions)
 
 
 def _suffix(name: str) -> str:
@@ -90,19 +95,31 @@ def _tiff_header(folder: Path, name: str) -> Header:
 
 
 def _place(source: DatasetReader) -> tuple[int, Affine | None]:
-    """EPSG code and affine, or 0 and None where one of both is missing."""
-    epsg = (source.crs.to_epsg() or 0) if source.crs else 0
-    return (epsg, source.transform) if epsg and not source.transform.is_identity else (0, None)
+    """EPSG code and affine, or 0 and None where one of both is missing; RasterError where rows do not go from north to south."""
+    epsg, at = (source.crs.to_epsg() or 0) if source.crs else 0, source.transform
+    if not epsg or at.is_identity:
+        return 0, None
+    if at.b or at.d or at.a < 0 or at.e > 0:
+        raise RasterError("is turned or upside down on the ground; gdalwarp writes it north up")
+    return epsg, at
 
 
 def _read_tiff(folder: Path, name: str) -> Pixels:
     try:
         with _tiff(folder, name) as (source, _), reading():
-            values, valid = source.read(), source.read_masks() != 0
+            values, valid = _scaled(source.read(), source), source.read_masks() != 0
             simulated = source.tags().get("TIFFTAG_IMAGEDESCRIPTION", "").startswith(SIMULATED_MARK)
             return Pixels(values, valid, *_place(source), simulated)
     except RasterError as error:
         raise _unreadable(name, error, "GeoTIFF") from None
+
+
+def _scaled(numbers: NDArray[Any], source: DatasetReader) -> NDArray[Any]:
+    """Numbers (band, y, x) as the scale and offset of each band say what they mean."""
+    scales, offsets = np.array(source.scales), np.array(source.offsets)
+    if (scales == 1).all() and not offsets.any():
+        return numbers
+    return numbers * scales[:, None, None] + offsets[:, None, None]
 
 
 def _npy_header(folder: Path, name: str) -> Header:

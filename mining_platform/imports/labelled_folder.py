@@ -6,7 +6,7 @@ The label is of a whole patch: mining or not; its pixels have no class.
 import re
 from collections.abc import Mapping
 from datetime import date
-from pathlib import PurePosixPath
+from pathlib import PurePosixPath, PureWindowsPath
 from types import MappingProxyType
 from typing import Any
 
@@ -17,9 +17,10 @@ from mining_platform.imports.channels import channels_of, left_out
 from mining_platform.imports.findings import Finding, PatchImportError, found
 from mining_platform.imports.found import Found, Request, rows_of, side_of
 from mining_platform.imports.image_files import NPY_SUFFIX, TIFF_SUFFIXES, files_below, read_header, read_image
-from mining_platform.imports.table_columns import column_named, degrees, only_table
+from mining_platform.imports.table_columns import column_named, numbers, only_table, whole_years
 
 LAYOUT = "labelled-folder"
+SUFFIXES = (*TIFF_SUFFIXES, NPY_SUFFIX)
 LABELS: Mapping[str, bool] = MappingProxyType(
     {
         **dict.fromkeys(("1", "1.0", "true", "yes", "mining", "mine", "positive", "pos", "asgm"), True),
@@ -29,7 +30,7 @@ LABELS: Mapping[str, bool] = MappingProxyType(
 """What labels are called, in small letters."""
 NEAR_DEG = 5.0
 """A row is swapped whose swapped coordinates are this near to the middle of all, and its own not within four times that."""
-_DATE = re.compile(r"((?:19|20)\d{2})(?:-?(\d{2})(?:-?(\d{2}))?)?(?:[T ].*)?")
+_DATE = re.compile(r"((?:19|20)\d{2})(?:([-/]?)(\d{2})(?:\2(\d{2}))?)?(?:[T ].*)?")
 
 
 def read_labelled(request: Request) -> Found:
@@ -40,7 +41,7 @@ def read_labelled(request: Request) -> Found:
             f"{request.source} has no table (.csv) of its patches. Write one: id, lon, lat, date, label, split."
         )
     rows, bad = _rows(request, table)
-    stray = sorted(set(files_below(request.folder, (*TIFF_SUFFIXES, NPY_SUFFIX))) - set(rows["image_file"]))
+    stray = sorted(set(files_below(request.folder, SUFFIXES)) - set(rows["image_file"]))
     bad = {**bad, "files without a row": stray}
     told = tuple(each for why, names in bad.items() for each in found("bad rows", f"{why} are left out", names))
     if told and not request.leave_out_bad_rows:
@@ -74,12 +75,12 @@ def _rows(request: Request, table: str) -> tuple[pd.DataFrame, dict[str, list[st
     }
     ids = column_named(request, table, "id", required=not texts["file"].any())
     ids = ids.where(ids != "", texts["file"].map(lambda name: PurePosixPath(name).stem))
-    files = _files(request, ids, texts["file"])
-    lon, lat = degrees(texts["lon"]), degrees(texts["lat"])
+    files = _files(request, table, ids, texts["file"])
+    lon, lat = numbers(texts["lon"]), numbers(texts["lat"])
     dates = texts["date"].map(_date)
-    years = pd.to_numeric(texts["year"], errors="coerce").fillna(pd.to_numeric(dates.str[:4], errors="coerce"))
-    if request.year is not None:
-        years = pd.Series(float(request.year), index=ids.index)
+    told = whole_years(texts["year"])
+    asked = pd.Series(np.nan if request.year is None else float(request.year), index=ids.index)
+    years = asked.fillna(told).fillna(whole_years(dates.str[:4]))
     labels = texts["label"].str.lower().map(LABELS)
     outside = _outside(texts["lon"], lon, 180) | _outside(texts["lat"], lat, 90)
     reasons = {
@@ -90,8 +91,10 @@ def _rows(request: Request, table: str) -> tuple[pd.DataFrame, dict[str, list[st
         "rows whose longitude and latitude look swapped": _swapped(lon, lat),
         "rows with a longitude or latitude out of range": outside & ~_swapped(lon, lat),
         "rows with an unreadable date": (texts["date"] != "") & (dates == ""),
+        "rows with a year that is none": (texts["year"] != "") & told.isna(),
+        "rows of another year than --year": told.notna() & asked.notna() & (told != asked),
         "rows with an unknown label": (texts["label"] != "") & labels.isna(),
-        "rows without a year (no date, and no --year)": years.isna() & ~((texts["date"] != "") & (dates == "")),
+        "rows without a year (no date, and no --year)": years.isna() & (texts["year"] == "") & (texts["date"] == ""),
     }
     bad = {why: [_name(int(number), ids) for number in np.flatnonzero(mask)] for why, mask in reasons.items()}
     rows = pd.DataFrame(
@@ -122,21 +125,31 @@ def _name(number: int, ids: pd.Series) -> str:
     return f"{ids[number] or 'row'} (line {number + 2})"
 
 
-def _files(request: Request, ids: pd.Series, named: pd.Series) -> pd.Series:
+def _files(request: Request, table: str, ids: pd.Series, named: pd.Series) -> pd.Series:
     """File of each row in the folder, by the table's path or else by the id; "" where there is none, or several."""
-    present = files_below(request.folder, (*TIFF_SUFFIXES, NPY_SUFFIX))
-    by_stem: dict[str, list[str]] = {}
+    present = files_below(request.folder, SUFFIXES)
+    known = set(present)
+    by_name: dict[str, list[str]] = {}
     for name in present:
-        by_stem.setdefault(PurePosixPath(name).stem, []).append(name)
-    paths = named.map(lambda text: str(PurePosixPath(text.replace("\\", "/"))) if text else "")
-    alone = [by_stem.get(each, []) for each in ids]
-    return pd.Series(
-        [
-            path if path in set(present) else (found_[0] if not path and len(found_) == 1 else "")
-            for path, found_ in zip(paths, alone, strict=True)
-        ],
-        dtype=object,
-    )
+        path = PurePosixPath(name)
+        for each in {path.name, path.stem}:
+            by_name.setdefault(each, []).append(name)
+    beside = PurePosixPath(table).parent
+    found_ = [_file(patch_id, path, beside, known, by_name) for patch_id, path in zip(ids, named, strict=True)]
+    return pd.Series(found_, dtype=object)
+
+
+def _file(patch_id: str, named: str, beside: PurePosixPath, known: set[str], by_name: Mapping[str, list[str]]) -> str:
+    """The file of a path from the top or from beside the table; of a bare name, or a path on another machine, by its name."""
+    path = PurePosixPath(named.replace("\\", "/")) if named else PurePosixPath(patch_id)
+    for place in (path, beside / path):
+        if named and str(place) in known:
+            return str(place)
+    is_elsewhere = path.is_absolute() or PureWindowsPath(named).is_absolute()
+    if named and not is_elsewhere and (len(path.parts) > 1 or path.suffix.lower() in SUFFIXES):
+        return ""
+    alone = by_name.get(path.name, [])
+    return alone[0] if len(alone) == 1 else ""
 
 
 def _outside(texts: pd.Series, degrees_: pd.Series, most: float) -> pd.Series:
@@ -154,11 +167,11 @@ def _swapped(lon: pd.Series, lat: pd.Series) -> pd.Series:
 
 
 def _date(text: str) -> str:
-    """`2023`, `2023-07`, `20230719`, `2023-07-19T13:00:00Z` -> ISO 8601 without the time; "" for what is no date."""
+    """`2023`, `2023-07`, `2023/07/19`, `20230719`, `2023-07-19T13:00:00Z` -> ISO 8601 without time; "" for what is no date."""
     match = _DATE.fullmatch(text)
     if match is None:
         return ""
-    year, month, day = match.groups()
+    year, _, month, day = match.groups()
     try:
         date(int(year), int(month or 1), int(day or 1))
     except ValueError:

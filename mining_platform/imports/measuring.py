@@ -34,7 +34,7 @@ class Measured:
 
 def measured(read: Found, request: Request, progress: Progress) -> Measured:
     """Read every image and label once; PatchImportError for what can never be stored, naming files."""
-    shapes, dtypes, rows = {}, {}, []
+    shapes, dtypes, orders, rows = {}, {}, {}, []
     doubtful: dict[str, list[str]] = {"nan": [], findings.CONSTANT: [], findings.NONPOSITIVE: [], "linear": []}
     for number, row in enumerate(read.rows.itertuples(index=False)):
         progress("read", number / len(read.rows))
@@ -46,14 +46,18 @@ def measured(read: Found, request: Request, progress: Progress) -> Measured:
             raise PatchImportError(
                 f"{row.label_file} has {label.shape} pixels, {name} {pixels.values.shape[1:]}. Cut them alike."
             )
-        for kind in _doubts(pixels, read):
+        for kind in _doubts(pixels, read, request):
             doubtful[kind].append(name)
+        if set(pixels.descriptions) <= bands.BANDS.keys():
+            orders[name] = pixels.descriptions
         rows.append(_patch(pixels, label, read, request, name))
     _refuse_shapes(shapes, read, request)
     _refuse(
         doubtful["nan"] if not read.nan_is_nodata else [],
         "hold values that are no numbers (NaN or infinite); declare them as nodata",
     )
+    if len(set(orders.values())) > 1:
+        raise PatchImportError(f"Images that name their bands in different orders: {_by(orders)}. Write all bands in one order.")
     if read.one_dtype and len(set(dtypes.values())) > 1:
         raise PatchImportError(f"Images of different types: {_by(dtypes)}. Write all as one type, such as float32.")
     patches = pd.DataFrame(rows, columns=_COLUMNS)
@@ -114,12 +118,14 @@ def _unit(pixels: Pixels, read: Found, request: Request) -> str:
     return quantities.unit_of(_reflectances(pixels, read))
 
 
-def _doubts(pixels: Pixels, read: Found) -> list[str]:
+def _doubts(pixels: Pixels, read: Found, request: Request) -> list[str]:
     """What looks wrong in an image on its own."""
     values, told = _reflectances(pixels, read), []
+    if request.scale is not None:
+        values = values.astype(np.float64) * request.scale + request.offset
     if pixels.values.dtype.kind == "f" and bool((~np.isfinite(pixels.values) & pixels.valid).any()):
         told.append("nan")
-    if all(_is_even(band[valid]) for band, valid in zip(pixels.values, pixels.valid, strict=True)):
+    if pixels.valid.any() and all(_is_even(band[valid]) for band, valid in zip(pixels.values, pixels.valid, strict=True)):
         told.append(findings.CONSTANT)
     if values.size and values.min() <= 0:
         told.append(findings.NONPOSITIVE)
@@ -196,7 +202,8 @@ def _units(read: Found, request: Request, patches: pd.DataFrame) -> tuple[Findin
     if len(unknown):
         raise PatchImportError(
             f"{len(unknown)} images hold neither reflectance (0 to 1) nor reflectance x 10,000: {named(sorted(unknown))}. Say "
-            "how reflectance is made of the values with --scale and --offset (Landsat Collection 2: 2.75e-5 and -0.2)."
+            "how reflectance is made of the values with --scale and --offset (Landsat Collection 2: 2.75e-5 and -0.2), or that "
+            "they are 8-bit pictures with --channels rgb-display."
         )
     known = unit[unit != quantities.UNKNOWN]
     if known.nunique() < 2:  # noqa: PLR2004 - units

@@ -19,7 +19,7 @@ from mining_platform.imports.channels import channels_of, left_out
 from mining_platform.imports.findings import Finding, PatchImportError, found, named
 from mining_platform.imports.found import Found, Request, rows_of, side_of
 from mining_platform.imports.image_files import PNG_SUFFIX, TIFF_SUFFIXES, files_below, read_header, read_image
-from mining_platform.imports.table_columns import column_named, degrees, only_table
+from mining_platform.imports.table_columns import column_named, numbers, only_table, whole_years
 from mining_platform.labels.recipes import NO_LABEL
 
 LAYOUT = "proportion-ranges"
@@ -91,8 +91,12 @@ def _mask(request: Request, name: str) -> NDArray[np.uint8] | None:
     if not name:
         return None
     values = read_image(request.folder, name).values[0]
-    if unknown := sorted(set(np.unique(values).tolist()) - {0, 1, NO_LABEL}):
-        raise PatchImportError(f"{name} has the values {unknown[:5]}; a mask has 0 other, 1 mining, {NO_LABEL} no class.")
+    present = set(np.unique(values).tolist())
+    meant = f"a mask has 0 other, 1 mining, {NO_LABEL} no class"
+    if unknown := sorted(present - {0, 1, NO_LABEL}):
+        raise PatchImportError(f"{name} has the values {unknown[:5]}; {meant}.")
+    if NO_LABEL in present and 1 not in present and PurePosixPath(name).parent.name.lower() != f"range_{ZERO_RANGE}":
+        raise PatchImportError(f"{name} has {NO_LABEL} and no 1, and lies in a range with mining; {meant}. Write mining as 1.")
     return values.astype(np.uint8)
 
 
@@ -117,15 +121,19 @@ def _joined(rows: pd.DataFrame, request: Request, table: str) -> tuple[pd.DataFr
         raise PatchImportError(f"{table}: {named(twice)} have several rows. Give each patch one.")
     columns = {name: column_named(request, table, name) for name in ("split", "year", "range", "lon", "lat", "date", "place")}
     of = {name: rows["patch_id"].map(dict(zip(ids, values, strict=True))).fillna("") for name, values in columns.items()}
-    year = pd.to_numeric(of["year"], errors="coerce").fillna(rows["year"]).astype("int64")
+    year = whole_years(of["year"])
+    wrong = (of["year"] != "") & (year.isna() | (year != (request.year or year)))
+    if wrong.any():
+        asked = "no year" if request.year is None else f"not {request.year}"
+        raise PatchImportError(f"{table}: the year of {named(rows['patch_id'][wrong].tolist())} is {asked}. Mend it, or --year.")
     named_range = of["range"].str.removeprefix("range_")
     known = rows.assign(
         published_split=of["split"],
         split=of["split"].map(side_of),
         date=of["date"],
-        lon=degrees(of["lon"]),
-        lat=degrees(of["lat"]),
-        year=rows["year"] if request.year is not None else year,
+        lon=numbers(of["lon"]),
+        lat=numbers(of["lat"]),
+        year=year.fillna(rows["year"]).astype("int64"),
         place=of["place"].where(of["place"] != "", rows["place"]),
     )
     differs = (named_range != "") & (named_range != rows["published_range"])

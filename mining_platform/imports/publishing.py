@@ -4,7 +4,9 @@
 is read and checked before the first of them is made, so a folder that is refused leaves nothing behind.
 """
 
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -26,7 +28,8 @@ from mining_platform.imports.tables import imported_table, published, store_rows
 from mining_platform.manifests import validate_manifest
 from mining_platform.packages.package_facts import is_package
 from mining_platform.stages.files import MANIFEST_FILE
-from mining_platform.store import digests
+from mining_platform.store import digests, durable
+from mining_platform.store.leases import lease
 
 IMPORT_VERSION = "1"
 """Raised whenever what is made of the same files changes."""
@@ -71,15 +74,34 @@ def import_patches(store: ArtifactStore, request: Request, progress: Progress) -
     check = cache(partial(_checked_package if is_ours else _checked_folder, read, request, progress))
     stale = [ref for ref in refs if not _is_fresh(store, ref, refs, config)]
     findings = check().findings if stale else ()
-    versions = tuple(_publish(store, ref, refs, config, read, check, progress) for ref in refs)
+    with _alone(store, request):
+        versions = tuple(_publish(store, ref, refs, config, read, check, progress) for ref in refs)
     return Imported(versions, findings, len(read.rows))
+
+
+@contextmanager
+def _alone(store: ArtifactStore, request: Request) -> Iterator[None]:
+    """Keep other imports of this name out, so that tables rest on the stores of their own import."""
+    folder = store.root / PATCHES.partition("/")[0]
+    try:
+        durable.make_directory(folder)
+    except OSError as error:
+        raise PatchImportError(f"The artifact store cannot be written ({error.strerror}). Mend that and import again.") from None
+    with lease(folder / f"{request.name}.lease") as other:
+        if other is not None:
+            raise PatchImportError(f"{request.name} is being imported by {other}. Wait for it, or give another --name.")
+        yield
 
 
 def _config(request: Request) -> dict[str, Any]:
     """What decides the content: the files, and how they are read; not where they lie."""
     try:
         files, _ = digests.listing(request.folder)
+        if odd := [name for name in files if name.encode(errors="replace") != os.fsencode(name)]:
+            raise PatchImportError(f"{request.source}: the name {odd[0]!a} is not in UTF-8. Rename it.")
         content = digests.manifest_bytes(digests.entries(request.folder, files))
+    except PatchImportError:
+        raise
     except (OSError, ValueError) as error:
         raise PatchImportError(f"{request.source}: {error}. Copy the files themselves into the folder.") from None
     told = {name: getattr(request, name) for name in ("layout", "region", "year", "leave_out_bad_rows", "table", "pad_to_px")}

@@ -15,6 +15,10 @@ MOST_REFLECTANCE = 2.0
 """Values up to here are reflectance: bright clouds and snow exceed 1, and digital numbers of land are hundreds."""
 MOST_TYPICAL_DN = 15_000
 """Median of an image that may be reflectance x 10,000; Landsat's Collection 2 numbers and radiances of 16 bits lie higher."""
+MOST_8_BIT = 255
+"""Largest value of 8-bit pictures and of per cent: no land reflects less than 0.0255 in every pixel of every band."""
+LEAST_NUMBERS: Mapping[str, float] = {"reflectance": -np.inf, "display": 0}
+"""Least number by unit that is taken in, as 1; of other units 1 itself."""
 AS_REFLECTANCE, AS_DN, UNKNOWN = "0 to 1", "0 to 10,000", "unknown"
 SCALES: Mapping[str, float] = {AS_REFLECTANCE: 1.0, AS_DN: bands.S2_SCALE}
 """Reflectance of a value by the unit of a file."""
@@ -39,17 +43,18 @@ def unit_of(values: NDArray[np.generic]) -> str:
     """Unit of an image's reflectance values (valid ones, any shape); UNKNOWN where they fit none, or there are none."""
     if not values.size:
         return UNKNOWN
-    if values.dtype.kind == "f" and float(values.max()) <= MOST_REFLECTANCE:
+    most = float(values.max())
+    if values.dtype.kind == "f" and most <= MOST_REFLECTANCE:
         return AS_REFLECTANCE
-    return AS_DN if float(np.median(values.astype(np.float64))) <= MOST_TYPICAL_DN else UNKNOWN
+    return AS_DN if most > MOST_8_BIT and float(np.median(values.astype(np.float64))) <= MOST_TYPICAL_DN else UNKNOWN
 
 
 def stored_numbers(pixels: Pixels, channels: Sequence[str], scale: float, offset: float, where: str) -> Stored:
     """An image in the channels that are not LEFT_OUT.
 
     Reflectance is scale x value + offset; other channels have their own unit already, as bands.BANDS has it. Reflectance
-    a little below 0 becomes the least number; 0, and what is no reflectance, become no data. PatchImportError where a value
-    is beyond what 16 bits hold.
+    a little below 0 becomes the least number, as does 0 of a picture; reflectance of 0, and what is none, become no data.
+    PatchImportError where a value is beyond what 16 bits hold.
     """
     kept = [(number, channel) for number, channel in enumerate(channels) if channel != LEFT_OUT]
     out = np.zeros((len(kept), *pixels.values.shape[1:]), np.uint16)
@@ -79,15 +84,15 @@ def _quantised(
     """Numbers of a channel (y, x) and the largest rounding of those not below the least number."""
     scale, offset = bands.stored_as(channel)
     numbers = np.floor((physical - offset) / scale + 0.5)
-    least = 1 if bands.band(channel).unit != "reflectance" else -np.inf
+    unit = bands.band(channel).unit
+    least = LEAST_NUMBERS.get(unit, 1)
     wrong = valid & ((numbers > MOST_DN) | (numbers < least))
     if wrong.any():
         low, high = offset + scale, offset + MOST_DN * scale
-        unit = bands.band(channel).unit
         raise PatchImportError(
             f"{where}: {channel} holds {physical[wrong][0]:g}, and {low:g} to {high:g} {unit} can be stored. Declare it as "
             "nodata, or convert the values to that unit."
         )
-    exact = valid & (numbers >= 1)
-    lost = np.abs(numbers * scale + offset - physical)[exact]
-    return np.where(valid, np.maximum(numbers, 1), 0).astype(np.uint16), float(lost.max()) if lost.size else 0.0
+    stored = np.where(valid, np.maximum(numbers, 1), 0)
+    lost = np.abs(stored * scale + offset - physical)[valid & (numbers >= max(least, 0))]
+    return stored.astype(np.uint16), float(lost.max()) if lost.size else 0.0

@@ -17,9 +17,10 @@ from mining_platform.imports.findings import Finding, PatchImportError, found
 from mining_platform.imports.found import Found, Request, rows_of, side_of
 from mining_platform.imports.image_files import PNG_SUFFIX, TIFF_SUFFIXES, files_below, read_header, read_image
 from mining_platform.imports.site_labels import read_site_label
+from mining_platform.imports.table_columns import read_table
 from mining_platform.packages.patch_files import SITE_CLOUD, platform_label
 from mining_platform.packages.sites import MAPPING_CSV
-from mining_platform.patch_table_files import read_raw, text_of
+from mining_platform.patch_table_files import text_of
 
 LAYOUT = "sites"
 BASE_SITE = re.compile(r"_\d+$")  # a site's name without its number: what must be on one side of a split
@@ -105,7 +106,7 @@ def _mapping(request: Request, images: dict[Key, str]) -> tuple[dict[Key, str], 
         return {}, found("mapping", f"has no {MAPPING_CSV}: the first names of files are not known", [request.source])
     if len(tables) > 1:
         raise PatchImportError(f"{request.source} has {len(tables)} tables of names: {', '.join(tables)}. Keep one.")
-    values = read_raw(request.folder / tables[0]).values
+    values = read_table(request, tables[0]).rename(columns=str.lower)
     if lacking := [name for name in MAPPING_COLUMNS if name not in values]:
         raise PatchImportError(f"{tables[0]} lacks the columns {', '.join(lacking)}; it has {', '.join(map(str, values))}.")
     texts = {name: text_of(values[name]) for name in MAPPING_COLUMNS}

@@ -6,6 +6,7 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +19,18 @@ from mining_platform.imports.channels import channels_of, left_out
 from mining_platform.imports.findings import Finding, PatchImportError, found, named
 from mining_platform.imports.found import Found, Pixels, Request, rows_of, side_of
 from mining_platform.imports.image_files import TIFF_SUFFIXES, files_below, read_header, read_image, same_ground
+from mining_platform.imports.table_columns import numbers, read_table
 from mining_platform.labels.recipes import NO_LABEL
 from mining_platform.packages.package_facts import LABEL_VALUES
-from mining_platform.patch_table_files import TEXT_SUFFIXES, read_raw, text_of
+from mining_platform.patch_table_files import TEXT_SUFFIXES, text_of
 from mining_platform.patch_tables import PatchTable
 from mining_platform.splits.published import attach_published
 
 LAYOUT = "smallmines"
 IMAGE_NODATA = -9999
 NAME = re.compile(r"(?P<kind>IMG|MASK)_(?:(?P<country>[A-Z]{2,3})_)?(?P<tile>\d{1,8})_(?P<year>\d{4})", re.IGNORECASE)
+PATCH_NAME = re.compile(r"(?:(?:IMG|MASK)_)?(?:[A-Z]{2,3}_)?(?P<tile>\d{1,8})_(?P<year>\d{4})(?:\.tiff?)?$", re.IGNORECASE)
+"""Name of a patch in a table of splits, after its folders if it has some."""
 Key = tuple[int, int]
 """Tile and year."""
 
@@ -101,7 +105,7 @@ def _stack(folder: Path, name: str) -> Pixels:
     valid = pixels.valid & (pixels.values != IMAGE_NODATA)
     if pixels.values.dtype.kind == "f":
         valid &= np.isfinite(pixels.values)
-    return Pixels(pixels.values, valid, pixels.epsg, pixels.transform, pixels.simulated)
+    return replace(pixels, valid=valid)
 
 
 def _mask(folder: Path, image: str, name: str) -> NDArray[np.uint8]:
@@ -119,14 +123,14 @@ def _published_splits(request: Request) -> tuple[pd.DataFrame, list[str]]:
     """Columns place, year, split, published_share, published_range of all tables of splits, and tables that are no such."""
     parts, unread = [], []
     for name in files_below(request.folder, TEXT_SUFFIXES):
-        values = read_raw(request.folder / name).values
+        values = read_table(request, name).rename(columns=str.lower)
         if not {"patch_name", "split"} <= set(values):
             unread.append(name)
             continue
-        told = text_of(values["patch_name"]).str.removesuffix(".tif").str.extract(NAME)
+        told = text_of(values["patch_name"]).str.extract(PATCH_NAME)
         if (wrong := told["tile"].isna()).any():
             raise PatchImportError(f"{name}: {named(text_of(values['patch_name'])[wrong].tolist())} are no names of patches.")
-        percent = pd.to_numeric(values.get("class_percentage", pd.Series("", index=values.index)), errors="coerce")
+        percent = numbers(text_of(values.get("class_percentage", pd.Series("", index=values.index))))
         kept = {"place": told["tile"].astype(int).astype(str), "year": told["year"].astype("int64")}
         parts.append(
             pd.DataFrame({**kept, "split": text_of(values["split"]), "published_share": percent / 100, "bin": _bins(values)})
@@ -146,12 +150,12 @@ def _with_splits(rows: pd.DataFrame, splits: pd.DataFrame) -> tuple[pd.DataFrame
     attached = attach_published(PatchTable(rows, None, {}), splits, on=("place", "year"))
     keys = splits["place"] + " " + splits["year"].astype(str)
     ours = rows["place"] + " " + rows["year"].astype(str)
-    numbers: Mapping[str, pd.Series] = {name: splits.groupby(keys)[name].first() for name in ("published_share", "bin")}
+    told: Mapping[str, pd.Series] = {name: splits.groupby(keys)[name].first() for name in ("published_share", "bin")}
     known = rows.assign(
         published_split=attached.rows["published_split"],
         split=attached.rows["published_split"].map(side_of),
-        published_share=ours.map(numbers["published_share"]).astype(float),
-        published_range=ours.map(numbers["bin"]).fillna(""),
+        published_share=ours.map(told["published_share"]).astype(float),
+        published_range=ours.map(told["bin"]).fillna(""),
     )
     years = set(rows["year"].astype(str))
     foreign = [key for key in attached.only_published if key.rpartition(" ")[2] in years]

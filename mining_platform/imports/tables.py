@@ -91,9 +91,35 @@ def imported_table(read: Found, measured: Measured) -> tuple[pd.DataFrame, tuple
     off = (table["share"] - table["published_share"]).abs() > PERCENTAGE_ERROR
     moved = table["published_range"].isin(RANGES) & (table["range"] != table["published_range"])
     return table, (
+        *_doubts_of(table),
+        *found("place differs", "patches have a longitude and latitude outside of their image's ground; both are kept",
+               table["patch_id"][_outside_of_ground(rows, table)]),
         *found("share differs", f"patches have another share of mining in their label {_THAN}", table["patch_id"][off]),
         *found("range differs", f"patches are in another range by their label {_THAN}", table["patch_id"][moved]),
+    )  # fmt: skip
+
+
+def _doubts_of(table: pd.DataFrame) -> tuple[Finding, ...]:
+    """Sides and dates that are kept as they are though they mean nothing here, or something else."""
+    ids, unknown = table["patch_id"], (table["published_split"] != "") & (table["split"] == "")
+    other_year = (table["date"] != "") & (table["date"].str[:4] != table["year"].astype(str))
+    return (
+        *found("unknown side", "patches are on a side of the published split that is no train, val or test", ids[unknown]),
+        *found("date differs", "patches have a date of another year than their own; the year counts", ids[other_year]),
     )
+
+
+def _outside_of_ground(rows: pd.DataFrame, table: pd.DataFrame) -> NDArray[np.bool_]:
+    """Patches whose point, as the files tell it, is not on the ground of their image."""
+    outside = np.zeros(len(table), bool)
+    told = rows["lon"].notna() & rows["lat"].notna()
+    for epsg in sorted(set(table["epsg"]) - {0}):
+        at = ((table["epsg"] == epsg) & told).to_numpy()
+        west, south, east, north = (table[name].to_numpy(float)[at] for name in GROUND_COLUMNS[1:])
+        to_ground = Transformer.from_crs(4326, epsg, always_xy=True)
+        x, y = to_ground.transform(rows["lon"].to_numpy(float)[at], rows["lat"].to_numpy(float)[at])
+        outside[at] = ~((np.asarray(x) >= west) & (np.asarray(x) <= east) & (np.asarray(y) >= south) & (np.asarray(y) <= north))
+    return outside
 
 
 def published(table: pd.DataFrame) -> pd.DataFrame:

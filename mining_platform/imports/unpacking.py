@@ -1,9 +1,12 @@
 """Archives of packages, unpacked where they can do no harm: regular files only, inside the folder, and not more than is sane."""
 
+import gzip
+import lzma
 import shutil
 import stat
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -11,19 +14,25 @@ from tempfile import TemporaryDirectory
 from typing import IO
 
 from mining_platform.imports.findings import PatchImportError
+from mining_platform.patch_table_files import TEXT_SUFFIXES
 
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz")
 MAX_FILES = 500_000  # the largest layout has three files a patch
 MAX_BYTES = 200 * 2**30
 MAX_INFLATION = 1_100  # bytes of content for one of the archive: DEFLATE cannot give more than 1,032
 _COPY_BYTES = 2**20
+_BROKEN = (
+    *(tarfile.TarError, zipfile.BadZipFile, zlib.error, gzip.BadGzipFile, lzma.LZMAError),
+    *(EOFError, IndexError, NotImplementedError, RuntimeError),
+)
+"""What reading an archive raises that is cut, altered or locked; IndexError by zipfile for a member without a name."""
 
 
 @contextmanager
 def opened_folder(place: Path) -> Iterator[Path]:
     """The folder itself, or for the body that of an unpacked archive; PatchImportError where it is neither.
 
-    A single folder at the top of an archive is gone into.
+    A single folder at the top of an archive is gone into where it holds a table: others are part of a layout.
     """
     text = str(place)
     if "://" in text or text.startswith("/vsi"):
@@ -36,14 +45,19 @@ def opened_folder(place: Path) -> Iterator[Path]:
     with TemporaryDirectory(prefix="mining-platform-import-") as made:
         try:
             (_unzip if text.lower().endswith(".zip") else _untar)(place, Path(made))
-        except (tarfile.TarError, zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
-            raise PatchImportError(f"{place.name} is no whole archive ({error}). Fetch it anew.") from None
+        except _BROKEN as error:
+            raise PatchImportError(f"{place.name} is no whole archive ({' '.join(str(error).split())}). Fetch it anew.") from None
+        except OSError as error:
+            raise PatchImportError(
+                f"{place.name} cannot be unpacked ({error.strerror or error}). Unpack it by hand and name the folder."
+            ) from None
         yield _top(Path(made))
 
 
 def _top(folder: Path) -> Path:
     inside = [path for path in folder.iterdir() if path.name != "__MACOSX"]
-    return inside[0] if len(inside) == 1 and inside[0].is_dir() else folder
+    alone = inside[0] if len(inside) == 1 and inside[0].is_dir() else None
+    return alone if alone and any(path.suffix.lower() in TEXT_SUFFIXES for path in alone.iterdir()) else folder
 
 
 def _unzip(archive: Path, out: Path) -> None:
@@ -84,7 +98,9 @@ class _Room:
     def put(self, content: IO[bytes], out: Path, name: str) -> None:
         """Write a member below `out`; PatchImportError for a name that leads out of it or is there already."""
         parts = PurePosixPath(name.replace("\\", "/"))
-        if parts.is_absolute() or ".." in parts.parts or ":" in parts.parts[0] or "\0" in name:
+        if not parts.parts or not name.isprintable():
+            raise PatchImportError(f"{self._name} holds {name!a}, which is no name of a file. Pack it anew.")
+        if parts.is_absolute() or ".." in parts.parts or ":" in parts.parts[0]:
             raise PatchImportError(f"{self._name} holds {name!r}, which leads out of its folder. Do not use this archive.")
         target = out.joinpath(*parts.parts)
         if target.exists() or self._files == 0:

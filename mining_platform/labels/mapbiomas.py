@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import rasterio
 import tensorstore as ts
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
@@ -25,6 +24,7 @@ from mining_platform.chunks import (
     grid_attributes,
     window_slices,
 )
+from mining_platform.raster_files import opened_raster_file
 from mining_platform.resampling import read_on_grid
 
 LABEL_NAME = "label.zarr"
@@ -109,7 +109,7 @@ def label_on_grid(land_cover: Path, geobox: GeoBox, out: Path, *, blocks: Iterab
     """
     wanted = checked_blocks(geobox, blocks)
     counts = np.zeros(256, np.int64)
-    with rasterio.open(land_cover, driver="GTiff") as source:
+    with opened_raster_file(land_cover) as source:
         if source.dtypes[0] != "uint8":
             raise ValueError(f"{land_cover} holds {source.dtypes[0]}, class codes are uint8. Name the land-cover raster.")
         simulated = source.tags().get("TIFFTAG_IMAGEDESCRIPTION", "").startswith(SIMULATED_MARK)

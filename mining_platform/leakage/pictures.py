@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from mining_platform import bands, patches
 from mining_platform.leakage.perceptual_hashes import hashes, patterns, thumbnails
 from mining_platform.leakage.sides import LeakageError
+from mining_platform.raster_files import opened_raster_file
 
 BATCH = 256  # pictures read at once
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
+IMAGE_DRIVERS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".tif": "GTiff", ".tiff": "GTiff"}
 VISIBLE_BANDS = 3  # the first bands of an image file: red, green, blue of a picture; blue, green, red of common stacks
 
 
@@ -82,7 +83,7 @@ def _of_folder(folder: Path, wanted: set[str]) -> Iterator[tuple[list[str], NDAr
     if not folder.is_dir():
         raise LeakageError(f"{folder} is no folder of images.")
     files: dict[str, Path] = {}
-    for path in sorted(each for each in folder.rglob("*") if each.suffix.lower() in IMAGE_SUFFIXES):
+    for path in sorted(each for each in folder.rglob("*") if each.suffix.lower() in IMAGE_DRIVERS):
         name = next((name for name in (path.stem, path.name) if name in wanted), None)
         if name in files:
             raise LeakageError(f"Patch {name} has two images, {files[name]} and {path}; name the folder of the images alone.")
@@ -94,13 +95,12 @@ def _of_folder(folder: Path, wanted: set[str]) -> Iterator[tuple[list[str], NDAr
 
 def _grey(path: Path) -> NDArray[np.float32]:
     """(y, x) mean of the first bands of an image file, NaN where it has no data."""
-    import rasterio
     from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         try:
-            with rasterio.open(path) as raster:
+            with opened_raster_file(path, IMAGE_DRIVERS[path.suffix.lower()]) as raster:
                 levels = raster.read(raster.indexes[:VISIBLE_BANDS], masked=True).astype(np.float32)
         except RasterioError as error:
             raise LeakageError(f"The image {path} cannot be read: {error}.") from None

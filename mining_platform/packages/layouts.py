@@ -1,15 +1,16 @@
 """The published layouts: a table of rows, and how each is written, read back and described."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import geopandas as gpd
+import pandas as pd
 
 from mining_platform import figures
 from mining_platform.packages import proportion_ranges, sites, smallmines
-from mining_platform.packages.contents import Release
+from mining_platform.packages.contents import FileKind, Release
 from mining_platform.packages.patch_pixels import PackageInput
 from mining_platform.packages.written import Written
 
@@ -29,6 +30,12 @@ class Layout:
     """Column of the manifest that `share_of` gives again."""
     clips_maps: bool
     """Whether labels are clips of the land-cover map."""
+    kinds: Callable[[tuple[str, ...]], tuple[FileKind, ...]]
+    """Bands of the images -> all kinds of files."""
+    optional: tuple[str, ...]
+    """Columns of kinds that a package may lack."""
+    tables: Callable[[pd.DataFrame, Mapping[str, float]], dict[str, pd.DataFrame]]
+    """Manifest, shares of the labels by patch_id -> the tables beside it that follow from these, by path."""
     files: str
     """What lies where, as Markdown list items."""
 
@@ -47,6 +54,9 @@ LAYOUTS: dict[str, Layout] = {
             proportion_ranges.share_of,
             "share",
             True,
+            proportion_ranges.kinds,
+            ("bands_path",),
+            proportion_ranges.tables,
             f"- `images/range_<range>/<patch_id>.png`: red, green, blue. {_STRETCH}\n"
             "- `labels/range_<range>/<patch_id>.tif`: land-cover class codes on the map's own grid, all pixels that touch the "
             "patch. The exact share is the class area over the valid area inside the patch; it can be computed again from this "
@@ -60,6 +70,9 @@ LAYOUTS: dict[str, Layout] = {
             smallmines.share_of,
             "share_nn",
             False,
+            smallmines.kinds,
+            (),
+            smallmines.tables,
             "- `<year>/IMAGE/IMG_<country>_<tile>_<year>.tif`: all channels, float32 digital numbers, nodata -9999.\n"
             "- `<year>/MASK/MASK_<country>_<tile>_<year>.tif`: 1 mining, 0 other, 255 no class. The same tile is the same ground "
             "in every year.\n"
@@ -71,10 +84,14 @@ LAYOUTS: dict[str, Layout] = {
             sites.share_of,
             "share_nn",
             False,
+            sites.kinds,
+            (),
+            sites.tables,
             "- `<split>/images/<site>/NNNNN.tif`: all channels, uint16 digital numbers, 0 where nothing was seen.\n"
             "- `<split>/labels/<site>/NNNNN.png`: palette picture, 0 background, 1 cloud, 2 mining, 255 no class.\n"
             f"- `<split>/rgb/<site>/NNNNN.png`: red, green, blue. {_STRETCH}\n"
-            "- `filename_mapping.csv`: the patch that each file was. A site is what went to one side of the split as a whole.\n",
+            "- `filename_mapping.csv`: the patch that each file was. A site is what went to one side of the split as a whole; "
+            "patches in the split's buffer are left out.\n",
         ),
     )
 }

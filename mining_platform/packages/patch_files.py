@@ -1,14 +1,15 @@
 """A patch in other people's formats: PNG pictures, GeoTIFF stacks and masks, palette PNG labels; equal pixels, equal bytes."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import rasterio
 from affine import Affine
 from numpy.typing import NDArray
+from rasterio.io import DatasetWriter, MemoryFile
 
 from mining_platform import bands, figures
 from mining_platform.grids import PIXEL_M
@@ -59,12 +60,9 @@ def write_stack(
     path: Path, image: NDArray[Any], channels: Sequence[str], place: Place, *, nodata: float, simulated: bool
 ) -> None:
     """GeoTIFF of (band, y, x) in the dtype given, bands described by id; deflate with a predictor, so lossless."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     predictor = 3 if image.dtype.kind == "f" else 2
-    with rasterio.open(
+    with new_geotiff(
         path,
-        "w",
-        driver="GTiff",
         count=len(image),
         height=image.shape[1],
         width=image.shape[2],
@@ -85,12 +83,20 @@ def write_stack(
             raster.update_tags(TIFFTAG_IMAGEDESCRIPTION=f"{SIMULATED_MARK} scenes")
 
 
+@contextmanager
+def new_geotiff(path: Path, **profile: Any) -> Iterator[DatasetWriter]:
+    """A GeoTIFF to write, made in memory first: GDAL closes a file on a full disk without an error, Python does not."""
+    with MemoryFile() as memory:
+        with memory.open(driver="GTiff", **profile) as raster:
+            yield raster
+        _write(path, memory.getbuffer())
+
+
 def write_mask(path: Path, label: NDArray[np.uint8], place: Place, *, simulated: bool) -> None:
     """GeoTIFF of a label (y, x) uint8, nodata 255."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     shape = {"height": label.shape[0], "width": label.shape[1], "count": 1, "dtype": "uint8", "nodata": NO_LABEL}
     frame = {"crs": f"EPSG:{place.epsg}", "transform": place.transform, "compress": "deflate", "zlevel": DEFLATE_LEVEL}
-    with rasterio.open(path, "w", driver="GTiff", **shape, **frame) as raster:
+    with new_geotiff(path, **shape, **frame) as raster:
         raster.write(label, 1)
         raster.set_band_description(1, "mining")
         if simulated:
@@ -129,6 +135,6 @@ def label_share(label: NDArray[np.uint8]) -> float:
     return float((label == 1).sum() / valid) if valid else float("nan")
 
 
-def _write(path: Path, data: bytes) -> None:
+def _write(path: Path, data: bytes | memoryview) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data)

@@ -6,7 +6,7 @@ bands/range_<range>/<patch_id>.tif    all bands, uint16, if asked for
 shortage.csv  splits.csv
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +27,13 @@ from mining_platform.footprints import bounds_of
 from mining_platform.grids import WindowGrid
 from mining_platform.labels.mapbiomas import SIMULATED_MARK
 from mining_platform.packages.contents import SHORTAGE_CSV, FileKind, Release, TableFile
-from mining_platform.packages.patch_files import GEOTIFF, PNG, place_of, write_picture, write_stack
+from mining_platform.packages.patch_files import GEOTIFF, PNG, new_geotiff, place_of, write_picture, write_stack
 from mining_platform.packages.patch_pixels import PackageInput, write_patches
 from mining_platform.packages.written import Written
 from mining_platform.proportions import window_shares
 
 CLIP_MARGIN_PX = 1  # native pixels around a window's outline, so that rounding never cuts one off
+VALID_SHARE_ERROR = 1e-7  # as proportions.FULL_TOLERANCE: the same arithmetic on the same pixels
 SPLITS_CSV = "splits.csv"
 PATHS = {"image_path": "images/range_{}/{}.png", "label_path": "labels/range_{}/{}.tif", "bands_path": "bands/range_{}/{}.tif"}
 """Path of a patch's files by column, of its range and id."""
@@ -59,8 +60,10 @@ def write(out: Path, release: Release, table: gpd.GeoDataFrame, given: PackageIn
     for (region, year), rows in named.groupby(["region", "year"], sort=True):
         _write_clips(out, rows, _map_of(given, str(region), int(year)))
     given.shortage.to_csv(out / SHORTAGE_CSV, index=False, lineterminator="\n")
-    named[["patch_id", "window_id", "split"]].to_csv(out / SPLITS_CSV, index=False, lineterminator="\n")
-    return Written(named, _kinds(release, columns), _tables())
+    for name, rows in tables(named, {}).items():
+        rows.to_csv(out / name, index=False, lineterminator="\n")
+    described = tuple(kind for kind in kinds(release.channels) if kind.column in columns)
+    return Written(named, described, _tables())
 
 
 def _check(release: Release, table: gpd.GeoDataFrame) -> None:
@@ -78,9 +81,15 @@ def _map_of(given: PackageInput, region: str, year: int) -> Path:
     return land_cover
 
 
-def _kinds(release: Release, columns: Sequence[str]) -> tuple[FileKind, ...]:
-    rgb = tuple(bands.band_of_role(role, release.channels) for role in RGB_ROLES)
-    rows = (
+def tables(table: pd.DataFrame, _shares: Mapping[str, float]) -> dict[str, pd.DataFrame]:
+    """Tables beside the manifest that follow from its rows, by path."""
+    return {SPLITS_CSV: table[["patch_id", "window_id", "split"]]}
+
+
+def kinds(channels: tuple[str, ...]) -> tuple[FileKind, ...]:
+    """Kinds of files of patches with these bands, the optional one last; KeyError without red, green and blue among them."""
+    rgb = tuple(bands.band_of_role(role, channels) for role in RGB_ROLES)
+    return (
         FileKind(
             "image_path", "True-colour picture", "Red, green, blue; one stretch for all patches; black is no data",
             PNG, ("overview",), "images/*/*.png", rgb, "uint8", None, None,
@@ -91,10 +100,9 @@ def _kinds(release: Release, columns: Sequence[str]) -> tuple[FileKind, ...]:
         ),
         FileKind(
             "bands_path", "All bands", "Reflectance as digital numbers on the patch's 10 m grid",
-            GEOTIFF, ("data",), "bands/*/*.tif", release.channels, "uint16", float(bands.S2_NODATA), bands.S2_SCALE,
+            GEOTIFF, ("data",), "bands/*/*.tif", channels, "uint16", float(bands.S2_NODATA), bands.S2_SCALE,
         ),
     )  # fmt: skip
-    return tuple(row for row in rows if row.column in columns)
 
 
 def _tables() -> tuple[TableFile, ...]:
@@ -111,9 +119,7 @@ def _write_clips(out: Path, rows: pd.DataFrame, land_cover: Path) -> None:
         for window, label_path, simulated in zip(
             _native_windows(raster, windows), rows["label_path"], rows["simulated"], strict=True
         ):
-            path = out / label_path
-            path.parent.mkdir(parents=True, exist_ok=True)
-            _clip(raster, window, path, simulated=bool(simulated))
+            _clip(raster, window, out / label_path, simulated=bool(simulated))
 
 
 def _native_windows(raster: DatasetReader, window_ids: Sequence[str]) -> Iterable[Window]:
@@ -133,9 +139,9 @@ def _native_windows(raster: DatasetReader, window_ids: Sequence[str]) -> Iterabl
 
 
 def _clip(raster: DatasetReader, window: Window, path: Path, *, simulated: bool) -> None:
-    profile = {"driver": "GTiff", "count": 1, "dtype": raster.dtypes[0], "crs": raster.crs, "nodata": raster.nodata}
+    profile = {"count": 1, "dtype": raster.dtypes[0], "crs": raster.crs, "nodata": raster.nodata}
     shape = {"width": window.width, "height": window.height, "transform": raster.window_transform(window)}
-    with rasterio.open(path, "w", **profile, **shape, compress="deflate") as clip:
+    with new_geotiff(path, **profile, **shape, compress="deflate") as clip:
         clip.write(raster.read(1, window=window), 1)
         if simulated:
             clip.update_tags(TIFFTAG_IMAGEDESCRIPTION=f"{SIMULATED_MARK} land cover or scenes")
@@ -146,9 +152,12 @@ def _clip(raster: DatasetReader, window: Window, path: Path, *, simulated: bool)
 def share_of(package: Path, row: Any, codes: frozenset[int]) -> float:
     """Exact mining share of a patch, computed again from its clip of the land-cover map alone; NaN without valid ground.
 
-    `row` has window_id and label_path; raises what rasterio raises for a file that is no raster.
+    `row` has window_id, valid_share and label_path; ValueError where the clip covers another part of the patch than the map
+    did, and what rasterio raises for a file that is no raster.
     """
     place = bounds_of([row.window_id]).iloc[0]
     grid = WindowGrid(int(place["epsg"]), int(place["px"]), int(place["minx"]), int(place["maxy"]), 1, 1)
     found = window_shares(package / row.label_path, grid, codes).iloc[0]
+    if abs(found["valid_share"] - row.valid_share) > VALID_SHARE_ERROR:
+        raise ValueError(f"{found['valid_share']:.6f} of the patch have a class in it, the manifest says {row.valid_share:.6f}")
     return float(found["share"]) if found["valid_area_m2"] > 0 else float("nan")

@@ -10,6 +10,7 @@ out.
 """
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,10 @@ def write(out: Path, release: Release, table: gpd.GeoDataFrame, given: PackageIn
         write_picture(out / row.rgb_path, image, release.channels)
 
     write_patches(named, given, release.channels, write_patch)
-    return Written(named, _kinds(release), (_write_mapping(out, named),))
+    for name, rows in tables(named, {}).items():
+        rows.to_csv(out / name, index=False, lineterminator="\n")
+    mapping = TableFile(MAPPING_CSV, "File names", "The patch that each numbered file was.", ("split", "site", "index"))
+    return Written(named, kinds(release.channels), (mapping,))
 
 
 def site_names(table: pd.DataFrame, given: PackageInput) -> list[str]:
@@ -83,26 +87,27 @@ def _folder(region: str, group: str) -> str:
     return f"{region}-" + re.sub(r"[^A-Za-z0-9-]+", "-", re.sub(r"(?<![A-Za-z0-9])-(?=\d)", "m", group)).strip("-")
 
 
-def _write_mapping(out: Path, named: pd.DataFrame) -> TableFile:
-    table = pd.DataFrame(
+def tables(table: pd.DataFrame, _shares: Mapping[str, float]) -> dict[str, pd.DataFrame]:
+    """Tables beside the manifest that follow from its rows, by path."""
+    mapping = pd.DataFrame(
         {
-            "split": named["split"],
-            "site": named["site"],
-            "original": named["patch_id"] + ".tif",
-            "new": [Path(path).name for path in named["image_path"]],
-            "index": named["index"],
+            "split": table["split"],
+            "site": table["site"],
+            "original": table["patch_id"] + ".tif",
+            "new": [Path(path).name for path in table["image_path"]],
+            "index": table["index"],
         }
     )
-    table.sort_values(["split", "site", "index"]).to_csv(out / MAPPING_CSV, index=False, lineterminator="\n")
-    return TableFile(MAPPING_CSV, "File names", "The patch that each numbered file was.", ("split", "site", "index"))
+    return {MAPPING_CSV: mapping.sort_values(["split", "site", "index"], ignore_index=True)}
 
 
-def _kinds(release: Release) -> tuple[FileKind, ...]:
-    rgb = tuple(bands.band_of_role(role, release.channels) for role in RGB_ROLES)
+def kinds(channels: tuple[str, ...]) -> tuple[FileKind, ...]:
+    """Kinds of files of patches with these bands; KeyError without red, green and blue among them."""
+    rgb = tuple(bands.band_of_role(role, channels) for role in RGB_ROLES)
     return (
         FileKind(
             "image_path", "All bands", "Reflectance as digital numbers on the patch's 10 m grid",
-            GEOTIFF, ("data",), "*/images/*/*.tif", release.channels, "uint16", float(bands.S2_NODATA), bands.S2_SCALE,
+            GEOTIFF, ("data",), "*/images/*/*.tif", channels, "uint16", float(bands.S2_NODATA), bands.S2_SCALE,
         ),
         FileKind(
             "label_path", "Label", "Palette picture: 0 background, 1 cloud, 2 mining, 255 no class",

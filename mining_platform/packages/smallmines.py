@@ -7,6 +7,7 @@ splits_<YEAR>.csv                         patch_name, class_percentage, bin, spl
 The same tile is the same ground in every year. After "SmallMinesDS: A dataset for mapping artisanal and small-scale gold mines".
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -51,8 +52,9 @@ def write(out: Path, release: Release, table: gpd.GeoDataFrame, given: PackageIn
         shares[row.patch_id] = label_share(label)
 
     write_patches(named, given, release.channels, write_patch)
-    tables = [_write_splits(out, int(year), rows, shares) for year, rows in named.groupby("year", sort=True)]
-    return Written(named, _kinds(release), tuple(tables))
+    for name, rows in tables(named, shares).items():
+        rows.to_csv(out / name, index=False, lineterminator="\n")
+    return Written(named, kinds(release.channels), tuple(_split_file(int(year)) for year in sorted(set(named["year"]))))
 
 
 def tiles(table: pd.DataFrame) -> list[str]:
@@ -63,7 +65,12 @@ def tiles(table: pd.DataFrame) -> list[str]:
     return [f"{code:0{digits}d}" for code in codes]
 
 
-def _write_splits(out: Path, year: int, rows: pd.DataFrame, shares: dict[str, float]) -> TableFile:
+def tables(table: pd.DataFrame, shares: Mapping[str, float]) -> dict[str, pd.DataFrame]:
+    """Tables beside the manifest that follow from its rows and the shares of their masks by patch_id, by path."""
+    return {_split_file(int(year)).path: _splits(rows, shares) for year, rows in table.groupby("year", sort=True)}
+
+
+def _splits(rows: pd.DataFrame, shares: Mapping[str, float]) -> pd.DataFrame:
     table = pd.DataFrame(
         {
             "patch_name": [Path(path).stem for path in rows["image_path"]],
@@ -72,17 +79,20 @@ def _write_splits(out: Path, year: int, rows: pd.DataFrame, shares: dict[str, fl
             "split": rows["split"].to_numpy(),
         }
     )
-    name = f"splits_{year}.csv"
-    table.sort_values("patch_name").to_csv(out / name, index=False, lineterminator="\n")
+    return table.sort_values("patch_name", ignore_index=True)
+
+
+def _split_file(year: int) -> TableFile:
     told = "class_percentage is that of mining pixels in the mask; bin is the mining-proportion range."
-    return TableFile(name, f"Split of {year}", told, ("patch_name",))
+    return TableFile(f"splits_{year}.csv", f"Split of {year}", told, ("patch_name",))
 
 
-def _kinds(release: Release) -> tuple[FileKind, ...]:
+def kinds(channels: tuple[str, ...]) -> tuple[FileKind, ...]:
+    """Kinds of files of patches with these bands."""
     return (
         FileKind(
             "image_path", "Stack of channels", "Digital numbers on the patch's 10 m grid",
-            GEOTIFF, ("data",), "*/IMAGE/*.tif", release.channels, "float32", IMAGE_NODATA, bands.S2_SCALE,
+            GEOTIFF, ("data",), "*/IMAGE/*.tif", channels, "float32", IMAGE_NODATA, bands.S2_SCALE,
         ),
         FileKind(
             "label_path", "Mask", "1 mining, 0 other, 255 no class",

@@ -123,8 +123,8 @@ def decisions_on(desk: Desk) -> dict[str, Entry]:
     return {entry.window_id: entry for entry in in_force(entries)}
 
 
-def take_down(desk: Desk, proposals: Sequence[Proposal]) -> list[Entry]:
-    """Append decisions to the dataset's log, all or none.
+def take_down(desk: Desk, proposals: Sequence[Proposal], *, seen: bool = True) -> list[Entry]:
+    """Append decisions to the dataset's log, all or none; `seen` says whether people looked at the patches of this very desk.
 
     ReviewError names each that is not sound: of a window that is neither on the desk nor was decided on before, of two regions,
     decided twice in one go, or relabelled to what the map says.
@@ -132,7 +132,7 @@ def take_down(desk: Desk, proposals: Sequence[Proposal]) -> list[Entry]:
     regions = _regions(desk)
     decisions, wrong, decided = [], [], set()
     for number, proposal in enumerate(proposals, start=1):
-        decision, found = _decision(desk, proposal, regions)
+        decision, found = _decision(desk, proposal, regions, seen=seen)
         found += ["it is decided on twice here; leave one line"] if proposal.window_id in decided else []
         decided.add(proposal.window_id)
         decisions.append(decision)
@@ -143,12 +143,12 @@ def take_down(desk: Desk, proposals: Sequence[Proposal]) -> list[Entry]:
     return append_decisions(desk.log, decisions) if decisions else []
 
 
-def _decision(desk: Desk, proposal: Proposal, regions: Mapping[str, set[str]]) -> tuple[Decision, list[str]]:
+def _decision(desk: Desk, proposal: Proposal, regions: Mapping[str, set[str]], *, seen: bool) -> tuple[Decision, list[str]]:
     """A proposal as a decision, and what is wrong with it."""
     places = sorted(regions.get(proposal.window_id, ()))
     region = places[0] if places else ""
-    seen = desk.stores[region].digest if region in desk.stores else ""
-    decision = Decision(desk.dataset.id, region, desk.year, **vars(proposal), seen=seen)
+    version = desk.stores[region].digest if seen and region in desk.stores else ""
+    decision = Decision(desk.dataset.id, region, desk.year, **vars(proposal), seen=version)
     if len(places) != 1:
         where = f"of {' and '.join(places)}; name one with --region" if places else f"not among the windows of {desk.year}"
         return decision, [f"it is {where}"]

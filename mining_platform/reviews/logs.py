@@ -154,4 +154,6 @@ def _entry(line: bytes, before: Entry | None, path: Path) -> Entry:
         raise ReviewError(f"{path}, line {number} was altered. {_REMEDY}")
     if (content["number"], content["previous"]) != (number, previous):
         raise ReviewError(f"{path}, line {number} does not follow the line before: lines were removed or exchanged. {_REMEDY}")
+    if content["dataset"] != path.stem:
+        raise ReviewError(f"{path}, line {number} is a decision on {content['dataset']}, not on {path.stem}. {_REMEDY}")
     return Entry(**content)

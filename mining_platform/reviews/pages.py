@@ -24,11 +24,13 @@ Pictures = Callable[[str], Mapping[str, str]]
 
 def served_page(desk: Desk, token: str) -> tuple[str, str]:
     """The page for a server that gives pictures on demand and takes decisions with `token`; and its content security policy."""
-    return _page(desk, _addresses, token)
 
+    def addresses(patch_id: str) -> dict[str, str]:
+        region, _ = desk.places[patch_id]
+        version = desk.stores[region].digest[:16]  # so that a browser's cache gives no picture of patches that are no more
+        return {"picture": f"/pictures/{patch_id}.png?{version}", "outline": f"/outlines/{patch_id}.svg?{version}"}
 
-def _addresses(patch_id: str) -> dict[str, str]:
-    return {"picture": f"/pictures/{patch_id}.png", "outline": f"/outlines/{patch_id}.svg"}
+    return _page(desk, addresses, token)
 
 
 def static_page(desk: Desk) -> str:

@@ -7,10 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mining_platform import bands, figures, patches
+from mining_platform.patch_conventions import LABEL_VALUES
+from mining_platform.patch_sheets import true_colour
 
 JPEG_QUALITY = 88
 OUTLINE_INK, OUTLINE_HALO = "#ff2bd6", "#ffffff"  # told apart from forest, water, bare soil and tailings
-MINING = 1  # of the patch store's labels
 
 
 def picture_png(store: Path, row: int) -> bytes:
@@ -28,15 +29,16 @@ def picture_jpeg(store: Path, row: int) -> bytes:
 
 
 def _pixels(store: Path, row: int) -> NDArray[np.uint8]:
-    colours = bands.PROFILES["rgb"].channels
+    available = tuple(patches.read_attributes(store)["channels"])
+    colours = tuple(bands.band_of_role(role, available) for role in figures.RGB_ROLES)
     (image,) = patches.read_images(store, [row], colours)
-    return figures.rgb_uint8(image, colours)
+    return true_colour(image, colours)
 
 
 def outline_svg(store: Path, row: int) -> bytes:
     """The outline of a stored patch's mining pixels as an SVG picture of the patch's shape; empty where it has none."""
     (label,) = patches.read_labels(store, [row])
-    drawn = outline_path(label == MINING)
+    drawn = outline_path(label == LABEL_VALUES["mining"])
     strokes = ((OUTLINE_HALO, 3, 0.55), (OUTLINE_INK, 1.5, 1))
     lines = "".join(
         f'<path d="{drawn}" fill="none" stroke="{ink}" stroke-width="{width}" stroke-opacity="{opacity}" '

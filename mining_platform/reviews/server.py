@@ -13,6 +13,7 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from mining_platform import guards
 from mining_platform.artifacts import ArtifactError
 from mining_platform.reviews.decisions import ReviewError
 from mining_platform.reviews.desks import Desk, Proposal, decisions_on, described, take_down
@@ -27,13 +28,6 @@ IDLE_CONNECTION_S = 60
 QUIET_S = 1.0  # without a decision before decisions are published, so that a version holds a run of them
 POLL_S = 0.1
 FIELDS = frozenset(("window_id", "decision", "range", "reviewer", "reason"))
-HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Cross-Origin-Opener-Policy": "same-origin",
-}
 
 
 class ReviewServer(ThreadingHTTPServer):
@@ -156,7 +150,7 @@ class _Handler(BaseHTTPRequestHandler):
         content = self.rfile.read(int(self.headers["Content-Length"]))
         try:
             told = json.loads(content)
-        except ValueError:
+        except (ValueError, RecursionError):
             told = None
         if not isinstance(told, dict) or told.keys() != FIELDS or not all(isinstance(value, str) for value in told.values()):
             raise ReviewError(f"A decision is a JSON object of the texts {', '.join(sorted(FIELDS))}.")
@@ -164,7 +158,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _is_foreign(self) -> bool:
         """Refuse requests that name another host."""
-        if self.headers.get("Host", "") in self.server.hosts:
+        if guards.is_own_host(self.headers.get("Host", ""), self.server.hosts):
             return False
         self._refuse(HTTPStatus.FORBIDDEN, f"This server answers to {self.server.url} only.")
         return True
@@ -174,9 +168,9 @@ class _Handler(BaseHTTPRequestHandler):
         length, token = self.headers.get("Content-Length", ""), self.headers.get("X-Review-Token", "")
         if self.path != "/decisions":
             self._refuse(HTTPStatus.NOT_FOUND, "There is nothing here.")
-        elif self.headers.get("Origin") != f"http://{self.headers['Host']}":
+        elif not guards.is_same_origin(self.headers.get("Origin", ""), self.headers["Host"]):
             self._refuse(HTTPStatus.FORBIDDEN, "Decisions are taken from the review page only.")
-        elif self.headers.get_content_type() != "application/json":
+        elif self.headers.get_content_type() != guards.JSON:
             self._refuse(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "A decision is sent as application/json.")
         elif not secrets.compare_digest(token.encode(), self.server.token.encode()):
             self._refuse(HTTPStatus.FORBIDDEN, "The page is of an earlier start of the server; load it again.")
@@ -195,7 +189,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, content: bytes, media_type: str, headers: dict[str, str], status: HTTPStatus = HTTPStatus.OK) -> None:
         self.send_response(status)
-        for name, text in {"Cache-Control": "no-store", **HEADERS, **headers, "Content-Type": media_type}.items():
+        for name, text in {"Cache-Control": "no-store", **guards.HEADERS, **headers, "Content-Type": media_type}.items():
             self.send_header(name, text)
         self.send_header("Content-Length", str(len(content)))
         if self.close_connection:

@@ -9,7 +9,6 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import rasterio
 from numpy.typing import NDArray
 from pyproj import CRS
 from rasterio.errors import RasterioError
@@ -17,6 +16,7 @@ from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
 from mining_platform.labels.mapbiomas import NO_CLASS_CODES
+from mining_platform.raster_files import opened_raster_file
 
 OTHER, CLASS, NODATA = np.uint8(0), np.uint8(1), np.uint8(2)
 """Kinds of pixels: valid ground of other classes, of the classes asked for, and no class at all."""
@@ -109,10 +109,7 @@ def opened_classes(
     if not path.is_file():
         raise ClassRasterError(f"There is no file {path}. Give the path of a GeoTIFF of class codes.")
     try:
-        with (
-            rasterio.Env(GDAL_CACHEMAX=CACHE_MB, GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR"),
-            rasterio.open(path, driver="GTiff") as source,
-        ):
+        with opened_raster_file(path, GDAL_CACHEMAX=CACHE_MB) as source:
             _check(source, path, band)
             yield ClassRaster(source, band, frozenset(int(code) for code in codes), _without_class(source, band, no_class))
     except RasterioError as error:
@@ -163,7 +160,7 @@ def band_of_year(path: Path, year: int | None) -> int:
     if not path.is_file():
         raise ClassRasterError(f"There is no file {path}. Give the path of a GeoTIFF of class codes.")
     try:
-        with rasterio.open(path, driver="GTiff") as source:
+        with opened_raster_file(path) as source:
             names = [name or "unnamed" for name in source.descriptions]
     except RasterioError as error:
         raise ClassRasterError(f"{path} cannot be read as a GeoTIFF: {error}. Convert it with gdal_translate.") from None

@@ -3,12 +3,12 @@
 import re
 from pathlib import Path
 
-import rasterio
 from rasterio.errors import RasterioError
 from rasterio.warp import transform_bounds
 from shapely.geometry import box
 
 from mining_platform import grids
+from mining_platform.raster_files import opened_raster_file
 from mining_platform.regions import Region
 
 UNKNOWN_COUNTRY = "ZZ"  # user-assigned code of ISO 3166-1 for no country known
@@ -17,7 +17,7 @@ UNKNOWN_COUNTRY = "ZZ"  # user-assigned code of ISO 3166-1 for no country known
 def region_of_map(path: Path) -> Region:
     """A region over the whole of a map, named after its file; ValueError for what is no GeoTIFF with a CRS."""
     try:
-        with rasterio.open(path, driver="GTiff") as raster:
+        with opened_raster_file(path) as raster:
             if raster.crs is None:
                 raise ValueError(f"{path.name} has no CRS; assign one (gdal_edit.py -a_srs) before painting scenes over it.")
             bounds = transform_bounds(raster.crs, "EPSG:4326", *raster.bounds)
@@ -39,6 +39,6 @@ def region_of_map(path: Path) -> Region:
 
 def years_of_map(path: Path) -> tuple[int, ...]:
     """Years that the names of a map's bands end in, sorted; none for a map of one year without a name."""
-    with rasterio.open(path, driver="GTiff") as raster:
+    with opened_raster_file(path) as raster:
         found = (re.search(r"_(\d{4})$", description or "") for description in raster.descriptions)
         return tuple(sorted({int(match.group(1)) for match in found if match}))

@@ -14,6 +14,7 @@ from rasterio.warp import reproject
 from scipy.special import ndtr
 
 from mining_platform.labels.mapbiomas import LEGEND, NO_CLASS_CODES
+from mining_platform.raster_files import opened_raster_file
 from mining_platform.simulation import noise, spectra
 from mining_platform.simulation.landscape import FOREST, MINING, PASTURE, RIVER, Landscape
 from mining_platform.simulation.noise import Floats
@@ -129,7 +130,7 @@ def painted_classes(land_cover: Path, year: int, canvas: GeoBox, seed: int, name
     A map of one band serves every year; of several bands the one whose description ends in the year is read.
     Ground without a class becomes forest. ValueError for a map without CRS, without the year or with codes outside the legend.
     """
-    with rasterio.open(land_cover, driver="GTiff") as source:
+    with opened_raster_file(land_cover) as source:
         band = _band_of(source, year)
         if source.crs is None:
             raise ValueError(f"{land_cover.name} has no CRS; assign one (gdal_edit.py -a_srs) before painting scenes over it.")

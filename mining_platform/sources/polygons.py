@@ -28,13 +28,11 @@ from mining_platform.sources.land_cover_clips import (
 )
 from mining_platform.sources.protocol import LAND_COVER_FILE, Cost
 from mining_platform.store.digests import file_digest
+from mining_platform.vector_files import SUFFIXES, read_features
 
 CLASS_FIELD = "class"
 """Property of a feature that names its class."""
-_SUFFIXES = (".geojson", ".json", ".gpkg")
 _AREAS = ("Polygon", "MultiPolygon")
-_GEOPACKAGE = (b"SQLite format 3\0", b"GPKG")
-"""What a GeoPackage begins with, and has at byte 68 (https://www.geopackage.org/spec/, requirements 1 and 2)."""
 
 
 def read_land_cover(region: Region, year: int, out: Path) -> dict[str, Any]:
@@ -86,9 +84,9 @@ def _whole_grid(region: Region) -> Clip:
 
 def _path(region: Region, cover: LandCover, year: int) -> Path:
     path = Path(cover.file_of(year))
-    if path.suffix.lower() not in _SUFFIXES:
+    if path.suffix.lower() not in SUFFIXES:
         remedy = "Name a file on disk in the region file."
-        raise refuse_map(region, cover, year, f"{cover.href} is no {', '.join(_SUFFIXES)} file", remedy)
+        raise refuse_map(region, cover, year, f"{cover.href} is no {', '.join(SUFFIXES)} file", remedy)
     if not path.is_file():
         raise refuse_map(region, cover, year, f"there is no file {path}", "Put it there, or mend href in the region file.")
     return path
@@ -98,7 +96,7 @@ def _polygons(region: Region, cover: LandCover, year: int) -> gpd.GeoDataFrame:
     """The file's polygons in the region's CRS, each with a class that has a code."""
     path = _path(region, cover, year)
     try:
-        found = gpd.read_file(_of_one_driver(path))
+        found = read_features(path)
     except (ValueError, OSError, RuntimeError) as error:
         raise refuse_map(region, cover, year, f"{path.name} cannot be read ({error})", "Mend or replace the file.") from None
     if not isinstance(found, gpd.GeoDataFrame) or found.crs is None or CLASS_FIELD not in found.columns:
@@ -115,17 +113,3 @@ def _polygons(region: Region, cover: LandCover, year: int) -> gpd.GeoDataFrame:
         problem = f"{path.name} has features that are no polygons on the ground (number {numbers})"
         raise refuse_map(region, cover, year, problem, "Draw them as polygons, or take them out.")
     return projected
-
-
-def _of_one_driver(path: Path) -> str:
-    """The file for the one driver of its format: GDAL would guess others, which follow what a file says to other files.
-
-    ValueError for a .gpkg that is none.
-    """
-    if path.suffix.lower() != ".gpkg":
-        return f"GeoJSON:{path}"
-    with path.open("rb") as file:
-        start = file.read(72)
-    if (start[: len(_GEOPACKAGE[0])], start[68:72]) != _GEOPACKAGE:
-        raise ValueError("it is no GeoPackage")
-    return str(path)

@@ -5,7 +5,7 @@ holds; both are refused here, for every source.
 """
 
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from rasterio.enums import Interleaving
 from rasterio.errors import RasterioError
 
 from mining_platform.bands import BANDS
+from mining_platform.raster_files import OPTIONS, check_header, opened_raster_file
 from mining_platform.resampling import read_on_grid
 from mining_platform.scenes import Scene
 from mining_platform.sources.remote.files import RemoteError, RemoteFile, file_name
@@ -33,8 +34,6 @@ MAX_INFLATION = 2_500
 """Most bytes declared for a byte of file beyond that: DEFLATE cannot give more than 1,032, and headers are small."""
 MAX_BLOCK_BYTES = 64 * 2**20
 """Largest block, which is unpacked whole for a single pixel of it: those of the public files have at most 2 MB."""
-
-_OPTIONS = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR"}
 
 
 class RasterError(ValueError):
@@ -81,8 +80,7 @@ def opened_raster(place: str) -> Iterator[tuple[rasterio.DatasetReader, int]]:
         with ExitStack() as opened:
             with reading():
                 file = RemoteFile(place) if is_url(place) else None
-                opened.enter_context(rasterio.Env(**_OPTIONS))
-                source = opened.enter_context(_open(place, driver, file))
+                source = opened.enter_context(_opened(place, driver, file))
                 file_bytes = file.size_bytes if file else Path(place).stat().st_size
             _check_blocks(source)
             yield source, file_bytes
@@ -111,10 +109,15 @@ def check_declared_size(source: rasterio.DatasetReader, file_bytes: int) -> None
         raise RasterError(f"declares {declared} bytes of pixels in a file of {file_bytes}")
 
 
-def _open(place: str, driver: str, file: RemoteFile | None) -> rasterio.DatasetReader:
-    if file is None:
-        return rasterio.open(place, driver=driver, sharing=False)
-    return rasterio.open(file_name(place), driver=driver, sharing=False, opener=file)
+def _opened(place: str, driver: str, file: RemoteFile | None) -> AbstractContextManager[rasterio.DatasetReader]:
+    return opened_raster_file(place, driver) if file is None else _opened_remote(place, file, driver)
+
+
+@contextmanager
+def _opened_remote(place: str, file: RemoteFile, driver: str) -> Iterator[rasterio.DatasetReader]:
+    with rasterio.Env(**OPTIONS), rasterio.open(file_name(place), driver=driver, sharing=False, opener=file) as source:
+        check_header(source)
+        yield source
 
 
 def _raise_failure(file: RemoteFile | None) -> None:

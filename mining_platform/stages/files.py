@@ -4,6 +4,8 @@ Rasters and arrays are named where they are made: `protocol.LAND_COVER_FILE`, `m
 `mapbiomas.LABEL_NAME`, `patches.STORE_NAME` and `INDEX_NAME`.
 """
 
+AUDIT_FILE = "audit.json"
+AUDIT_PAGE = "audit.html"
 CANDIDATES_FILE = "candidates.parquet"
 EVALUATION_FILE = "evaluation.json"
 MANIFEST_FILE = "manifest.parquet"

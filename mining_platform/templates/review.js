@@ -64,6 +64,7 @@ function rangeButton(group) {
   const bar = made("progress");
   bar.max = Math.max(of.length, 1);
   bar.value = done;
+  bar.setAttribute("aria-hidden", "true");
   button.append(made("small", "", `${done} / ${of.length}`), bar);
   button.setAttribute("aria-pressed", String(here.range === group));
   button.disabled = !of.length;
@@ -207,6 +208,10 @@ async function decide(decision, range = "", reason = "") {
   byId("form-reason").classList.remove("missing");
   here.busy = true;
   try {
+    if (await decidedMeanwhile(patch)) {
+      say(`${decisions.get(patch.window_id).reviewer} decided on this patch meanwhile: look at it, and decide again if you still mean to.`, true);
+      return;
+    }
     const kept = await keep({ window_id: patch.window_id, decision, range, reviewer, reason });
     decisions.set(patch.window_id, kept);
     here.patch = neighbour(1) || patch;
@@ -258,8 +263,19 @@ function download() {
   link.click();
 }
 
+// Whether somebody else decided on a patch since its decision was shown, which is shown now.
+async function decidedMeanwhile(patch) {
+  const shown = decisions.get(patch.window_id)?.number;
+  await update();
+  return decisions.get(patch.window_id)?.number !== shown;
+}
+
 async function refresh() {
-  if (!DATA.token || here.busy || here.asked) return;
+  if (!here.busy && !here.asked) await update();
+}
+
+async function update() {
+  if (!DATA.token) return;
   const answer = await fetch("/decisions").catch(() => null);
   if (!answer || !answer.ok) return;
   const now = Object.entries(await answer.json());
@@ -280,6 +296,7 @@ document.addEventListener("keydown", (event) => {
   const typing = event.target.closest("input, select, textarea");
   if (typing || event.ctrlKey || event.metaKey || event.altKey || !KEYS[event.key]) return;
   event.preventDefault();
+  if (event.repeat && "arl".includes(event.key)) return; // a key that is held decides once
   KEYS[event.key]();
 });
 for (const [id, key] of [["accept", "a"], ["reject", "r"], ["relabel", "l"], ["before", "p"], ["next", "n"], ["outline", "o"]]) byId(id).addEventListener("click", () => KEYS[key]());

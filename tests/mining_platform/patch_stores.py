@@ -58,7 +58,8 @@ def write_pixels(
 ) -> Path:
     """A store of these images (n, band, y, x) uint16 and labels (n, y, x), 0 where none are given; files of four patches."""
     px = images.shape[-1]
-    told = {"channels": list(channels), "px": px, "scale": 1e-4, "offset": 0.0, "nodata": 0, "unit": "reflectance"}
+    unit, scale, offset = patch_conventions.quantity_of(channels)
+    told = {"channels": list(channels), "px": px, "scale": scale, "offset": offset, "nodata": 0, "unit": unit}
     attributes = {**told, "label_values": patch_conventions.LABEL_VALUES, "patch_ids": list(patch_ids)}
     zarr_arrays.create_group(folder / STORE_NAME, attributes)
     if len(images):

@@ -52,6 +52,11 @@ def test_folders_are_taken_as_they_are_and_archives_unpacked_for_a_while(tmp_pat
         assert not folder.exists()
 
 
+def test_a_single_folder_that_is_part_of_a_layout_stays_one(tmp_path: Path) -> None:
+    with opened_folder(zipped(tmp_path / "a.zip", **{"range_000/x.png": b"x"})) as folder:
+        assert names(folder) == {"range_000/x.png"}
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
@@ -66,6 +71,12 @@ def test_folders_are_taken_as_they_are_and_archives_unpacked_for_a_while(tmp_pat
         (lambda out: linked(out / "a.zip"), r"holds x, which is no regular file"),
         (lambda out: cut(tarred(out / "a.tar.gz", member("x", size=50_000))), r"a.tar.gz is no whole archive"),
         (lambda out: cut(zipped(out / "a.zip", x=os.urandom(50_000))), r"a.zip is no whole archive"),
+        (lambda out: altered(zipped(out / "a.zip", x=b"x" * 50_000), 31), r"a.zip is no whole archive \(Error -3"),
+        (lambda out: tarred(out / "a.tar", member("."), mode="w"), r"'\.', which is no name of a file"),
+        (lambda out: nameless(zipped(out / "a.zip", x=b"y")), r"a.zip is no whole archive"),
+        (lambda out: zipped(out / "a.zip", a=b"x", **{"a/b": b"x"}), r"a.zip cannot be unpacked \(File exists\)"),
+        (lambda out: zipped(out / "a.zip", **{"a" * 300: b"x"}), r"a.zip cannot be unpacked \(File name too long\)"),
+        (lambda out: tarred(out / "a.tar", member("a\udcff"), mode="w"), r"'a\\udcff', which is no name of a file"),
         (lambda out: out / "nothing.zip", r"is neither a folder nor an archive"),
         (lambda _out: Path("/vsizip/a.zip"), r"is no folder on disk"),
         (lambda _out: Path("https://example.org/a.zip"), r"is neither a folder nor an archive"),
@@ -88,6 +99,19 @@ def linked(path: Path) -> Path:
     info.external_attr = (stat.S_IFLNK | 0o777) << 16
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr(info, "/etc/passwd")
+    return path
+
+
+def altered(path: Path, place: int) -> Path:
+    content = bytearray(path.read_bytes())
+    content[place] ^= 0xFF
+    path.write_bytes(content)
+    return path
+
+
+def nameless(path: Path) -> Path:
+    """A zip whose member x has no name any more."""
+    path.write_bytes(path.read_bytes().replace(b"x", b"\0"))
     return path
 
 

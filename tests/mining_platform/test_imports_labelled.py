@@ -175,7 +175,7 @@ def test_a_header_that_promises_more_than_the_file_holds_is_refused_before_readi
 def test_a_patch_without_any_data_is_listed_and_not_stored(tmp_path: Path, store: ArtifactStore) -> None:
     folder = write_labelled(tmp_path / "wild", suffix=".tif")
     write_tif(folder / "p1.tif", np.full((3, PX, PX), -9, np.float32), nodata=-9)
-    done = take(folder, store, keep=frozenset({"constant"}))
+    done = take(folder, store)
     table = pd.read_parquet(done.versions[-1].path / "manifest.parquet").set_index("patch_id")
     assert table["store_row"].to_dict() == {"p0": 0, "p1": -1, "p2": 1, "p3": 2}
     assert table.loc["p1", ["dropped", "drop_reason"]].tolist() == [True, "no pixel with data"]

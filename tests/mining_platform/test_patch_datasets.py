@@ -12,7 +12,7 @@ from mining_platform.patch_datasets import PatchDataset, ShuffledBatches, patch_
 from mining_platform.patches import STORE_NAME, read_attributes, read_images, read_labels
 from mining_platform.shard_reads import ShardedRows
 from mining_platform.zarr_arrays import ArrayError
-from tests.mining_platform.patch_stores import CHANNELS, PX, store, windows, write_inputs
+from tests.mining_platform.patch_stores import CHANNELS, PX, store, windows, write_inputs, write_pixels
 
 FIRST, SECOND = [(0, 0), (0, 5), (2, 1)], [(1, 3), (3, 0)]
 
@@ -63,6 +63,16 @@ def test_channels_are_chosen_by_name_and_given_as_reflectance(stores: list[Path]
     assert found[:, 0].unique().tolist() == pytest.approx([0.0777])
     with pytest.raises(ValueError, match=r"Channels \['B12'\] are not among B04, B03, B02, B11"):
         PatchDataset(stores, channels=["B12"])
+
+
+def test_channels_of_different_units_come_each_in_its_own(tmp_path: Path) -> None:
+    numbers = np.array([1_500, 34_000, 6_000], np.uint16)[None, :, None, None] * np.ones((1, 3, 4, 4), np.uint16)
+    numbers[0, :, 0, 0] = 0
+    folder = write_pixels(tmp_path / "mixed", numbers, ("B04", "S1-VV", "DEM"), ["a"])
+    image = PatchDataset([folder])[[0]].image.numpy()[0]
+    assert image[:, 1, 1].tolist() == pytest.approx([0.15, -12.0, 200.0], abs=1e-4)
+    assert image[:, 0, 0].tolist() == [0, 0, 0]
+    assert PatchDataset([folder], channels=("DEM", "B04"))[0].image[:, 1, 1].tolist() == pytest.approx([200.0, 0.15], abs=1e-4)
 
 
 def test_a_batch_in_one_store_is_one_read_of_images(stores: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:

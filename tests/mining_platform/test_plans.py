@@ -10,9 +10,10 @@ import pytest
 from mining_platform.artifacts import ArtifactStore, Ref, current_digest, produce
 from mining_platform.graph import build_steps
 from mining_platform.pipeline import PartitionError, Platform, inputs_now
-from mining_platform.plans import Outcome, PlanError, Selection, assess, plan, run, select
+from mining_platform.plans import Outcome, PlanError, Selection, assess, plan, run, select, stale_refs
 from mining_platform.region_files import load_regions
 from mining_platform.sources.protocol import SourceError
+from mining_platform.store.versions import partition_directory
 
 REGIONS = load_regions(Path(__file__).parents[2] / "regions.geojson")
 STEPS = build_steps(REGIONS)
@@ -190,3 +191,31 @@ def test_a_year_beyond_the_source_names_region_source_and_remedy() -> None:
         PartitionError, match=r"Region lourenco has the years 2016.*collection 8, 1985 to 2022.*add the year to the region"
     ):
         STEPS["land_cover"].check_key("lourenco|2023", REGIONS)
+
+
+def test_what_is_stale_is_made_again_and_what_was_never_made_is_not(platform: Platform, sources: Sources) -> None:
+    serra = Selection(("sim_ranges/sample",), ("sim-serra",), (2024,))
+    run(platform, STEPS, select(platform, STEPS, serra), maker(platform))
+    assert stale_refs(platform, STEPS, FAMILY) == ([], [])
+    sources.version = 2
+    refs, untold = stale_refs(platform, STEPS, FAMILY)
+    assert [str(ref) for ref in refs] == [
+        "land_cover@sim-serra|2024",
+        "sim_ranges/candidates@sim-serra|2024",
+        "sim_ranges/quotas@2024",
+        "sim_ranges/sample@sim-serra|2024",
+    ]
+    assert untold == []
+    made = list(states(run(platform, STEPS, refs, maker(platform))).values())
+    assert made == ["made", "skipped", "skipped", "skipped"], "the map came out the same, and so nothing rests on another"
+    assert stale_refs(platform, STEPS, FAMILY) == ([], [])
+
+
+def test_a_missing_input_of_what_is_published_is_made_with_it(platform: Platform) -> None:
+    sample = Selection(("sim_ranges/sample",), ("sim-serra",), (2024,))
+    run(platform, STEPS, select(platform, STEPS, sample), maker(platform))
+    lost = Ref("land_cover", "sim-serra|2024")
+    (partition_directory(platform.artifacts, lost) / "current.json").unlink()
+    refs, _ = stale_refs(platform, STEPS, sample)
+    assert refs[0] == lost
+    assert Ref("sim_ranges/candidates", "sim-serra|2024") in refs

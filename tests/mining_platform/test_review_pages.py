@@ -1,6 +1,7 @@
 """The desk, the outlines and the page of a review, on a tiny store with known pixels."""
 
 import base64
+import io
 import json
 import re
 from dataclasses import replace
@@ -10,6 +11,7 @@ from types import MappingProxyType
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from mining_platform.artifacts import Artifact, ArtifactStore, Ref
 from mining_platform.datasets import DATASETS
@@ -71,6 +73,28 @@ def test_a_decision_knows_its_region_and_what_was_seen(desk: Desk) -> None:
     (entry,) = take_down(desk, [Proposal(window(desk, 0), "reject", "", "Ana", "haze")])
     assert (entry.region, entry.year, entry.seen) == (REGION, 2024, "f" * 64)
     assert decisions_on(desk)[window(desk, 0)].reason == "haze"
+
+
+def test_nobody_knows_what_was_seen_by_people_who_decided_in_a_file(desk: Desk) -> None:
+    (entry,) = take_down(desk, [Proposal(window(desk, 0), "reject", "", "Ana", "haze")], seen=False)
+    assert entry.seen == ""
+
+
+def test_addresses_of_pictures_name_the_version_they_show(desk: Desk) -> None:
+    page, _ = served_page(desk, "t" * 40)
+    shown = data_of(page)["patches"]
+    assert isinstance(shown, list)
+    assert shown[0]["picture"].endswith(f".png?{'f' * 16}")
+    assert shown[0]["outline"].endswith(f".svg?{'f' * 16}")
+
+
+def test_patches_of_other_sensors_and_pictures_can_be_looked_at(tmp_path: Path) -> None:
+    levels = np.array([2_000, 1_000, 500])[:, None, None]
+    for channels in (("L-red", "L-green", "L-blue"), ("RGB-red", "RGB-green", "RGB-blue")):
+        pixels = np.broadcast_to(levels if channels[0][0] == "L" else levels // 10, (3, 16, 16)).astype(np.uint16)
+        store = patch_stores.write_pixels(tmp_path / channels[0], pixels[None], channels, ["a"])
+        red, green, blue = Image.open(io.BytesIO(picture_png(store, 0))).convert("RGB").getpixel((0, 0))
+        assert red > green > blue > 0
 
 
 def test_a_window_that_is_drawn_no_more_can_still_be_decided_on(desk: Desk) -> None:

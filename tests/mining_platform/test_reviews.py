@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
 
@@ -91,6 +92,19 @@ def test_a_changed_removed_or_exchanged_line_is_named_and_nothing_is_added(
     assert log.read_text() == spoilt
 
 
+def test_a_log_of_another_dataset_is_not_used(log: Path) -> None:
+    append_decisions(log, [ACCEPTED, REJECTED])
+    copied = log.rename(log_path(log.parents[1], "sim_points"))
+    with pytest.raises(ReviewError, match=r"sim_points\.jsonl, line 1 is a decision on sim_ranges, not on sim_points"):
+        read_log(copied)
+
+
+def test_a_clock_that_goes_backwards_changes_no_order(log: Path) -> None:
+    append_decisions(log, [REJECTED], datetime(2025, 6, 1, tzinfo=UTC))
+    append_decisions(log, [ACCEPTED], datetime(2025, 5, 1, tzinfo=UTC))
+    assert [each.decision for each in in_force(read_log(log).entries)] == ["accept"]
+
+
 def test_a_torn_last_line_is_told_and_the_next_writer_puts_it_aside(log: Path) -> None:
     append_decisions(log, [ACCEPTED, REJECTED])
     whole = log.read_bytes()
@@ -118,7 +132,7 @@ from pathlib import Path
 from mining_platform.reviews.decisions import Decision
 from mining_platform.reviews.logs import append_decisions
 for number in range(40):
-    append_decisions(Path(sys.argv[1]), [Decision("d", "r", 2024, f"w{number}", "accept", "", sys.argv[2], "", "")])
+    append_decisions(Path(sys.argv[1]), [Decision("sim_ranges", "r", 2024, f"w{number}", "accept", "", sys.argv[2], "", "")])
 """
     names = ("Ana", "Rui", "Eva")
     writers = [subprocess.Popen([sys.executable, "-c", code, str(log), name], cwd=ROOT) for name in names]

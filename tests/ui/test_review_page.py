@@ -132,6 +132,28 @@ def test_a_person_accepts_rejects_and_relabels_and_the_log_and_the_artifact_say_
     assert {line["seen"] for line in decided(home)} == {current_digest(store, Ref("sim_ranges/patches", KEY))}
 
 
+def test_a_person_is_told_of_what_another_decided_meanwhile_before_deciding_over_it(home: Installation, page: Page) -> None:
+    with review_page(home, "--region", "sim-igarape") as served:
+        page.goto(served.url)
+        introduce(page, "Ana")
+        assert page.context.browser is not None
+        other = page.context.browser.new_page()
+        other.goto(served.url)
+        introduce(other, "Rui")
+        patch = current_patch(page)
+        assert current_patch(other) == patch
+        reject(other, "haze")
+        other.get_by_text(f"rejected: {patch}").wait_for()
+        before = decided(home)
+        page.keyboard.press("a")
+        page.get_by_text("Rui decided on this patch meanwhile").wait_for()
+        assert page.locator("#standing").inner_text().startswith("rejected by Rui: haze")
+        assert decided(home) == before
+        page.keyboard.press("a")
+        page.get_by_text(f"accepted: {patch}").wait_for()
+        assert [line["reviewer"] for line in decided(home)[len(before) - 1 :]] == ["Rui", "Ana"]
+
+
 def test_the_ranges_lead_to_their_patches_in_order(home: Installation, page: Page) -> None:
     sample = pd.read_parquet(
         open_artifact(ArtifactStore(home.home / "artifacts"), Ref("sim_ranges/sample", KEY)).path / "sample.parquet"
@@ -157,7 +179,9 @@ def test_a_page_without_a_server_gives_a_file_that_the_command_takes_in(home: In
     assert [url for url in asked if not url.startswith(("data:", out.as_uri()))] == []
     introduce(page, "Rui")
     accepted = current_patch(page)
-    page.keyboard.press("a")
+    for _ in range(3):  # a key that is held
+        page.keyboard.down("a")
+    page.keyboard.up("a")
     rejected = current_patch(page)
     page.keyboard.press("r")
     page.get_by_label("Reason").fill('cloud, "thin"; ' + HOSTILE)

@@ -56,11 +56,11 @@ def wait_for(condition: Any, seconds: float, what: str) -> Any:
     raise AssertionError(f"{what} did not happen within {seconds} s")
 
 
-def start(installation: Installation, port: int, log: Path) -> subprocess.Popen:
+def start(installation: Installation, port: int, log: Path, *options: str) -> subprocess.Popen:
     """`mining-platform ui` in a session of its own."""
     with log.open("w") as output:
         return subprocess.Popen(
-            [str(COMMAND), "ui", "--port", str(port)],
+            [str(COMMAND), "ui", "--port", str(port), *options],
             cwd=ROOT,
             env=installation.environment,
             stdout=output,

@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-import rasterio
 from odc.geo.geobox import GeoBox
 from rasterio.errors import RasterioError
 from shapely.geometry import box
 from shapely.geometry.base import BaseGeometry
 
 from mining_platform import grids
+from mining_platform.raster_files import opened_raster_file
 from mining_platform.scenes import Scene
 from mining_platform.sources.rasters import DRIVERS
 
@@ -167,7 +167,7 @@ def raster_box(root: Path, place: str) -> GeoBox:
     if driver is None:
         raise FolderError(f"{place} is no {' or '.join(sorted(DRIVERS))} file. Convert it with gdal_translate.")
     try:
-        with rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR"), rasterio.open(path, driver=driver, sharing=False) as raster:
+        with opened_raster_file(path, driver) as raster:
             epsg, shape, affine = (raster.crs.to_epsg() if raster.crs else None), raster.shape, raster.transform
     except RasterioError as error:
         raise FolderError(f"{place} cannot be read ({error}). Fetch it anew.") from None

@@ -9,6 +9,7 @@ from shapely.geometry.base import BaseGeometry
 
 from mining_platform import bands
 from mining_platform.sources.archives.folders import FolderError
+from mining_platform.xml_documents import XmlError, parsed_xml
 
 QUANTIFICATION = round(1 / bands.S2_SCALE)
 _FETCH = "Fetch the product anew."
@@ -36,13 +37,6 @@ class TileMetadata:
     epsg: int
     sun_azimuth_deg: float
     sun_elevation_deg: float
-
-
-class _Builder(ElementTree.TreeBuilder):
-    """Refuses document types, and with them every entity: bombs of them and ones that name files."""
-
-    def doctype(self, _name: str, _pubid: str | None, _system: str | None) -> None:
-        raise FolderError("declares a document type")
 
 
 def product_metadata(content: bytes, place: str) -> ProductMetadata:
@@ -73,11 +67,9 @@ def tile_metadata(content: bytes, place: str) -> TileMetadata:
 
 
 def _tree(content: bytes, place: str) -> ElementTree.Element:
-    parser = ElementTree.XMLParser(target=_Builder())
     try:
-        parser.feed(content)
-        return parser.close()
-    except (ElementTree.ParseError, FolderError) as error:
+        return parsed_xml(content)
+    except XmlError as error:
         raise FolderError(f"{place} is no XML of a product ({error}). {_FETCH}") from None
 
 

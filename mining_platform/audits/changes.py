@@ -1,0 +1,190 @@
+"""What changed between two releases: which inputs differ and why, told by cause, and the areas that are restated by it."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mining_platform.artifacts import Ref
+from mining_platform.audits.nodes import Node
+from mining_platform.audits.sides import Key, Side, paired
+from mining_platform.audits.sources import scene_ids_of
+from mining_platform.lineage import Record
+from mining_platform.store import digests
+
+CAUSES: Mapping[str, str] = {
+    "label collection": "the maps are of another collection",
+    "land-cover file": "a map of the same collection has other content",
+    "scenes": "other scenes, or other versions of them",
+    "reviews": "people decided otherwise",
+    "outside files": "points, polygons or territories have other content",
+    "model": "the experiment is another",
+    "code": "the code of the asset is another version",
+    "configuration": "settings of the dataset, recipe or grid are others",
+    "inputs": "one of them has partitions that the other has not",
+    "program": "equal inputs, code and settings, but other packages, Python, commit or processor",
+    "unexplained": "nothing that is recorded differs: the production is not reproducible",
+}
+"""Where a difference begins, in words."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """A partition whose content differs for a reason of its own, not of its inputs."""
+
+    key: Key
+    cause: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class Restated:
+    """A region's area of mining on both sides."""
+
+    region: str
+    before_ha: float | None
+    """None where the side has no map of it."""
+    after_ha: float | None
+    causes: tuple[str, ...]
+    """Of the differences in what is made of this region."""
+
+
+def changes_between(before: Side, after: Side) -> list[Change]:
+    """The differences that have a cause of their own, in order of CAUSES; empty where both rest on the same."""
+    pairs = paired(before, after)
+    found = [change for key, (left, right) in pairs.items() for change in _own_changes(key, left, right, pairs)]
+    return sorted(found, key=lambda change: (list(CAUSES).index(change.cause), change.key))
+
+
+def _own_changes(key: Key, left: Node | None, right: Node | None, pairs: Mapping[Key, Any]) -> Iterator[Change]:
+    if left is None or right is None:
+        side = "the first" if right is None else "the second"
+        yield Change(key, "inputs", f"only {side} has it")
+        return
+    if left.version.digest == right.version.digest or left.record is None or right.record is None:
+        return
+    own = [*_configured(key, left.record, right.record), *_coded(key, left.record, right.record)]
+    scenes = _scene_difference(left, right)
+    if own or _inputs_differ(left.record, right.record, pairs):
+        yield from own
+        return
+    if scenes:
+        yield Change(key, "scenes", scenes)
+        return
+    program = _program_difference(left.record, right.record)
+    yield Change(key, "program", program) if program else Change(key, "unexplained", CAUSES["unexplained"])
+
+
+def _inputs_differ(left: Record, right: Record, pairs: Mapping[Key, tuple[Node | None, Node | None]]) -> bool:
+    """Whether the two rest on other versions, by the pairs of what corresponds."""
+    partner = {a.version: b.version for a, b in pairs.values() if a is not None and b is not None}
+    mine = [partner.get(each) for each in left.inputs]
+    return len(left.inputs) != len(right.inputs) or any(
+        other is None or other not in right.inputs or other.digest != each.digest
+        for each, other in zip(left.inputs, mine, strict=True)
+    )
+
+
+def _coded(key: Key, left: Record, right: Record) -> Iterator[Change]:
+    if left.code_version != right.code_version:
+        yield Change(key, "code", f"code version {left.code_version} -> {right.code_version}")
+
+
+def _configured(key: Key, left: Record, right: Record) -> Iterator[Change]:
+    """One change a cause, with all places of the two configurations that belong to it."""
+    old, new = left.configuration, right.configuration
+    by_cause: dict[str, list[str]] = defaultdict(list)
+    for name in sorted(old.keys() | new.keys()):
+        for path, values in _differing(old.get(name), new.get(name), name):
+            by_cause[_cause(key[0], path)].append(values)
+    yield from (Change(key, cause, "; ".join(details)) for cause, details in by_cause.items())
+
+
+def _cause(asset: str, path: str) -> str:
+    """The cause of a difference at a place of a configuration, such as `outside.blake3` of land_cover."""
+    top, _, last = path.partition(".")
+    outside = top in ("source", "outside", "points", "territories")
+    if asset == "land_cover" and outside:
+        return "label collection" if last.endswith("collection") or last == "source" else "land-cover file"
+    if asset == "scenes" and outside:
+        return "scenes"
+    if asset.endswith("/reviews"):
+        return "reviews"
+    if asset in ("model", "evaluation"):
+        return "model"
+    return "outside files" if outside else "configuration"
+
+
+def _differing(old: Any, new: Any, path: str) -> Iterator[tuple[str, str]]:
+    """Places where two configurations differ, with both values in words; years of yearly sources play no part."""
+    if path.rpartition(".")[2] == "year":
+        return
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        for name in sorted(old.keys() | new.keys()):
+            yield from _differing(old.get(name), new.get(name), f"{path}.{name}")
+    elif digests.canonical_json(old, path) != digests.canonical_json(new, path):
+        yield path, f"{path} {_short(old)} -> {_short(new)}"
+
+
+def _short(value: Any) -> str:
+    text = digests.canonical_json(value, "value").decode().strip().strip('"')
+    return text if len(text) <= 40 else f"{text[:24]}…"  # noqa: PLR2004 - characters of a line
+
+
+def _scene_difference(left: Node, right: Node) -> str:
+    old, new = set(scene_ids_of(left)), set(scene_ids_of(right))
+    return f"{len(new - old)} scenes more, {len(old - new)} fewer, {len(old & new)} the same" if old != new else ""
+
+
+def _program_difference(left: Record, right: Record) -> str:
+    names = sorted(left.packages.keys() | right.packages.keys())
+    versions = [(name, left.packages.get(name, "none"), right.packages.get(name, "none")) for name in names]
+    told = [(name, getattr(left, name), getattr(right, name)) for name in ("python", "processor", "git_commit", "git_dirty")]
+    return "; ".join(f"{name} {old} -> {new}" for name, old, new in (*versions, *told) if old != new)
+
+
+def restated(before: Side, after: Side, changes: Sequence[Change]) -> list[Restated]:
+    """Hectares of mining in the land-cover maps of both sides, by region, with the causes of what differs there."""
+    from mining_platform.audits.areas import mining_ha
+
+    found = []
+    for (asset, partition), (left, right) in paired(before, after).items():
+        if asset == "land_cover":
+            region = partition.split("|")[0]
+            causes = {change.cause for change in changes if change.key[1].split("|")[0] == region}
+            ordered = tuple(cause for cause in CAUSES if cause in causes)
+            found.append(Restated(region, mining_ha(left, region), mining_ha(right, region), ordered))
+    return found
+
+
+def release_counts(side: Side) -> dict[str, dict[str, int]]:
+    """Patches, and those with mining, of each manifest that a side rests on."""
+    return {
+        str(Ref(version.asset, version.partition)): {name: int(node.facts[name]) for name in ("patches", "mining", "dropped")}
+        for version, node in side.audit.nodes.items()
+        if version.asset.endswith("/manifest") and {"patches", "mining", "dropped"} <= node.facts.keys()
+    }
+
+
+def changes_json(before: Side, after: Side) -> dict[str, Any]:
+    """The comparison for machines and for the command's text."""
+    found = changes_between(before, after)
+    return {
+        "before": before.name,
+        "after": after.name,
+        "changes": [
+            {"asset": change.key[0], "partition": change.key[1], "cause": change.cause, "detail": change.detail}
+            for change in found
+        ],
+        "regions": [
+            {
+                "region": row.region,
+                "before_ha": row.before_ha,
+                "after_ha": row.after_ha,
+                "causes": list(row.causes),
+            }
+            for row in restated(before, after, found)
+        ],
+        "breaks": [*before.audit.breaks, *after.audit.breaks],
+        "releases": {"before": release_counts(before), "after": release_counts(after)},
+    }

@@ -1,0 +1,43 @@
+"""The one door for files of geometries that people name: GeoJSON, GeoPackage and KML on this disk, each by its own reader.
+
+GDAL would guess among its drivers, some of which follow what a file says to other files and hosts (VRT), or ask a service.
+"""
+
+from pathlib import Path
+
+import geopandas as gpd
+
+from mining_platform.kml_files import read_kml
+from mining_platform.raster_files import local_file
+
+GEOJSON_SUFFIXES, GEOPACKAGE_SUFFIX, KML_SUFFIX = (".geojson", ".json"), ".gpkg", ".kml"
+SUFFIXES = (*GEOJSON_SUFFIXES, GEOPACKAGE_SUFFIX, KML_SUFFIX)
+MAX_BYTES = 4 * 2**30
+"""Of a file that is read whole: the outlines of all municipalities of Brazil have 0.2 GB."""
+_GEOPACKAGE = (b"SQLite format 3\0", b"GPKG")
+"""What a GeoPackage begins with, and has at byte 68 (https://www.geopackage.org/spec/, requirements 1 and 2)."""
+
+
+def read_features(place: Path | str) -> gpd.GeoDataFrame:
+    """All features of a .geojson, .json, .gpkg or .kml file.
+
+    ValueError for a URL, a virtual file system, a missing file, another format and an absurdly large one; RuntimeError and
+    OSError of the driver for a file that is damaged.
+    """
+    path = local_file(place)
+    if path.stat().st_size > MAX_BYTES:
+        raise ValueError(f"it has more than {MAX_BYTES} bytes, which no file of outlines needs")
+    return read_kml(path) if path.suffix.lower() == KML_SUFFIX else gpd.read_file(_of_one_driver(path))
+
+
+def _of_one_driver(path: Path) -> str:
+    """The file's name with its driver. A GeoPackage's has no prefix: what begins as one is none of the formats that point."""
+    if path.suffix.lower() in GEOJSON_SUFFIXES:
+        return f"GeoJSON:{path}"
+    if path.suffix.lower() != GEOPACKAGE_SUFFIX:
+        raise ValueError(f"it is no {', '.join(SUFFIXES)} file")
+    with path.open("rb") as file:
+        start = file.read(72)
+    if (start[: len(_GEOPACKAGE[0])], start[68:72]) != _GEOPACKAGE:
+        raise ValueError("it is no GeoPackage")
+    return str(path)

@@ -1,0 +1,48 @@
+"""How runs are started on one machine, and how it is told that a run's process is gone.
+
+What belongs here: run launchers that `dagster.yaml` names. Dagster's default launcher cannot tell whether a process lives, so
+after a power cut its runs would stay started for ever.
+"""
+
+import re
+import socket
+
+from dagster import DagsterRun
+from dagster._core.events import DagsterEventType
+from dagster._core.launcher import DefaultRunLauncher
+from dagster._core.launcher.base import CheckRunHealthResult, WorkerStatus
+
+from mining_platform.processes import HOST_TAG, PROCESS_TAG, is_alive
+
+_STARTED = re.compile(r"Started process for run \(pid: (\d+)\)")
+
+
+class WatchedRunLauncher(DefaultRunLauncher):
+    """Dagster's default launcher, which also tells whether the process of a run is alive on this machine.
+
+    A run of which no process is known, or that another machine makes, is left alone.
+    """
+
+    @property
+    def supports_check_run_worker_health(self) -> bool:
+        """Whether run monitoring may ask."""
+        return True
+
+    def check_run_worker_health(self, run: DagsterRun) -> CheckRunHealthResult:
+        """RUNNING while the run's process lives, or where that cannot be told; FAILED once it is gone."""
+        seen = self._process(run)
+        if seen is None or is_alive(*seen):
+            return CheckRunHealthResult(WorkerStatus.RUNNING)
+        return CheckRunHealthResult(WorkerStatus.FAILED, f"Process {seen[0]} of this run is gone: it was killed, or the machine.")
+
+    def _process(self, run: DagsterRun) -> tuple[int, float] | None:
+        """Number of the run's process and when it was seen (seconds since 1970)."""
+        if PROCESS_TAG in run.tags:
+            record = self._instance.get_run_record_by_id(run.run_id)
+            here = run.tags.get(HOST_TAG) == socket.gethostname()
+            return (int(run.tags[PROCESS_TAG]), record.create_timestamp.timestamp()) if record and here else None
+        for entry in reversed(self._instance.all_logs(run.run_id, of_type=DagsterEventType.ENGINE_EVENT)):
+            found = _STARTED.search(entry.message or "")
+            if found:
+                return int(found[1]), entry.timestamp
+        return None

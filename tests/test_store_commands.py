@@ -1,0 +1,65 @@
+"""`gc` and `reconcile` as a person uses them, on a home with a replaced version and a dead writer's leftover."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from mining_platform.artifacts import ArtifactStore, Ref, open_artifact, produce
+from mining_platform.store import leases, versions
+from tests.conftest import Installation, small_regions
+
+REF = Ref("land_cover", "sim-serra|2024")
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Installation:
+    (tmp_path / "home").mkdir()
+    store = ArtifactStore(tmp_path / "home" / "artifacts")
+    for content in ("old", "new"):
+        produce(
+            store, REF, inputs=(), code_version="1", config={"content": content},
+            compute=lambda _inputs, out, content=content: {"bytes": (out / "content.txt").write_text(content)},
+        )  # fmt: skip
+    left = versions.partition_directory(store, REF) / "tmp-1-dead"
+    left.mkdir()
+    (left / "half.bin").write_bytes(b"half")
+    return Installation(tmp_path / "home", small_regions(tmp_path / "regions.geojson"))
+
+
+def told(printed: str) -> dict[str, object]:
+    return json.loads(printed[printed.index("{") : printed.rindex("}") + 1])
+
+
+def test_a_dry_run_shows_and_removes_nothing_and_the_next_removes_what_was_shown(home: Installation) -> None:
+    shown = told(home.run("gc", "--dry-run", "--json"))
+    assert [row["why"] for row in shown["garbage"]] == ["a dead writer left it", "no current version rests on it"]
+    assert told(home.run("gc", "--json")) == {**shown, "removed": True}
+    assert "0 pieces" in home.run("gc")
+    assert (open_artifact(ArtifactStore(home.home / "artifacts"), REF).path / "content.txt").read_text() == "new"
+
+
+def test_what_somebody_is_at_work_on_is_left_and_told(home: Installation) -> None:
+    top = versions.partition_directory(ArtifactStore(home.home / "artifacts"), REF)
+    with leases.lease(top / versions.LEASE_NAME, f"held by {os.getpid()}"):
+        printed = home.run("gc", code=1)
+    assert "it is in use by now" in printed
+    assert len(list((top / "versions").iterdir())) == 2
+
+
+def rows(printed: str) -> list[dict[str, object]]:
+    return json.loads(printed[printed.index("[") : printed.rindex("]") + 1])
+
+
+def test_a_version_without_an_event_is_told_and_an_event_without_a_version_is_named(home: Installation) -> None:
+    (shown,) = rows(home.run("reconcile", "--dry-run", "--json", code=1))
+    assert (shown["partition"], shown["what"], shown["repaired"]) == (str(REF), "untold", False)
+    (done,) = rows(home.run("reconcile", "--json"))
+    assert done["repaired"]
+    assert "agree" in home.run("reconcile")
+    shutil.rmtree(versions.partition_directory(ArtifactStore(home.home / "artifacts"), REF))
+    printed = home.run("reconcile", code=1)
+    assert "there is no such artifact" in printed
+    assert "0 of them repaired" in printed
