@@ -81,7 +81,7 @@ def audit(  # noqa: PLR0913 - the options of a command
     else:
         _tell(found, out, made_by=made_by)
     if found.breaks:
-        errors.print(f"[red]not whole[/red] {counted(len(found.breaks), 'break')}; {escape(found.breaks[0])}")
+        errors.print(f"[red]not whole[/red] {counted(len(found.breaks), 'break')}; {escape(found.breaks[0])}", soft_wrap=True)
         raise typer.Exit(1)
 
 
@@ -99,7 +99,7 @@ def _roots(session: Session, target: str, *, made_by: bool) -> tuple[Input, ...]
     path = Path(target)
     if made_by and (path.is_file() or (path / CHECKSUMS).is_file()):
         origin = origin_of(session.platform.artifacts, path)
-        errors.print(escape(origin.words))
+        errors.print(escape(origin.words), soft_wrap=True)
         return origin.versions
     ref = Ref.parse(target) if target else None
     return roots_of(session.platform.artifacts, ref.asset if ref else None, (ref.partition or None) if ref else None)
@@ -126,7 +126,7 @@ def _write(out: Path | None, text: str) -> None:
         durable.write(out, text.encode())
     except OSError as error:
         raise CommandError(f"{out} cannot be written ({error.strerror}). Name a file in a folder that is there.") from None
-    console.print(f"Written: {out}")
+    console.print(f"Written: {escape(str(out))}", soft_wrap=True)
 
 
 def _verify(envelope: Path, key: Path | None) -> None:
@@ -152,14 +152,13 @@ def _tell_changes(session: Session, names: tuple[str, str], form: str, out: Path
     else:
         _print_changes(told)
     if told["breaks"]:
-        errors.print(f"[red]not whole[/red] {counted(len(told['breaks']), 'break')}; {escape(told['breaks'][0])}")
+        errors.print(f"[red]not whole[/red] {counted(len(told['breaks']), 'break')}; {escape(told['breaks'][0])}", soft_wrap=True)
         raise typer.Exit(1)
 
 
 def _print_changes(told: dict[str, Any]) -> None:
     rows = told["changes"]
-    differences = counted(len(rows), "difference")
-    console.print(f"{told['before']} -> {told['after']}: {differences} with a cause of its own.", markup=False)
+    console.print(f"{told['before']} -> {told['after']}: {counted(len(rows), 'difference')}, told where it begins.", markup=False)
     for cause, words in CAUSES.items():
         of_cause = [{name: row[name] for name in ("asset", "partition", "detail")} for row in rows if row["cause"] == cause]
         if of_cause:
@@ -168,6 +167,9 @@ def _print_changes(told: dict[str, Any]) -> None:
     if told["regions"]:
         console.print("\nMining in the land-cover maps, hectares:")
         print_rows([{**row, "causes": ", ".join(row["causes"])} for row in told["regions"]], as_json=False)
+    if told["programs"]:
+        console.print("\nMade with:")
+        print_rows(told["programs"], as_json=False)
     for name, releases in told["releases"].items():
         for release, counts in releases.items():
             console.print(f"{name}: {release}: " + ", ".join(f"{number} {what}" for what, number in counts.items()), markup=False)

@@ -210,8 +210,9 @@ def _package(dataset: Dataset, regions: Mapping[str, Region]) -> Step:
         keys = (f"{region_id}|{key}" for region_id in dataset.regions)
         return (*released, *(each for k in keys if clips_maps for each in _of_map(platform, k, "land_cover")))
 
-    def config(platform: Platform, _key: str) -> dict[str, Any]:
-        terms = [credit.line for credit in credits_of(platform.regions[region_id] for region_id in dataset.regions)]
+    def config(platform: Platform, key: str) -> dict[str, Any]:
+        regions, points = [platform.regions[name] for name in dataset.regions], dataset.points.name if dataset.points else None
+        terms = [each.line for each in credits_of(regions, [int(key)], points)]
         return {
             "layout": dataset.layout,
             "title": dataset.title,

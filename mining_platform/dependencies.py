@@ -53,14 +53,18 @@ def _component(name: str, each: Distribution) -> dict[str, Any]:
 
 def _licence(each: Distribution) -> dict[str, Any] | None:
     """The SPDX expression; else the name that the classifiers or the old field give."""
-    if expression := each.metadata.get("License-Expression"):
+    if expression := _first(each, "License-Expression"):
         return {"expression": expression}
     classifiers = [
         text.rpartition(" :: ")[2] for text in each.metadata.get_all("Classifier") or () if text.startswith("License ::")
     ]
-    plain = (each.metadata.get("License") or "").strip().splitlines()
+    plain = _first(each, "License").strip().splitlines()
     name = " AND ".join(classifiers) or (plain[0][:100] if plain else "")
     return {"license": {"name": name}} if name else None
+
+
+def _first(each: Distribution, field: str) -> str:
+    return str((each.metadata.get_all(field) or [""])[0])
 
 
 def _required(each: Distribution, refs: dict[str, str]) -> list[str]:

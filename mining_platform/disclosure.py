@@ -15,9 +15,12 @@ from typing import TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
 HIDDEN = "[hidden]"
-SECRET_NAME = re.compile(r"(?:^|_)(?:key|token|secret|password|passwd|credentials?|signature|sig|sas)(?:_|$)", re.IGNORECASE)
+SECRET_NAME = re.compile(
+    r"(?:^|_)(?:key|apikey|token|secret|password|passwd|credentials?|signature|sig|sas)(?:_|$)", re.IGNORECASE
+)
 """Names of environment variables and of parameters in a URL whose values are secrets, `-` read as `_`."""
 _KEY_FILES = ("MINING_PLATFORM_EARTH_ENGINE_KEY", "GOOGLE_APPLICATION_CREDENTIALS")
+_STORED_LOGIN = "~/.config/earthengine/credentials"  # where `earthengine authenticate` puts it
 _OF_KEY_FILES = ("private_key", "private_key_id", "client_secret", "refresh_token")
 MIN_LENGTH = 8  # shorter values are no secrets, and would hide words
 MAX_KEY_FILE_BYTES = 65_536
@@ -41,10 +44,19 @@ def scrubbed(text: str) -> str:
 
 def known_secrets() -> list[str]:
     """What is kept secret in this environment, longest first; each line of a text of several lines is one."""
-    values = [value for name, value in os.environ.items() if SECRET_NAME.search(name) and not Path(value).is_absolute()]
-    values += [text for name in _KEY_FILES for text in _of_key_file(os.environ.get(name, ""))]
+    values = [value for name, value in os.environ.items() if SECRET_NAME.search(name) and not _is_file(value)]
+    places = [*(os.environ.get(name, "") for name in _KEY_FILES), str(Path(_STORED_LOGIN).expanduser())]
+    values += [text for place in places for text in _of_key_file(place)]
     parts = {part.strip() for value in values for part in (value, *value.splitlines(), json.dumps(value)[1:-1])}
     return sorted((part for part in parts if len(part) >= MIN_LENGTH and "-----" not in part), key=len, reverse=True)
+
+
+def _is_file(value: str) -> bool:
+    """Whether a value is the path of a file, which may be told."""
+    try:
+        return Path(value).is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def _of_key_file(place: str) -> list[str]:

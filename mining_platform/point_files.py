@@ -1,6 +1,7 @@
 """Points that people named, as a dataset's row describes their file; `points.py` reads them."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -19,3 +20,8 @@ class PointsFile:
     """Names of the points, each once a year; empty: a point is named by its coordinates."""
     year_column: str = ""
     """Year or date (YYYY-…) for which a point holds; empty, or an empty value: for every year."""
+
+    @property
+    def name(self) -> str:
+        """The file's name, without its folder."""
+        return Path(self.href).name

@@ -89,7 +89,7 @@ def line(tmp_path_factory: pytest.TempPathFactory) -> Line:
     folder = tmp_path_factory.mktemp("line")
     installation = Installation(folder / "home", small_regions(folder / "regions.geojson"))
     started = time.monotonic()
-    printed = installation.run("demo")
+    printed = installation.run("demo", timeout=540)
     return Line(installation, printed, time.monotonic() - started)
 
 

@@ -4,17 +4,20 @@ import json
 import shutil
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
+from mining_platform import audit_commands
 from mining_platform.artifacts import ArtifactStore, Ref, current_digest, open_artifact
 from mining_platform.audits.html_form import audit_html
 from mining_platform.audits.json_form import settled_json
 from mining_platform.audits.settled import settled
 from mining_platform.audits.walk import AuditError, audit, roots_of
 from mining_platform.audits.watch import nothing_it_rests_on_is_broken
+from mining_platform.consoles import CommandError
 from mining_platform.pipeline import Platform
 from mining_platform.sources import router
 from mining_platform.stages.lineage import audit_year
@@ -171,17 +174,28 @@ def test_a_signed_audit_is_verified_and_an_altered_one_is_refused(line: Line, tm
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["--format", "xml"], "There is no format 'xml'. Use one of: text, json, html, rocrate, prov."),
         (["mosaic@nowhere|2024"], "mosaic@nowhere|2024 was never made. Published are evaluation"),
         (["../etc"], "'../etc' is no asset"),
         (["--made-by"], "Name what was made"),
-        (["--made-by", "--sign", "key.pem"], "Choose one of"),
-        (["--verify-signature", "a"], "needs --key PUB.pem"),
         (["--out", "nowhere/audit", "--format", "json"], "cannot be written"),
     ],
 )
 def test_what_the_command_cannot_use_is_refused_with_the_remedy(line: Line, arguments: list[str], told: str) -> None:
     assert told in " ".join(line.installation.run("audit", *arguments, code=2).split())
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"form": "xml"}, r"There is no format 'xml'\. Use one of: text, json, html, rocrate, prov\."),
+        ({"made_by": True, "sign": Path("key.pem")}, "Choose one of"),
+        ({"verify_signature": Path("a")}, r"needs --key PUB\.pem"),
+        ({"verify_signature": Path("absent"), "key": Path("pub.pem")}, "absent cannot be read"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused_before_anything_is_opened(options: dict[str, Any], told: str) -> None:
+    with pytest.raises(CommandError, match=told):
+        audit_commands.audit(**options)
 
 
 def platform_of(installation: Installation) -> Platform:

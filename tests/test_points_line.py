@@ -247,3 +247,6 @@ def test_the_package_holds_masks_without_a_class_where_there_is_no_map(made: Poi
             assert (raster.read(1) == NO_LABEL).all() == (row.region == "unmapped")
     splits = pd.read_csv(package / "splits_2024.csv", dtype={"bin": str})
     assert splits["class_percentage"].isna().sum() == (table["region"] == "unmapped").sum() > 0
+    card = (package / "README.md").read_text()
+    assert "points of the file points.geojson, under the terms of their authors" in card
+    assert "Ask the authors of the labels" in card

@@ -166,6 +166,16 @@ def release_counts(side: Side) -> dict[str, dict[str, int]]:
     }
 
 
+def program_versions(side: Side) -> dict[str, list[str]]:
+    """Every package, Python and commit that something on a side was made with, each with all its versions, sorted."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for record in (node.record for node in side.audit.nodes.values() if node.record is not None):
+        told = {**record.packages, "python": record.python, "git commit": record.git_commit or "none"}
+        for name, version in told.items():
+            found[name].add(version)
+    return {name: sorted(versions) for name, versions in sorted(found.items())}
+
+
 def changes_json(before: Side, after: Side) -> dict[str, Any]:
     """The comparison for machines and for the command's text."""
     found = changes_between(before, after)
@@ -185,6 +195,17 @@ def changes_json(before: Side, after: Side) -> dict[str, Any]:
             }
             for row in restated(before, after, found)
         ],
+        "programs": _differing_programs(program_versions(before), program_versions(after)),
         "breaks": [*before.audit.breaks, *after.audit.breaks],
         "releases": {"before": release_counts(before), "after": release_counts(after)},
     }
+
+
+def _differing_programs(old: Mapping[str, list[str]], new: Mapping[str, list[str]]) -> list[dict[str, Any]]:
+    """What the two sides were made with where it is not the same; whether it changed any content, the causes tell."""
+    names = sorted(old.keys() | new.keys())
+    return [
+        {"program": name, "before": old.get(name, []), "after": new.get(name, [])}
+        for name in names
+        if old.get(name) != new.get(name)
+    ]

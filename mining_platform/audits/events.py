@@ -11,7 +11,7 @@ from mining_platform.audits.kept import published_refs, read_kept
 from mining_platform.audits.walk import Audit
 
 NO_EVENTS = "the orchestrator has no event of any artifact: nothing was compared"
-MENDED = "`mining-platform materialize` of it tells the orchestrator again"
+MENDED = "`mining-platform reconcile` tells the orchestrator"
 
 
 def crossed(audit: Audit, store: ArtifactStore, known: Mapping[Ref, str], *, whole_store: bool) -> Audit:

@@ -15,6 +15,7 @@ from mining_platform.store import durable, versions
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _RECORD_NAME = re.compile(r"[0-9]{6,}\.json")
+_RESTORED = "`mining-platform reconcile` writes it again from the records."
 _LEFTOVERS = (durable.TEMPORARY_PREFIX, durable.UNFINISHED_PREFIX)
 _OWN_NAMES = {versions.POINTER_NAME, versions.LEASE_NAME, versions.RECORDS_NAME, versions.VERSIONS_NAME}
 
@@ -79,9 +80,7 @@ def read_kept(store: ArtifactStore, ref: Ref) -> Kept:
     if pointer is not None:
         breaks += _anchor_breaks(pointer, records)
     elif records and not breaks:
-        breaks.append(
-            f"{versions.POINTER_NAME} is missing: it was deleted, or a run was killed before it wrote it. {versions.remedy(ref)}"
-        )
+        breaks.append(f"{versions.POINTER_NAME} is missing: it was deleted, or a run was killed before it wrote it. {_RESTORED}")
     return Kept(ref, directory, pointer, tuple(records), tuple(breaks), tuple(_notes(directory, pointer, records)))
 
 

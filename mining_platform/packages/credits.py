@@ -1,6 +1,6 @@
 """Who made what a package rests on, under which terms, and how they are to be named."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from mining_platform import bands
@@ -12,7 +12,7 @@ class Credit:
     """One source of data."""
 
     kind: str
-    """`Land cover`, `Labels` or `Scenes`."""
+    """`Land cover`, `Labels`, `Points` or `Scenes`."""
     text: str
     """Attribution as the source asks for it."""
     licence: str
@@ -48,7 +48,7 @@ SCENE_CREDITS: dict[str, Credit] = {
     "simulated": Credit("Scenes", _SOFTWARE.format("no satellite image is shown"), *_CC0, "", "mining-platform"),
     "sentinel-2": Credit(
         "Scenes",
-        "contains modified Copernicus Sentinel data, free and open access.",
+        "contains modified Copernicus Sentinel data {years}, free and open access.",
         "",
         "https://sentinels.copernicus.eu/documents/247904/690755/Sentinel_Data_Legal_Notice",
         "https://dataspace.copernicus.eu",
@@ -63,12 +63,17 @@ SCENE_CREDITS: dict[str, Credit] = {
         "U.S. Geological Survey",
     ),
 }
-"""Credit of a region's scenes by sensor."""
+"""Credit of a region's scenes by sensor; `{years}` stands for the years of the scenes, as the Copernicus notice asks for."""
 
 
-def credits_of(regions: Iterable[Region]) -> tuple[Credit, ...]:
-    """Credits of the sources of regions, each once, sorted."""
-    found = set()
+POINTS_CREDIT = Credit("Points", "points of the file {}, under the terms of their authors.", "", "", "")
+"""Credit of people's points; `{}` stands for the file's name."""
+
+
+def credits_of(regions: Iterable[Region], years: Sequence[int], points: str | None = None) -> tuple[Credit, ...]:
+    """Credits of the sources of regions in some years, each once, sorted; `points` names a file of people's points."""
+    told = ", ".join(map(str, sorted(years)))
+    found = {replace(POINTS_CREDIT, text=POINTS_CREDIT.text.format(points), author=points)} if points else set()
     for region in regions:
         cover, scenes = region.land_cover, region.scenes
         if cover:
@@ -76,7 +81,8 @@ def credits_of(regions: Iterable[Region]) -> tuple[Credit, ...]:
             named = {"text": row.text.format(cover.collection), "author": row.author.format(cover.collection)}
             found.add(replace(row, **named))
         if scenes:
-            found.add(SCENE_CREDITS["simulated" if scenes.simulated else bands.COLLECTIONS[scenes.collection].sensor])
+            row = SCENE_CREDITS["simulated" if scenes.simulated else bands.COLLECTIONS[scenes.collection].sensor]
+            found.add(replace(row, text=row.text.format(years=told)))
     return tuple(sorted(found))
 
 
@@ -89,4 +95,4 @@ def licence_of(credits_: Iterable[Credit]) -> tuple[str, str]:
     rows = list(credits_)
     if rows and all((row.licence, row.licence_url) == _CC0 for row in rows):
         return _CC0
-    return ("", "") if any(row.kind == "Labels" and not row.licence for row in rows) else _CC_BY
+    return ("", "") if any(row.kind in ("Labels", "Points") and not row.licence for row in rows) else _CC_BY

@@ -15,7 +15,7 @@ BANNER = (
 )
 LIMITS = (
     "- Labels come from a map or from people's polygons, not from visits to the ground; the source's errors are theirs.\n"
-    "- Patches are drawn evenly over ranges of mining, so their numbers say nothing about how common mining is.\n"
+    "- Patches are drawn by range of mining or by class, so their numbers say nothing about how common mining is.\n"
     "- A picture is a yearly composite of clear observations, not a moment; what changed within the year is blended.\n"
 )
 

@@ -67,7 +67,7 @@ def tiles(table: pd.DataFrame) -> list[str]:
 
 def tables(table: pd.DataFrame, shares: Mapping[str, float]) -> dict[str, pd.DataFrame]:
     """Tables beside the manifest that follow from its rows and the shares of their masks by patch_id, by path."""
-    return {_split_file(int(year)).path: _splits(rows, shares) for year, rows in table.groupby("year", sort=True)}
+    return {_split_file(int(str(year))).path: _splits(rows, shares) for year, rows in table.groupby("year", sort=True)}
 
 
 def _splits(rows: pd.DataFrame, shares: Mapping[str, float]) -> pd.DataFrame:

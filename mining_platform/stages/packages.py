@@ -64,7 +64,7 @@ def release_of(
 ) -> Release:
     """The release of a dataset's years in a layout; `date` None means the first day after the last of the years."""
     regions = sorted({key_parts(each.partition)[0] for each in inputs if each.asset == f"{dataset.id}/patches"})
-    told = ", ".join(map(str, years))
+    told, points = ", ".join(map(str, years)), dataset.points.name if dataset.points else None
     return Release(
         dataset=dataset.id,
         title=f"{dataset.title}, {told}",
@@ -74,7 +74,7 @@ def release_of(
         px=dataset.px,
         recipe=RECIPES[dataset.recipe],
         profile=dataset.profile,
-        credits=credits_of(platform.regions[region_id] for region_id in regions),
+        credits=credits_of([platform.regions[region_id] for region_id in regions], years, points),
         inputs=tuple(sorted((each.asset, each.partition, artifact.digest) for each, artifact in inputs.items())),
         code_version=metadata.version("mining-platform"),
         authors=tuple(authors),

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mining_platform import lineage
 from mining_platform.artifacts import ArtifactStore, MissingArtifact, Ref, produce
 from mining_platform.audits.changes import changes_between, changes_json
 from mining_platform.audits.made_by import UnknownFile, made_by_lines, origin_of
@@ -91,6 +92,19 @@ def test_a_difference_that_nothing_recorded_explains_is_called_unexplained(store
     (version_path(store, MODEL) / "data.bin").unlink()  # so that it is made again
     put(store, MODEL, PATCHES, content="by chance", config={"experiment": {"id": "cnn", "seed": 7}})
     assert causes(store, before, "model@cnn|2024") == [("unexplained", "model")]
+
+
+def test_other_packages_are_told_beside_what_they_explain(store: ArtifactStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = version_path(store, MODEL).name
+    monkeypatch.setattr(lineage, "_packages", lambda: {"numpy": "9.9.9"})
+    put(store, MODEL, PATCHES, content="other numbers", version="1", config={"experiment": {"id": "cnn", "seed": 7}, "again": 1})
+    put(store, MODEL, PATCHES, content="other numbers", version="1", config={"experiment": {"id": "cnn", "seed": 7}})
+    told = changes_json(side_of(store, before), side_of(store, "model@cnn|2024"))
+    (change,) = told["changes"]
+    assert (change["cause"], change["asset"]) == ("program", "model")
+    assert "-> 9.9.9" in change["detail"]
+    (numpy,) = [row for row in told["programs"] if row["program"] == "numpy"]
+    assert numpy["after"][-1] == "9.9.9" not in numpy["before"]
 
 
 def test_a_partition_that_only_one_side_has_is_told(store: ArtifactStore) -> None:

@@ -199,7 +199,7 @@ def test_a_deleted_pointer_is_a_break_with_its_remedy(store: ArtifactStore) -> N
     (partition_path(store, COVERS[0]) / "current.json").unlink()
     (text,) = of_model(store).breaks
     assert "current.json is missing" in text
-    assert "mining-platform materialize --assets land_cover --regions north --years 2024" in text
+    assert "`mining-platform reconcile` writes it again" in text
 
 
 def test_an_input_that_was_superseded_is_told_and_is_no_break(store: ArtifactStore) -> None:

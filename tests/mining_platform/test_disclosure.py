@@ -47,6 +47,12 @@ def test_a_key_file_is_told_by_its_path_and_never_by_its_content(environment: py
     assert "canary" not in told
 
 
+@pytest.mark.parametrize("secret", ["/begins+as/a/path==", "x" * 4_000, "two words"])
+def test_a_secret_may_look_like_a_path_or_like_anything(environment: pytest.MonkeyPatch, secret: str) -> None:
+    environment.setenv("SERVICE_PASSWORD", secret)
+    assert scrubbed(f"login with {secret} failed") == "login with [hidden] failed"
+
+
 def raised(error: Exception, cause: Exception | None = None) -> Exception:
     """What gets out of `discreetly`."""
 

@@ -1,5 +1,6 @@
 """Raster and vector files that people name are opened as what they are, and lead nowhere else."""
 
+import ast
 import subprocess
 import sys
 import textwrap
@@ -24,6 +25,7 @@ from mining_platform.shares.class_rasters import ClassRasterError, opened_classe
 from mining_platform.simulation.outlines import region_of_map
 from mining_platform.sources.rasters import RasterError, opened_raster
 from mining_platform.vector_files import read_features
+from tests.conftest import ROOT
 
 VRT = """
 <VRTDataset rasterXSize="64" rasterYSize="64"><SRS>EPSG:4326</SRS><GeoTransform>-55, 0.001, 0, -6, 0, -0.001</GeoTransform>
@@ -214,3 +216,36 @@ def test_geojson_and_geopackage_are_read(tmp_path: Path) -> None:
     for name, driver in (("t.geojson", "GeoJSON"), ("t.gpkg", "GPKG")):
         table.to_file(tmp_path / name, driver=driver)
         assert read_features(tmp_path / name)["name"].tolist() == ["a"]
+
+
+OWN_FILES = {
+    *("packages/smallmines.py", "packages/proportion_ranges.py", "packages/stac_records.py"),
+    *("packages/file_checks.py", "audits/areas.py"),
+}
+"""Modules that open what was published or checked before, by its driver."""
+
+
+def calls(name: str) -> list[tuple[str, ast.Call]]:
+    """Where a function is called in the domain."""
+    found = []
+    for path in sorted((ROOT / "mining_platform").rglob("*.py")):
+        place = str(path.relative_to(ROOT / "mining_platform"))
+        nodes = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+        found += [(place, node) for node in nodes if ast.unparse(node.func) == name]
+    return found
+
+
+def test_rasters_are_opened_at_the_doors_alone_and_nowhere_without_a_driver() -> None:
+    reads = [(place, call) for place, call in calls("rasterio.open") if not (len(call.args) > 1 or "mode" in ast.unparse(call))]
+    assert {place for place, _ in reads} <= {"raster_files.py", "sources/rasters.py", *OWN_FILES}
+    assert [place for place, call in reads if "driver" not in {each.arg for each in call.keywords}] == []
+
+
+def test_vector_files_are_opened_at_their_door_alone() -> None:
+    opened = [place for name in ("gpd.read_file", "pyogrio.read_dataframe", "fiona.open") for place, _ in calls(name)]
+    assert opened == ["vector_files.py"]
+
+
+def test_pictures_are_opened_as_png_or_from_memory() -> None:
+    free = [place for place, call in calls("Image.open") if "formats" not in {each.arg for each in call.keywords}]
+    assert [place for place in free if place not in ("figures.py",)] == []

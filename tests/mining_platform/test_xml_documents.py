@@ -21,7 +21,9 @@ KML = """<?xml version="1.0" encoding="UTF-8"?>
 <Polygon><outerBoundaryIs><LinearRing><coordinates>
  -55.0,-6.0,120 -54.9,-6.0,120 -54.9,-5.9,120 -55.0,-5.9,120 -55.0,-6.0,120
 </coordinates></LinearRing></outerBoundaryIs>
-<innerBoundaryIs><LinearRing><coordinates>-54.98,-5.98 -54.96,-5.98 -54.96,-5.96 -54.98,-5.98</coordinates></LinearRing></innerBoundaryIs>
+<innerBoundaryIs><LinearRing><coordinates>
+ -54.98,-5.98 -54.96,-5.98 -54.96,-5.96 -54.98,-5.98
+</coordinates></LinearRing></innerBoundaryIs>
 </Polygon></Placemark></Folder>
 <Placemark><name>Camp</name><ExtendedData><SchemaData><SimpleData name="class">village</SimpleData></SchemaData></ExtendedData>
 <Point><coordinates>-55.5,-6.5,0</coordinates></Point></Placemark>
