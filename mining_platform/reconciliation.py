@@ -11,7 +11,6 @@ from mining_platform import lineage
 from mining_platform.artifacts import ArtifactError, ArtifactStore, Ref, finish_publication, open_artifact, records
 from mining_platform.plans import Tell
 from mining_platform.store import versions
-from mining_platform.store.garbage import all_refs
 
 Kind = Literal["unpublished", "untold", "told of another version", "lost", "damaged"]
 REPAIRABLE: tuple[Kind, ...] = ("unpublished", "untold", "told of another version")
@@ -43,7 +42,7 @@ def differences(store: ArtifactStore, known: Mapping[Ref, str]) -> list[Differen
     """Where artifacts and events differ, sorted; `known` has the digest of the newest event of each partition."""
     found = []
     published: set[Ref] = set()
-    for ref in all_refs(store):
+    for ref in versions.all_refs(store):
         try:
             chain = records(store, ref)
             pointer = versions.read_pointer(store, ref)

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from mining_platform.artifacts import ArtifactStore, Ref
-from mining_platform.audits.kept import published_refs, read_kept
+from mining_platform.audits.kept import read_kept
 from mining_platform.audits.walk import Audit
+from mining_platform.store import versions
 
 NO_EVENTS = "the orchestrator has no event of any artifact: nothing was compared"
 MENDED = "`mining-platform reconcile` tells the orchestrator"
@@ -21,7 +22,7 @@ def crossed(audit: Audit, store: ArtifactStore, known: Mapping[Ref, str], *, who
     artifact without event, and an event of an older version, are told.
     """
     walked = {node.ref for node in audit.nodes.values()}
-    asked = {*published_refs(store), *known} if whole_store else walked
+    asked = {*versions.all_refs(store), *known} if whole_store else walked
     if not known:
         return replace(audit, crossed=(NO_EVENTS,))
     told: list[str] = []

@@ -49,24 +49,6 @@ class Kept:
         return found[-1] if found else None
 
 
-def published_refs(store: ArtifactStore) -> list[Ref]:
-    """Every partition that has a directory in the store, with or without a pointer, sorted."""
-    return sorted(_refs_below(store.root, ""))
-
-
-def _refs_below(directory: Path, asset: str) -> Iterator[Ref]:
-    if not directory.is_dir():
-        return
-    for path in directory.iterdir():
-        if path.name.startswith("@") and asset:
-            try:
-                yield Ref(asset, path.name.removeprefix("@").replace("+", "|"))
-            except ArtifactError:
-                continue  # a folder that no asset could have made
-        elif path.is_dir() and not path.is_symlink():
-            yield from _refs_below(path, f"{asset}/{path.name}".removeprefix("/"))
-
-
 def read_kept(store: ArtifactStore, ref: Ref) -> Kept:
     """A partition as it lies on the disk; raises ArtifactError only where links lead out of the store."""
     directory = versions.partition_directory(store, ref)

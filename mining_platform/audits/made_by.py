@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from mining_platform.artifacts import ArtifactStore, Ref
-from mining_platform.audits.kept import published_refs, read_kept
+from mining_platform.audits.kept import read_kept
 from mining_platform.audits.nodes import Node
 from mining_platform.audits.text_form import identities
 from mining_platform.audits.walk import Audit
@@ -53,7 +53,7 @@ def origin_of(store: ArtifactStore, path: Path) -> Origin:
 
 def every_version(store: ArtifactStore) -> Iterator[tuple[Input, Path]]:
     """All versions that lie in the store, with their directories; current ones first in each partition."""
-    for ref in published_refs(store):
+    for ref in versions.all_refs(store):
         kept = read_kept(store, ref)
         folder = kept.directory / versions.VERSIONS_NAME
         names = sorted((path.name for path in folder.iterdir()), key=lambda name: name != kept.current) if folder.is_dir() else []

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from mining_platform.artifacts import ArtifactStore, MissingArtifact, Ref
-from mining_platform.audits.kept import Kept, published_refs, read_kept
+from mining_platform.audits.kept import Kept, read_kept
 from mining_platform.audits.nodes import Node, examine, hashed, name_of
 from mining_platform.lineage import Input, Record
 from mining_platform.store import versions
@@ -85,12 +85,12 @@ def roots_of(store: ArtifactStore, asset: str | None = None, partition: str | No
     Of a whole store also the older versions that are still kept. MissingArtifact where there is none.
     """
     if asset is None:
-        return tuple(version for ref in published_refs(store) for version in _versions(store, ref))
-    refs = [ref for ref in published_refs(store) if ref.asset == asset and partition in (None, ref.partition)]
+        return tuple(version for ref in versions.all_refs(store) for version in _versions(store, ref))
+    refs = [ref for ref in versions.all_refs(store) if ref.asset == asset and partition in (None, ref.partition)]
     found = [Input(ref.asset, ref.partition, digest) for ref in refs if (digest := read_kept(store, ref).current)]
     if found:
         return tuple(found)
-    known = sorted({ref.asset for ref in published_refs(store)})
+    known = sorted({ref.asset for ref in versions.all_refs(store)})
     asked = f"{asset}@{partition}" if partition else asset
     there = f"Published are {', '.join(known)}." if known else "Nothing is published yet."
     raise MissingArtifact(f"{asked} was never made. {there} `mining-platform status` lists all partitions.")

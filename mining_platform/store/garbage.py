@@ -30,23 +30,9 @@ class Garbage:
 
 def find_garbage(store: ArtifactStore) -> list[Garbage]:
     """All that can be removed, sorted. ArtifactError or LineageError where records cannot be trusted: then nothing is garbage."""
-    refs = all_refs(store)
+    refs = versions.all_refs(store)
     kept = _kept(store, refs)
     found = [item for ref in refs for item in (*_unused(store, ref, kept), *_leftovers(store, ref))]
-    return sorted(found)
-
-
-def all_refs(store: ArtifactStore) -> list[Ref]:
-    """Every partition that has a directory in the store, published or not, sorted."""
-    found, waiting = [], [store.root] if store.root.is_dir() else []
-    while waiting:
-        for path in waiting.pop().iterdir():
-            if not path.is_dir() or path.is_symlink():
-                continue
-            if path.name.startswith("@"):
-                found.append(Ref(path.parent.relative_to(store.root).as_posix(), path.name[1:].replace("+", "|")))
-            else:
-                waiting.append(path)
     return sorted(found)
 
 

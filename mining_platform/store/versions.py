@@ -183,6 +183,21 @@ def partitions(store: ArtifactStore, asset: str) -> list[str]:
     return sorted(name.removeprefix("@").replace("+", "|") for name in found)
 
 
+def all_refs(store: ArtifactStore) -> list[Ref]:
+    """Every partition that has a directory, published or not, sorted; folders that no asset could have made are left out."""
+    found, waiting = [], [(store.root, "")] if store.root.is_dir() else []
+    while waiting:
+        directory, asset = waiting.pop()
+        for path in directory.iterdir():
+            if path.is_symlink() or not path.is_dir():
+                continue
+            if not path.name.startswith("@"):
+                waiting.append((path, f"{asset}/{path.name}".removeprefix("/")))
+            elif _ASSET.fullmatch(asset) and _PARTITION.fullmatch(partition := path.name[1:].replace("+", "|")):
+                found.append(Ref(asset, partition))
+    return sorted(found)
+
+
 def open_artifact(store: ArtifactStore, ref: Ref, digest: str | None = None) -> Artifact:
     """The current version of a partition, or a given one, every byte verified.
 

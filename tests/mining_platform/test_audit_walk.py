@@ -12,9 +12,9 @@ from blake3 import blake3
 
 from mining_platform.artifacts import ArtifactStore, MissingArtifact, Ref, produce
 from mining_platform.audits.events import NO_EVENTS, crossed
-from mining_platform.audits.kept import published_refs
 from mining_platform.audits.walk import AuditError, audit, require_whole, roots_of
 from mining_platform.lineage import Input, Record
+from mining_platform.store.versions import all_refs
 from tests.mining_platform.audited_stores import (
     COVERS,
     MODEL,
@@ -268,7 +268,7 @@ def test_simulated_data_leftovers_and_strangers_are_notes(tmp_path: Path) -> Non
 def test_an_asset_alone_stands_for_all_its_partitions_and_nothing_for_the_store(store: ArtifactStore) -> None:
     assert [root.partition for root in roots_of(store, "land_cover")] == [NORTH, "south|2024"]
     assert len(roots_of(store)) == 5
-    assert published_refs(store) == sorted([*COVERS, *PATCHES, MODEL])
+    assert all_refs(store) == sorted([*COVERS, *PATCHES, MODEL])
 
 
 def test_what_was_never_made_is_refused_with_what_there_is(store: ArtifactStore) -> None:
