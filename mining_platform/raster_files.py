@@ -38,7 +38,7 @@ def local_file(place: Path | str) -> Path:
         raise RasterFileError(f"{shown!r} is no file on disk but an address. Fetch it first, and give the path of the file.")
     path = Path(text).absolute()
     if not path.is_file():
-        raise RasterFileError(f"there is no file {text}. Give the path of a file.")
+        raise RasterFileError(f"there is no file {text}")
     return path
 
 

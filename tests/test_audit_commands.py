@@ -134,6 +134,7 @@ def test_every_form_is_written_to_the_named_file(line: Line, tmp_path: Path, for
     assert "sim_ranges/patches" in (tmp_path / "audit").read_text()
 
 
+@pytest.mark.slow
 def test_what_made_the_report_a_packaged_picture_and_an_exported_package_is_told(line: Line, tmp_path: Path) -> None:
     told = line.installation.run("audit", "--made-by", str(report_of(line)))
     assert "from outside: source mapbiomas, collection simulated" in told

@@ -97,6 +97,7 @@ def test_options_that_mean_nothing_are_refused_before_anything_is_opened(
         app(given, standalone_mode=False)
 
 
+@pytest.mark.slow
 def test_the_table_of_an_import_goes_into_the_commands_split_and_leakage(home: Installation, tmp_path: Path) -> None:
     folder = write_smallmines(tmp_path / "small", {1: {2016: 3, 2022: 5}, 2: {2016: 9, 2022: 20}})
     for year, sides in ((2016, ("train", "test")), (2022, ("test", "test"))):

@@ -74,6 +74,7 @@ def test_a_damaged_store_is_named_by_verify_and_never_read(line: Line, tmp_path:
     assert [each["file"] for each in found["problems"]] == [shard.relative_to(copy).as_posix()]
 
 
+@pytest.mark.slow
 def test_archives_lie_beside_the_folder_and_are_the_same_bytes_twice(line: Line, tmp_path: Path) -> None:
     for folder in ("one", "two"):
         (tmp_path / folder).mkdir()
@@ -87,6 +88,7 @@ def test_archives_lie_beside_the_folder_and_are_the_same_bytes_twice(line: Line,
     assert sorted(path.name for path in (tmp_path / "one").iterdir()) == ["release", "release.tar.gz", "release.zip"]
 
 
+@pytest.mark.slow
 def test_two_years_make_one_package_in_which_a_tile_is_the_same_ground(line: Line, tmp_path: Path) -> None:
     export(line.installation, tmp_path / "both", "--layout", "smallmines", year="2023-2024")
     export(line.installation, tmp_path / "again", "--layout", "smallmines", year="2024,2023,2024")

@@ -56,6 +56,7 @@ def first_of(installation: Installation, region: str, name: str, place: int = 0)
     return str(sample.loc[sample["range"] == name, "window_id"].iloc[place])
 
 
+@pytest.mark.slow
 def test_the_whole_line_honours_what_people_decided_and_leaves_the_other_region_alone(home: Installation, tmp_path: Path) -> None:
     key, other = "sim-serra|2024", "sim-igarape|2024"
     before, sample = home.digests(), table(home, "sample", key)

@@ -255,7 +255,7 @@ def in_degrees(path: Path) -> None:
 
 
 BAD_FILES: dict[str, tuple[Callable[[Path], None], str]] = {
-    "missing": (Path.unlink, r"cannot be read \(.*No such file|is listed but missing \(HTTP 404\)"),
+    "missing": (Path.unlink, r"cannot be read \(there is no file|is listed but missing \(HTTP 404\)"),
     "empty": (lambda path: path.write_bytes(b""), r"cannot be read|is empty or shorter than it was \(HTTP 416\)"),
     "truncated": (cut, "cannot be read"),
     "virtual": (virtual, "cannot be read .*not recognized as being in a supported file format"),
