@@ -11,6 +11,7 @@ from dagster import DagsterRun
 from dagster._core.events import DagsterEventType
 from dagster._core.launcher import DefaultRunLauncher
 from dagster._core.launcher.base import CheckRunHealthResult, WorkerStatus
+from dagster._serdes.config_class import ConfigurableClassData
 
 from mining_platform.processes import HOST_TAG, PROCESS_TAG, is_alive
 
@@ -20,8 +21,14 @@ _STARTED = re.compile(r"Started process for run \(pid: (\d+)\)")
 class WatchedRunLauncher(DefaultRunLauncher):
     """Dagster's default launcher, which also tells whether the process of a run is alive on this machine.
 
-    A run of which no process is known, or that another machine makes, is left alone.
+    A run of which no process is known, or that another machine makes, is left alone. A process is called gone the second time
+    that it is not there: a run may just be ending, and the daemon that retries runs misses one that is failed in the very
+    moment in which it looks, as when all daemons start together.
     """
+
+    def __init__(self, inst_data: ConfigurableClassData | None = None) -> None:
+        super().__init__(inst_data)
+        self._missed: set[str] = set()
 
     @property
     def supports_check_run_worker_health(self) -> bool:
@@ -29,9 +36,12 @@ class WatchedRunLauncher(DefaultRunLauncher):
         return True
 
     def check_run_worker_health(self, run: DagsterRun) -> CheckRunHealthResult:
-        """RUNNING while the run's process lives, or where that cannot be told; FAILED once it is gone."""
+        """RUNNING while the run's process lives, or where that cannot be told; FAILED once it is gone for good."""
         seen = self._process(run)
         if seen is None or is_alive(*seen):
+            return CheckRunHealthResult(WorkerStatus.RUNNING)
+        if run.run_id not in self._missed:
+            self._missed.add(run.run_id)
             return CheckRunHealthResult(WorkerStatus.RUNNING)
         return CheckRunHealthResult(WorkerStatus.FAILED, f"Process {seen[0]} of this run is gone: it was killed, or the machine.")
 

@@ -110,6 +110,7 @@ def test_the_table_of_an_import_goes_into_the_commands_split_and_leakage(home: I
     assert len(pd.read_csv(tmp_path / "splits.csv")) == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", ["proportion-ranges", "smallmines", "sites"])
 def test_a_release_of_the_line_comes_back_as_it_was(line: Line, tmp_path: Path, layout: str) -> None:
     bands = ["--bands"] if layout == "proportion-ranges" else []
