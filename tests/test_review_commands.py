@@ -178,6 +178,7 @@ def test_a_wrong_request_is_refused_in_a_line(home: Installation, arguments: tup
     assert "Traceback" not in printed
 
 
+@pytest.mark.slow
 def test_a_torn_log_is_told_and_an_altered_one_keeps_everything_from_being_decided(line: Line, tmp_path: Path) -> None:
     own = home_like(line, tmp_path / "home")
     window = first_of(own, "sim-igarape", "000")
