@@ -19,7 +19,7 @@ def is_alive(pid: int, seen_s: float) -> bool:
     try:
         fields = (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
     except FileNotFoundError:
-        return not PROC.is_dir() and _answers(pid)
+        return not PROC.is_dir() and answers(pid)
     except ProcessLookupError:
         return False
     state, start_ticks = fields[0], int(fields[19])  # fields 3 and 22 of proc(5), counted after the name in parentheses
@@ -32,8 +32,8 @@ def _boot_s() -> float:
     return float(next(line for line in lines if line.startswith("btime ")).split()[1])
 
 
-def _answers(pid: int) -> bool:
-    """Whether some process has the number, where there is no /proc to tell more."""
+def answers(pid: int) -> bool:
+    """Whether some process has the number, be it another one than was meant."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

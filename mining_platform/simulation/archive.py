@@ -16,6 +16,7 @@ from odc.geo.geobox import GeoBox
 from pyproj import Transformer
 
 from mining_platform.bands import BANDS
+from mining_platform.processes import answers
 from mining_platform.regions import Region
 from mining_platform.simulation import catalog, landscape, painting, rasters, scenes
 from mining_platform.simulation.calendar import MAX_DATES, MIN_DATES, SceneSpec, plan_scenes
@@ -128,18 +129,8 @@ def _sweep(out: Path) -> None:
     """Remove what writers that are no longer alive left beside `out`."""
     for leftover in out.parent.glob(f"{out.name}.tmp-*"):
         number = leftover.name.rpartition("-")[2]
-        if number.isdigit() and not _is_running(int(number)):
+        if number.isdigit() and not answers(int(number)):
             shutil.rmtree(leftover, ignore_errors=True)
-
-
-def _is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _swap(made: Path, out: Path) -> None:
