@@ -37,8 +37,9 @@ def write_csv(path: Path, *rows: tuple[str, ...], columns: list[str] = COLUMNS) 
 
 
 def log_of(installation: Installation) -> str:
-    """The log of decisions as it stands."""
-    return (installation.home / "reviews" / "sim_ranges.jsonl").read_text()
+    """The log of decisions as it stands; empty before the first."""
+    log = installation.home / "reviews" / "sim_ranges.jsonl"
+    return log.read_text() if log.exists() else ""
 
 
 def ranges_of(installation: Installation, region: str) -> tuple[str, str, str]:
@@ -103,10 +104,12 @@ def test_the_whole_line_honours_what_people_decided_and_leaves_the_other_region_
     assert json.loads(home.run("plan", "--assets", "sim_ranges/manifest", "--years", "2024", "--json")) == []
 
 
-def test_dagster_knows_the_published_decisions_by_their_digest(home: Installation) -> None:
+def test_dagster_knows_the_published_decisions_by_their_digest(home: Installation, tmp_path: Path) -> None:
     import dagster as dg
 
     key = "sim-serra|2024"
+    seen = (first_of(home, "sim-serra", "000"), "accept", "", "Rui", "forest")
+    home.run(*REVIEW, "--apply", str(write_csv(tmp_path / "seen.csv", seen)))
     digest = current_digest(ArtifactStore(home.home / "artifacts"), Ref("sim_ranges/reviews", key))
     with dg.DagsterInstance.from_config(str(home.home / "dagster")) as instance:
         wanted = dg.AssetRecordsFilter(asset_key=dg.AssetKey(["sim_ranges", "reviews"]), asset_partitions=[key])
