@@ -47,9 +47,7 @@ sbom: $(STAMP)
 	$(BIN)/python -m mining_platform.dependencies build/sbom.cdx.json
 
 scan: $(STAMP)
-	@test -x build/scan/bin/pip-audit || $(PYTHON) -m venv build/scan
-	@build/scan/bin/pip install --quiet --disable-pip-version-check pip-audit || { echo "Skipped: pip-audit cannot be fetched without a network."; exit 0; }; \
-	build/scan/bin/pip-audit --no-deps --disable-pip --requirement constraints.txt
+	$(BIN)/python -m mining_platform.dependency_scan constraints.txt build/scan
 
 clean:
 	rm -rf $(VENV) .mining_platform .pytest_cache .mypy_cache .ruff_cache build dist *.egg-info

@@ -10,7 +10,7 @@ from datetime import datetime
 import dagster as dg
 
 from assets_defs.partitions import REGIONS
-from mining_platform import plans
+from mining_platform import plans, runs
 from mining_platform.sessions import open_session
 
 
@@ -27,7 +27,7 @@ def refresh(context: dg.OpExecutionContext, config: RefreshConfig) -> None:
     with open_session() as session:
         selection = plans.Selection(regions=tuple(config.regions), years=(config.year,))
         refs = plans.select(session.platform, session.steps, selection)
-        outcomes = plans.run(session.platform, session.steps, refs, session.execute, lambda done: context.log.info(str(done)))
+        outcomes = runs.run(session.platform, session.steps, refs, session.execute, lambda done: context.log.info(str(done)))
     lost = [f"{done.ref}: {done.message}" for done in outcomes if done.state in ("failed", "blocked")]
     if lost:
         raise dg.Failure(f"{len(lost)} of {len(outcomes)} partitions were not made: " + " | ".join(lost))

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from assets_defs import automation, checks, datasets, imagery, imports, labels, lineage, models
+from assets_defs import automation, checks, datasets, imagery, imports, labels, lineage, models, staleness
 from assets_defs.partitions import REGIONS
 from resources.platform import platform
 from resources.values import NoValues
@@ -19,9 +19,10 @@ defs = dg.Definitions(
         *imports.ASSETS,
         *lineage.ASSETS,
     ],
-    asset_checks=checks.CHECKS,
+    asset_checks=[*checks.CHECKS, *staleness.CHECKS],
     jobs=[automation.yearly_refresh],
     schedules=[automation.every_january],
+    sensors=[staleness.staleness],
     resources={"platform": PLATFORM, "io_manager": NoValues()},
     executor=dg.in_process_executor,
 )

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import dagster as dg
 
+from assets_defs.home_disks import writable_home
 from mining_platform.homes import dagster_home
 
 DAGSTER_YAML = """\
@@ -27,9 +28,13 @@ concurrency:
   runs:
     max_concurrent_runs: 2
 # A run whose process was killed is marked as failed and made once more; an error in a step is not, it would come again.
+# The cause of its death is named where the system tells it.
 run_launcher:
   module: resources.launchers
   class: WatchedRunLauncher
+instance_class:
+  module: resources.run_failures
+  class: WatchedInstance
 run_monitoring:
   enabled: true
   poll_interval_seconds: 15
@@ -49,8 +54,18 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 def prepare_instance() -> Path:
-    """Make Dagster's home ready for any number of processes; returns its path and sets `DAGSTER_HOME`."""
+    """Make Dagster's home ready for any number of processes; returns its path and sets `DAGSTER_HOME`.
+
+    Raises UnwritableHome where its disk is full or failing.
+    """
     home = dagster_home()
+    with writable_home():
+        _prepare(home)
+    os.environ["DAGSTER_HOME"] = str(home)
+    return home
+
+
+def _prepare(home: Path) -> None:
     home.mkdir(parents=True, exist_ok=True)
     with _locked(home / ".first-start"):
         settings = home / "dagster.yaml"
@@ -60,8 +75,6 @@ def prepare_instance() -> Path:
             beside.replace(settings)
         with dg.DagsterInstance.from_config(str(home)) as instance:
             _touch_databases(instance)
-    os.environ["DAGSTER_HOME"] = str(home)
-    return home
 
 
 def _touch_databases(instance: dg.DagsterInstance) -> None:

@@ -15,36 +15,44 @@ from typing import Any
 
 import dagster as dg
 
+from assets_defs.home_disks import database_failure, refuse_database_failure, writable_databases
 from assets_defs.imports import add_partition
 from assets_defs.instances import opened_instance
 from assets_defs.partitions import STEPS, asset_key
 from assets_defs.results import value_of
 from mining_platform.artifacts import ArtifactError, InvalidRef, Ref, current_digest, open_artifact
+from mining_platform.memory_kills import tags_now
 from mining_platform.pipeline import Platform, Step
-from mining_platform.plans import Outcome, Session, assess
 from mining_platform.processes import HOST_TAG, PROCESS_TAG
+from mining_platform.runs import Outcome, Session
+from mining_platform.staleness import assess
 
 DATA_VERSION_TAG = "dagster/data_version"
 EVENTS_A_PAGE = 1000
 OWN_RUN = {"mining_platform/planner": "true", "dagster/max_retries": "0"}
 """Tags of runs that the planner makes in its own process: no daemon could start them again."""
+DAGSTERS_OWN = frozenset({"DagsterExecutionStepExecutionError", "DagsterUserCodeExecutionError"})
+"""Errors in which Dagster wraps those of a step."""
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 @contextmanager
 def open_session() -> Iterator[Session]:
-    """Platform, graph and a way to make partitions, on the installation's Dagster instance."""
+    """Platform, graph and a way to make partitions, on the installation's Dagster instance.
+
+    Raises UnwritableHome, at any time, where its databases cannot be written.
+    """
     from assets_defs.definitions import PLATFORM, defs
 
     job = defs.resolve_implicit_global_asset_job_def()
-    with opened_instance() as instance:
+    with writable_databases(), opened_instance() as instance:
         runs = _Runs(PLATFORM, STEPS, job, instance)
         yield Session(PLATFORM, STEPS, runs, partial(report, instance), partial(known_digests, instance))
 
 
 @dataclass(frozen=True)
 class _Runs:
-    """Makes one partition as one run; callable as `plans.Execute`."""
+    """Makes one partition as one run; callable as `runs.Execute`."""
 
     platform: Platform
     steps: Mapping[str, Step]
@@ -63,9 +71,11 @@ class _Runs:
                 instance=self.instance,
                 raise_on_error=False,
                 run_config=QUIET,
-                tags={**OWN_RUN, PROCESS_TAG: str(os.getpid()), HOST_TAG: socket.gethostname()},
+                tags={**OWN_RUN, PROCESS_TAG: str(os.getpid()), HOST_TAG: socket.gethostname(), **tags_now()},
             )
         except dg.DagsterError as error:
+            if database_failure(error):
+                raise
             return Outcome(ref, "failed", "", time.monotonic() - started, str(error))
         return _outcome(ref, result, time.monotonic() - started)
 
@@ -90,7 +100,7 @@ def known_digest(instance: dg.DagsterInstance, ref: Ref) -> str | None:
 
 
 def known_digests(instance: dg.DagsterInstance) -> dict[Ref, str]:
-    """Data version of the newest materialization event of every partition of every asset; as `plans.Known`."""
+    """Data version of the newest materialization event of every partition of every asset; as `runs.Known`."""
     found: dict[Ref, str] = {}
     for key in instance.all_asset_keys():
         cursor, has_more = None, True
@@ -114,7 +124,7 @@ def _ref_of(key: dg.AssetKey, partition: str | None) -> Ref | None:
 
 
 def report(instance: dg.DagsterInstance, ref: Ref, digest: str, facts: Mapping[str, Any]) -> None:
-    """Record a materialization of an external asset's partition, unless its newest one is of this digest; as `plans.Tell`."""
+    """Record a materialization of an external asset's partition, unless its newest one is of this digest; as `runs.Tell`."""
     if known_digest(instance, ref) == digest:
         return
     add_partition(instance, ref.asset, ref.partition)
@@ -133,7 +143,9 @@ def _outcome(ref: Ref, result: dg.ExecuteInProcessResult, seconds: float) -> Out
     metadata: Mapping[str, Any] = events[0].metadata if events else {}
     digest = str(metadata["digest"].value) if "digest" in metadata else ""
     if not result.success:
-        return Outcome(ref, "failed", digest, seconds, _failure(result))
+        told = _failure(result)
+        refuse_database_failure(told)
+        return Outcome(ref, "failed", digest, seconds, told)
     skipped = bool(metadata["skipped"].value) if "skipped" in metadata else False
     warnings = [check.check_name for check in result.get_asset_check_evaluations() if not check.passed]
     message = "; ".join(f"check not passed: {name}" for name in warnings)
@@ -153,7 +165,7 @@ def _failure(result: dg.ExecuteInProcessResult) -> str:
     for event in result.all_events:
         if event.is_step_failure:
             error = event.step_failure_data.error
-            while error and error.cause:
+            while error and error.cause and error.cls_name in DAGSTERS_OWN:
                 error = error.cause
             return _message(error.message) if error else "the step failed without a message"
     return "the run failed before its step; see the run in the web UI"

@@ -6,14 +6,16 @@ for a guard: it answers foreign pages, GET mutations and forged events (see docs
 
 import argparse
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import ModuleTarget, WorkspaceFileTarget, WorkspaceLoadTarget
 from dagster_webserver.version import __version__
 from dagster_webserver.webserver import DagsterWebserver
+from graphql import ASTValidationRule, GraphQLError, OperationDefinitionNode, OperationType
 
 from assets_defs.instances import opened_instance
 from mining_platform.guards import guarded, own_names
@@ -22,6 +24,23 @@ POLL_MS = 2_000  # how often the page asks for news, as Dagster's own command ha
 DATABASE_WAIT_MS = 15_000
 RECYCLE_S = 3_600
 MAX_OVERFLOW = 20
+
+
+class NoMutations(ASTValidationRule):
+    """Refuses mutations, all of them: Dagster's own check of permissions leaves some out."""
+
+    def enter_operation_definition(self, node: OperationDefinitionNode, *_: Any) -> None:
+        """Called for each operation of a document."""
+        if node.operation is OperationType.MUTATION:
+            self.report_error(GraphQLError("This server is read only: it runs no mutation.", node))
+
+
+class ReadOnlyWebserver(DagsterWebserver[Any, Any]):
+    """Dagster's web server that answers queries and subscriptions alone."""
+
+    def build_graphql_validation_rules(self) -> Collection[type[ASTValidationRule]]:
+        """Dagster's rules, and that nothing is changed."""
+        return [*super().build_graphql_validation_rules(), NoMutations]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -36,7 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             ) as context,
             contextlib.suppress(KeyboardInterrupt),
         ):
-            app = DagsterWebserver(context, live_data_poll_rate=POLL_MS).create_asgi_app()
+            server = ReadOnlyWebserver if told.read_only else DagsterWebserver
+            app = server(context, live_data_poll_rate=POLL_MS).create_asgi_app()
             names = own_names(told.host, told.allow_host)
             uvicorn.run(
                 guarded(app, names), host=told.host, port=told.port, log_level="warning", lifespan="off", server_header=False

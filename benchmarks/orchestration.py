@@ -29,7 +29,7 @@ def partition_seconds(home: Path) -> tuple[list[float], list[float]]:
     """Wall seconds of each first run and each skip over four land-cover and candidate partitions."""
     os.environ["MINING_PLATFORM_HOME"] = str(home)
     from assets_defs.runner import open_session
-    from mining_platform import plans
+    from mining_platform import plans, runs
     from mining_platform.simulation.archive import write_archive
 
     with open_session() as session:
@@ -39,10 +39,10 @@ def partition_seconds(home: Path) -> tuple[list[float], list[float]]:
             assets=("land_cover", "sim_ranges/candidates"), regions=("sim-igarape", "sim-serra"), years=(2024,)
         )
         refs = plans.select(session.platform, session.steps, selection)
-        runs = [plans.run(session.platform, session.steps, refs, session.execute) for _ in range(ROUNDS)]
-    assert {done.state for done in runs[0]} == {"made"}
-    assert {done.state for later in runs[1:] for done in later} == {"skipped"}
-    return [done.seconds for done in runs[0]], [done.seconds for later in runs[1:] for done in later]
+        rounds = [runs.run(session.platform, session.steps, refs, session.execute) for _ in range(ROUNDS)]
+    assert {done.state for done in rounds[0]} == {"made"}
+    assert {done.state for later in rounds[1:] for done in later} == {"skipped"}
+    return [done.seconds for done in rounds[0]], [done.seconds for later in rounds[1:] for done in later]
 
 
 def main() -> None:

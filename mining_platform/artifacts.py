@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from mining_platform import lineage
+from mining_platform.memory_kills import own_bounds
 from mining_platform.store import digests, durable, leases, publishing, versions
 from mining_platform.store.versions import (
     Artifact,
@@ -275,8 +276,14 @@ def _working_directory(store: ArtifactStore, task: _Task, inputs: Mapping[Ref, A
 def _computed(compute: Compute, inputs: Mapping[Ref, Artifact], out: Path) -> dict[str, Any]:
     try:
         return compute(inputs, out)
-    except OSError as error:
-        if error.errno in publishing.DISK_FULL:
+    except MemoryError as error:
+        error.add_note(
+            f"The process ran out of memory ({'; '.join(own_bounds())}); the temporary files were removed. "
+            "Give it more memory, or let less work go on beside it, and run again."
+        )
+        raise
+    except Exception as error:
+        if publishing.tells_of_full_disk(error, out.parent):
             error.add_note(
                 "The disk of the artifact store is full; the temporary files were removed. Free some space and run again."
             )

@@ -25,7 +25,7 @@ from mining_platform.audits.walk import audit as walked
 from mining_platform.consoles import CommandError, console, errors, print_rows
 from mining_platform.lineage import Input
 from mining_platform.packages.checksums import CHECKSUMS
-from mining_platform.plans import Session
+from mining_platform.runs import Session
 from mining_platform.sessions import open_session
 from mining_platform.store import durable
 

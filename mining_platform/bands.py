@@ -6,6 +6,10 @@ channels one of `PROFILES`. Everything else addresses channels by id, never by p
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 S2_SCALE = 1e-4  # reflectance per digital number, Sentinel-2 Products Specification Document
 S2_OFFSET_DN = -1000  # BOA_ADD_OFFSET and RADIO_ADD_OFFSET, in products since baseline 04.00 (2022-01-25), same document
@@ -213,6 +217,14 @@ COLLECTIONS: dict[str, Collection] = {
 }
 
 
+COLLECTIONS_BESIDE: Mapping[str, tuple[str, ...]] = {
+    "radar": ("sentinel-1-rtc", "sentinel-1-grd"),
+    "elevation": ("cop-dem-glo-30",),
+    "context": ("openstreetmap",),
+}
+"""Products of the layers beside the scenes, the usual one first; the names are those of the STAC collections."""
+
+
 @dataclass(frozen=True)
 class Profile:
     """An ordered stack of channels."""
@@ -262,6 +274,29 @@ def stored_as(band_id: str) -> tuple[float, float]:
     """
     row = band(band_id)
     return (S2_SCALE, 0.0) if row.unit == "reflectance" else (row.scale, row.offset)
+
+
+def described(band_id: str) -> dict[str, Any]:
+    """What a store says of a channel, JSON-able: id, role, sensor, gsd_m, wavelength_nm, unit, scale, offset, nodata."""
+    row, (scale, offset) = band(band_id), stored_as(band_id)
+    told = {"id": band_id, "role": row.role, "sensor": row.sensor, "gsd_m": row.gsd_m, "wavelength_nm": row.wavelength_nm}
+    return {**told, "unit": row.unit, "scale": scale, "offset": offset, "nodata": S2_NODATA}
+
+
+def as_stored(band_id: str, values: NDArray[np.floating]) -> NDArray[np.uint16]:
+    """Values of a channel in its unit, any shape, as uint16 numbers by `stored_as`: 1 to 65,535, 0 where they are not finite.
+
+    Values beyond what the numbers can hold become the least or the greatest.
+    """
+    scale, offset = stored_as(band_id)
+    numbers = np.clip(np.rint((values.astype(np.float64) - offset) / scale), 1, np.iinfo(np.uint16).max)
+    return np.where(np.isfinite(values), numbers, S2_NODATA).astype(np.uint16)
+
+
+def as_values(band_id: str, numbers: NDArray[np.uint16]) -> NDArray[np.float32]:
+    """What uint16 numbers of a channel mean, in its unit, any shape float32; NaN for 0, which is no data."""
+    scale, offset = stored_as(band_id)
+    return np.where(numbers == S2_NODATA, np.nan, numbers * scale + offset).astype(np.float32)
 
 
 def collection(collection_id: str) -> Collection:

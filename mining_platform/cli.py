@@ -28,8 +28,10 @@ from mining_platform import (
     regions,
     reports,
     review_commands,
+    runs,
     servers,
     split_commands,
+    staleness,
     store_commands,
 )
 from mining_platform.artifacts import ArtifactError, Ref
@@ -64,6 +66,7 @@ from mining_platform.shares.class_rasters import ClassRasterError
 from mining_platform.simulation import archive, outlines
 from mining_platform.sources.protocol import SourceError
 from mining_platform.splits.rules import SplitError
+from mining_platform.store.publishing import DISK_FULL
 from mining_platform.window_counts import most_windows
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Mining datasets, models and maps from public satellite data.")
@@ -87,6 +90,7 @@ for command in (
 app.command(name="import")(import_commands.import_folder)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+AskServices = Annotated[bool, typer.Option("--ask", help="Ask services whether their scenes or maps changed.")]
 Assets = Annotated[str, typer.Option("--assets", help="Asset keys, dataset ids or patterns, separated by commas.")]
 Regions = Annotated[str, typer.Option("--regions", help="Region ids, separated by commas.")]
 Years = Annotated[str, typer.Option("--years", help="Years such as 2024, 2020,2022 or 2016-2022.")]
@@ -102,6 +106,12 @@ def main() -> None:
         app(standalone_mode=True)
     except EXPECTED as error:
         errors.print(f"[red]error[/red] {escape(scrubbed(str(error)))}")
+        sys.exit(2)
+    except OSError as error:
+        if error.errno not in DISK_FULL:
+            raise
+        where = f" at {error.filename}" if error.filename else ""
+        errors.print(f"[red]error[/red] {escape(f'The disk is full{where}. Free some space and run again.')}")
         sys.exit(2)
 
 
@@ -210,7 +220,7 @@ def demo(name: Annotated[str, typer.Argument(help=f"One of: {', '.join(demos.DEM
     exit_by(outcomes)
 
 
-def run_demo(session: plans.Session, row: demos.Demo) -> list[plans.Outcome] | None:
+def run_demo(session: runs.Session, row: demos.Demo) -> list[runs.Outcome] | None:
     """Prepare and make a demonstration's selections; None, with the reason printed, where its real data are absent."""
     chosen = [regions.region(session.platform.regions, region_id) for region_id in row.regions]
     painted = row.land_cover(chosen[0])
@@ -296,7 +306,7 @@ def plan(  # noqa: PLR0913 - the options of a command
     Exit code 2 where that is more than --max-requests or --max-bytes.
     """
     with open_session() as session:
-        platform = plans.offline(session.platform) if offline else session.platform
+        platform = staleness.offline(session.platform) if offline else session.platform
         planned = plans.plan(platform, session.steps, selected(assets, region_ids, years, experiments, only))
         told = costs.estimates(platform, session.steps, planned)
         shown = [item for item in planned if item.state != "fresh"]
@@ -312,12 +322,15 @@ def plan(  # noqa: PLR0913 - the options of a command
 
 
 @app.command()
-def status(assets: Assets = "", region_ids: Regions = "", years: Years = "", as_json: Json = False) -> None:
-    """Each partition that exists or is asked for: fresh or stale, and why."""
+def status(
+    assets: Assets = "", region_ids: Regions = "", years: Years = "", ask: AskServices = False, as_json: Json = False
+) -> None:
+    """Each partition that exists or is asked for: fresh or stale, and why. No service is asked unless --ask is given."""
     asked = bool(assets or region_ids or years)
     with open_session() as session:
-        planned = plans.plan(session.platform, session.steps, selected(assets, region_ids, years, "", only=True))
-    shown = [item for item in planned if asked or item.state in ("fresh", "stale") or "not made yet" not in item.reasons]
+        platform = session.platform if ask else staleness.offline(session.platform)
+        told = plans.plan if asked else plans.standings
+        shown = told(platform, session.steps, selected(assets, region_ids, years, "", only=True))
     print_planned(shown, as_json=as_json)
     if not as_json and not shown:
         console.print("Nothing is published yet. Start with `mining-platform demo`.")
@@ -376,7 +389,7 @@ def add(feature: Annotated[Path, typer.Argument(help="GeoJSON file with one Feat
     """Append one feature to the region file in use, if the whole file stays valid."""
     try:
         content = json.loads(feature.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise CommandError(f"{feature} is not a readable GeoJSON file: {error}.") from None
     added = region_files.add_region(region_files.regions_file(), content)
     shape = added.geobox.shape
@@ -400,7 +413,7 @@ def write_archive(
         )
 
 
-def published_stale(session: plans.Session, selection: plans.Selection) -> list[Ref]:
+def published_stale(session: runs.Session, selection: plans.Selection) -> list[Ref]:
     """What `plans.stale_refs` finds, with a line on the standard error for what cannot be made or told."""
     refs, untold = plans.stale_refs(session.platform, session.steps, selection)
     for item in untold:
@@ -408,17 +421,17 @@ def published_stale(session: plans.Session, selection: plans.Selection) -> list[
     return refs
 
 
-def make(session: plans.Session, refs: Sequence[Ref], *, quiet: bool = False) -> list[plans.Outcome]:
+def make(session: runs.Session, refs: Sequence[Ref], *, quiet: bool = False) -> list[runs.Outcome]:
     """Make partitions in order, with a progress bar and a line for each that fails."""
     with progress_bar(disable=quiet) as bar:
         task = bar.add_task("materialize", total=len(refs))
 
-        def told(done: plans.Outcome) -> None:
+        def told(done: runs.Outcome) -> None:
             bar.update(task, advance=1, description=f"materialize {done.ref}")
             if done.state in ("failed", "blocked") and not quiet:
                 bar.console.print(f"[red]{done.state}[/red] {escape(str(done.ref))}: {escape(done.message)}")
 
-        return plans.run(session.platform, session.steps, refs, session.execute, told)
+        return runs.run(session.platform, session.steps, refs, session.execute, told)
 
 
 def selected(assets: str, region_ids: str, years: str, experiments: str, only: bool) -> plans.Selection:
@@ -441,7 +454,7 @@ def region_row(region: regions.Region) -> dict[str, Any]:
     }
 
 
-def exit_by(outcomes: Sequence[plans.Outcome]) -> None:
+def exit_by(outcomes: Sequence[runs.Outcome]) -> None:
     """Exit code 1, naming what was not made, unless all was."""
     lost = [done for done in outcomes if done.state in ("failed", "blocked")]
     if lost:

@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from mining_platform import costs, plans
+from mining_platform import costs, runs, staleness
 from mining_platform.artifacts import Ref
 from mining_platform.sources.protocol import Cost
 
@@ -81,7 +81,7 @@ def _cost_cells(cost: Cost, at_most: bool) -> dict[str, Any]:
 
 
 def print_planned(
-    items: Sequence[plans.Planned],
+    items: Sequence[staleness.Planned],
     told: Sequence[costs.Estimate] = (),
     windows: Mapping[Ref, int | None] = MappingProxyType({}),
     *,
@@ -115,7 +115,7 @@ def _cost_fields(item: costs.Estimate | None) -> dict[str, Any]:
     return {"requests": cost.requests, "bytes": cost.bytes, "eecu_s": cost.eecu_s, "at_most": bool(item and item.at_most)}
 
 
-def print_outcomes(outcomes: Sequence[plans.Outcome]) -> None:
+def print_outcomes(outcomes: Sequence[runs.Outcome]) -> None:
     """The table of what was made: asset, partition, state, digest, seconds; then a summary."""
     table = Table(box=None, header_style="bold", pad_edge=False)
     for name in ("asset", "partition", "state", "digest", "seconds", "note"):

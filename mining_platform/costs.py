@@ -15,10 +15,11 @@ from mining_platform.chunks import CHUNK_PX, all_blocks
 from mining_platform.datasets import DATASETS
 from mining_platform.mosaics import GROUP_SIDE, group_geoboxes
 from mining_platform.pipeline import Platform, Step, inputs_now
-from mining_platform.plans import UNTOLD, Execute, Outcome, Planned, assess
 from mining_platform.regions import Region, required_scenes
+from mining_platform.runs import Execute, Outcome
 from mining_platform.sources.protocol import Cost
 from mining_platform.stages.imagery import blocks_to_compute
+from mining_platform.staleness import UNTOLD, Planned, assess
 
 GROUPS_A_WINDOW = 4  # a window smaller than a chunk touches at most this many chunks, each in another group of a mosaic's
 
@@ -38,7 +39,7 @@ class Estimate:
 
 
 def estimate(platform: Platform, step: Step, key: str) -> Estimate:
-    """What making a partition takes as things stand; an error of plans.UNTOLD where its source or an input cannot tell."""
+    """What making a partition takes as things stand; an error of staleness.UNTOLD where its source or an input cannot tell."""
     if step.asset == "land_cover":
         region, year = platform.region_year(key)
         return Estimate(Ref(step.asset, key), platform.land_covers.cost_land_cover(region, year), False)

@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 HIDDEN = "[hidden]"
 SECRET_NAME = re.compile(
@@ -22,6 +22,7 @@ SECRET_NAME = re.compile(
 _KEY_FILES = ("MINING_PLATFORM_EARTH_ENGINE_KEY", "GOOGLE_APPLICATION_CREDENTIALS")
 _STORED_LOGIN = "~/.config/earthengine/credentials"  # where `earthengine authenticate` puts it
 _OF_KEY_FILES = ("private_key", "private_key_id", "client_secret", "refresh_token")
+_VARIABLES = re.compile(r"(?:\$\{[A-Z_]+\})+")
 MIN_LENGTH = 8  # shorter values are no secrets, and would hide words
 MAX_KEY_FILE_BYTES = 65_536
 _QUERY = re.compile(r"(?P<place>\b[a-z][a-z0-9+.-]*://[^\s'\"?]*|\.[a-z0-9]+)\?[^\s'\")>]*", re.IGNORECASE)
@@ -65,15 +66,15 @@ def _of_key_file(place: str) -> list[str]:
         if not place or Path(place).stat().st_size > MAX_KEY_FILE_BYTES:
             return []
         told = json.loads(Path(place).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return []
     return [str(told[name]) for name in _OF_KEY_FILES if told.get(name)] if isinstance(told, dict) else []
 
 
 def secret_parameter(href: str) -> str | None:
     """The first parameter of a URL that has a secret written out; None where there is none, or variables stand for them."""
-    for name, value in parse_qsl(urlsplit(href).query):
-        if SECRET_NAME.search(name.replace("-", "_")) and not value.startswith("${"):
+    for name, value in parse_qsl(href.partition("?")[2].partition("#")[0]):
+        if SECRET_NAME.search(name.replace("-", "_")) and not _VARIABLES.fullmatch(value):
             return name
     return None
 
@@ -99,4 +100,4 @@ def _words(error: BaseException | None) -> Iterator[str]:
             continue
         seen.add(id(each))
         yield "".join(traceback.format_exception_only(each))
-        waiting += [each.__cause__, each.__context__]
+        waiting += [each.__cause__, each.__context__, *(each.exceptions if isinstance(each, BaseExceptionGroup) else ())]

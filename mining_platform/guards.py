@@ -30,6 +30,8 @@ HEADERS: Mapping[str, str] = {
 _QUERIES = "/graphql"
 _REPORTS = "/report_asset_"
 """Dagster's endpoints that take down an event without a run."""
+_NOTEBOOKS = ("/notebook", "/dagit/notebook")
+"""Dagster's endpoints that show any notebook of this machine as a page of the server's own, scripts included."""
 _POLICY_VIOLATION = 1008  # close code of a websocket, RFC 6455 section 7.4.1
 
 Message = MutableMapping[str, Any]
@@ -113,6 +115,8 @@ def _once(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
 def _by_get(path: str) -> Refusal | None:
     if path.rstrip("/").endswith(_QUERIES) or _REPORTS in path:
         return Refusal(HTTPStatus.METHOD_NOT_ALLOWED, "GraphQL is asked by POST: a GET changes nothing here.")
+    if path.rstrip("/") in _NOTEBOOKS:
+        return Refusal(HTTPStatus.NOT_FOUND, "Notebooks are not shown: what they hold would run as a page of this server.")
     return None
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from mining_platform import plans
+from mining_platform import runs
 from mining_platform.consoles import CommandError, console, print_rows, progress_bar
 from mining_platform.imports.channels import wanted_channels
 from mining_platform.imports.findings import KEEPABLE, checked_keep
@@ -73,7 +73,7 @@ def import_folder(  # noqa: PLR0913 - the options of a command
         _print(done)
 
 
-def _imported(session: plans.Session, request: Request, *, quiet: bool) -> Imported:
+def _imported(session: runs.Session, request: Request, *, quiet: bool) -> Imported:
     """Import with a progress bar, and tell the orchestrator of each version."""
     with progress_bar(disable=quiet) as bar:
         task = bar.add_task("import", total=1.0)

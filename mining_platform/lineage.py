@@ -9,7 +9,7 @@ import os
 import platform
 import re
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from functools import cache
@@ -19,6 +19,7 @@ from typing import Any
 
 from mining_platform.store import digests, durable
 
+MOST_CHARACTERS = 24  # of a value in the words on what changed
 PROJECT_DIRECTORY = Path(__file__).resolve().parent.parent
 GIT_TIMEOUT_S = 10
 KEY_PACKAGES = (
@@ -267,7 +268,7 @@ def check_anchor(directory: Path, chain: Sequence[Record], *, number: int, recor
 def changes(record: Record, *, inputs: Sequence[Input], code_version: str, configuration: Mapping[str, Any]) -> tuple[str, ...]:
     """Why a record no longer answers to these inputs, code and configuration; () where it does.
 
-    Inputs come first, in their order, then code, then configuration keys. `configuration` is plain
+    Inputs come first, in their order, then code, then configuration values by their path. `configuration` is plain
     JSON as read back from a file (lists, no tuples).
     """
     before = {(each.asset, each.partition): each.digest for each in record.inputs}
@@ -276,14 +277,30 @@ def changes(record: Record, *, inputs: Sequence[Input], code_version: str, confi
     found += [f"input {_name(key)} is no longer used" for key in before if key not in now]
     if record.code_version != code_version:
         found.append(f"code version {record.code_version} -> {code_version}")
-    old, new = _spelled(record.configuration), _spelled(configuration)
-    differing = [key for key in sorted(old | new) if old.get(key) != new.get(key)]
-    return (*found, *(f"configuration key {key!r} changed" for key in differing))
+    return (*found, *_changed_values(dict(_spelled(record.configuration)), dict(_spelled(configuration))))
 
 
-def _spelled(configuration: Mapping[str, Any]) -> dict[str, bytes]:
-    """Values in their canonical spelling, which parts `true` from `1` as Python's `==` does not."""
-    return {key: digests.canonical_json(value, key) for key, value in configuration.items()}
+def _changed_values(old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[str]:
+    for path in sorted({**old, **new}):
+        if path not in old:
+            yield f"configuration {path} is new: {_short(new[path])}"
+        elif path not in new:
+            yield f"configuration {path} is gone, it was {_short(old[path])}"
+        elif old[path] != new[path]:
+            yield f"configuration {path} changed: {_short(old[path])} -> {_short(new[path])}"
+
+
+def _spelled(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """Each value below a mapping, by its path, in its canonical spelling, which parts `true` from `1` as `==` does not."""
+    if isinstance(value, Mapping) and (value or not path):
+        for key, each in value.items():
+            yield from _spelled(each, f"{path}.{key}" if path else key)
+    else:
+        yield path, digests.canonical_json(value, path).decode().strip()
+
+
+def _short(spelled: str) -> str:
+    return spelled if len(spelled) <= MOST_CHARACTERS else f"{spelled[: MOST_CHARACTERS - 1]}…"
 
 
 def _name(key: tuple[str, str]) -> str:

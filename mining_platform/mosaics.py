@@ -35,6 +35,7 @@ from mining_platform.chunks import (
 from mining_platform.clouds.rules import cloud_rule, model_digest
 from mining_platform.compositing.composites import Composite
 from mining_platform.compositing.recipes import PIXELS_VERSION, MosaicRecipe
+from mining_platform.layers import create_axes, create_image
 from mining_platform.regions import Region
 from mining_platform.scenes import Scene, SolarDay, scenes_of, solar_days
 from mining_platform.sources import router
@@ -240,21 +241,8 @@ def _write_block(mosaic: Mosaic, block: Block, made: Composite, corner: Block, d
 
 def _create(path: Path, geobox: GeoBox, channels: tuple[str, ...], made_of: str, *, simulated: bool) -> Mosaic:
     described = {"channels": list(channels), "scale": bands.S2_SCALE, "offset": 0.0, "nodata": bands.S2_NODATA}
-    for name, coordinates in geobox.coordinates.items():
-        size = len(coordinates.values)
-        axis = zarr_arrays.create_array(
-            path / name, shape=(size,), dtype=np.float64, chunks=(size,), dimension_names=(name,), attributes={"units": "m"}
-        )
-        zarr_arrays.write_box(axis, (0,), np.asarray(coordinates.values, np.float64))
-    image = zarr_arrays.create_array(
-        path / "image",
-        shape=(len(channels), *geobox.shape),
-        dtype=np.uint16,
-        chunks=(1, INNER_PX, INNER_PX),
-        shards=(len(channels), CHUNK_PX, CHUNK_PX),
-        dimension_names=("band", "y", "x"),
-        attributes=described,
-    )
+    create_axes(path, geobox)
+    image = create_image(path, geobox, channels, described)
     clear_count, observed_count = (
         zarr_arrays.create_array(
             path / name,

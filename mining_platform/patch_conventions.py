@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from odc.geo.crs import CRS
 
 from mining_platform import zarr_arrays
-from mining_platform.bands import BANDS, S2_NODATA, stored_as
+from mining_platform.bands import BANDS, S2_NODATA, described, stored_as
 from mining_platform.grids import PIXEL_M
 from mining_platform.labels.recipes import NO_LABEL
 
@@ -60,15 +60,8 @@ def group_attributes(crs: CRS, channels: Sequence[str], *, simulated: bool) -> d
         "zarr_conventions": [PROJ_CONVENTION],
         "proj:wkt2": crs.proj.to_wkt(),
         **({"proj:code": f"EPSG:{crs.epsg}"} if crs.epsg else {}),
-        "bands": [_band(channel) for channel in channels],
+        "bands": [described(channel) for channel in channels],
     }
-
-
-def _band(channel: str) -> dict[str, Any]:
-    row = BANDS[channel]
-    described = {"id": channel, "role": row.role, "sensor": row.sensor, "gsd_m": row.gsd_m, "wavelength_nm": row.wavelength_nm}
-    scale, offset = stored_as(channel)
-    return {**described, "unit": row.unit, "scale": scale, "offset": offset, "nodata": S2_NODATA}
 
 
 def quantity_of(channels: Sequence[str]) -> tuple[str, float, float]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from mining_platform.point_files import PointsFile
 from mining_platform.regions import expand
 from mining_platform.sources.protocol import SourceError
+from mining_platform.spreadsheets import is_formula
 from mining_platform.store.digests import file_digest
 from mining_platform.vector_files import read_features
 
@@ -51,6 +52,7 @@ def read_points(points_file: PointsFile, year: int) -> gpd.GeoDataFrame:
     ids = _texts(table[points_file.id_column]) if points_file.id_column else _named_by_place(places)
     classes = _texts(table[points_file.class_column])
     _refuse(path, ids, ids == "", "have no id")
+    _refuse(path, ids, np.array([is_formula(name) for name in ids], dtype=bool), "have an id that a spreadsheet would run")
     _refuse(path, ids, ~np.isin(classes, [*points_file.mining, *points_file.other]), f"have a class beside {_known(points_file)}")
     holds = _holds(table, points_file, path, ids, year)
     found = gpd.GeoDataFrame({"point_id": ids, "is_mining": np.isin(classes, points_file.mining)}, geometry=places, crs=4326)[

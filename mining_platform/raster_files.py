@@ -12,7 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 
+import numpy as np
 import rasterio
+from rasterio.enums import Interleaving
 from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader
 
@@ -21,6 +23,8 @@ OPTIONS: Mapping[str, str] = MappingProxyType({"GDAL_DISABLE_READDIR_ON_OPEN": "
 MAX_PIXELS = 2**36
 """Most pixels a band may declare, 69 billion: MapBiomas' map of Brazil at 30 m has 25 billion, and is read in windows."""
 MAX_BANDS = 1_024
+MAX_BLOCK_BYTES = 2**30
+"""Most bytes of a block, which is unpacked whole for a single pixel of it: a Sentinel-2 band in one strip has 241 MB."""
 POINTING_DOMAINS = ("OVERVIEWS", "GEOLOCATION")
 """Metadata domains in which a raster names other files."""
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
@@ -62,7 +66,17 @@ def check_header(source: DatasetReader) -> None:
         raise RasterFileError(
             f"{name} declares {declared}; at most {MAX_BANDS} of {MAX_PIXELS} are read. Cut it with gdal_translate."
         )
+    if (largest := block_bytes(source)) > MAX_BLOCK_BYTES:
+        problem = f"{name} has blocks of {largest} bytes; at most {MAX_BLOCK_BYTES} are read"
+        raise RasterFileError(f"{problem}. Cut it into tiles with gdal_translate -co TILED=YES.")
     pointing = [domain for domain in POINTING_DOMAINS if source.tags(ns=domain)]
     if pointing:
         problem = f"{name} names other files in its metadata ({', '.join(pointing)})"
         raise RasterFileError(f"{problem}. Copy its pixels with gdal_translate -nomd before using it.")
+
+
+def block_bytes(source: DatasetReader) -> int:
+    """Bytes that a raster unpacks for one pixel, at most: those of its largest block, all bands where they lie together."""
+    together = source.count if source.interleaving == Interleaving.pixel else 1
+    sides = zip(source.block_shapes, source.dtypes, strict=True)
+    return max((height * width * np.dtype(kind).itemsize * together for (height, width), kind in sides), default=0)

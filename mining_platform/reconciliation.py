@@ -9,7 +9,7 @@ from typing import Literal
 
 from mining_platform import lineage
 from mining_platform.artifacts import ArtifactError, ArtifactStore, Ref, finish_publication, open_artifact, records
-from mining_platform.plans import Tell
+from mining_platform.runs import Tell
 from mining_platform.store import versions
 
 Kind = Literal["unpublished", "untold", "told of another version", "lost", "damaged"]

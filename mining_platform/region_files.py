@@ -23,10 +23,12 @@ from mining_platform.compositing.recipes import RECIPES
 from mining_platform.region_fields import Fields
 from mining_platform.regions import (
     LAND_COVER_SOURCES,
+    LAYERS_BESIDE,
     NO_CLOUD_LIMIT,
     SCENE_SOURCES,
     STAC_APIS,
     YEAR_PLACEHOLDER,
+    Beside,
     LandCover,
     Region,
     RegionError,
@@ -85,7 +87,7 @@ def _read_features(path: Path) -> list[Any]:
     except OSError as error:
         problem = f"The region file {path} cannot be read ({type(error).__name__})"
         raise RegionError(f"{problem}. Mend its permissions, or set {REGIONS_VARIABLE} to another file.") from None
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise RegionError(f"{path} is not JSON: {error}. Mend the file or restore it from version control.") from None
     if (
         not isinstance(content, dict)
@@ -116,6 +118,7 @@ def _region(feature: Any, where: str) -> Region:
         scenes=_scenes(fields),
         geometry=geometry,
         note=fields.text("note", default=""),
+        beside={name: _beside(fields, name) for name in LAYERS_BESIDE if fields.properties.get(name) is not None},
     )
     fields.done()
     _check_years(region, fields)
@@ -127,7 +130,7 @@ def _geometry(value: Any, where: str) -> BaseGeometry:
         raise RegionError(f"{where}, field 'geometry': there is none. Give the outline as a Polygon or MultiPolygon.")
     try:
         geometry = shape(value)
-    except (GEOSException, ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
+    except (GEOSException, ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError) as error:
         raise RegionError(f"{where}, field 'geometry': unreadable ({error}). Give a GeoJSON Polygon or MultiPolygon.") from None
     if geometry.geom_type not in ("Polygon", "MultiPolygon") or geometry.is_empty:
         raise RegionError(f"{where}, field 'geometry': a {geometry.geom_type} is no outline. Give a Polygon or MultiPolygon.")
@@ -191,6 +194,18 @@ def _classes(part: Fields, source: str) -> Mapping[str, int]:
     if not codes or not all(type(code) is int and 0 < code < 256 for code in codes):  # noqa: PLR2004 - codes are uint8
         raise part.fail("classes", f"expected class codes by name, found {value!r}", 'Write e.g. {"mine": 30, "forest": 3}.')
     return dict(value)
+
+
+def _beside(fields: Fields, layer: str) -> Beside:
+    part = fields.part(layer)
+    if part is None:
+        raise fields.fail(layer, "there is none", "Leave the field out.")
+    source = part.text("source", choices=LAYERS_BESIDE[layer])
+    collection = part.text("collection", choices=bands.COLLECTIONS_BESIDE[layer], default=bands.COLLECTIONS_BESIDE[layer][0])
+    href = part.href("href", with_year=True) if "href" in part.properties else ""
+    found = Beside(source, collection, href, part.flag("simulated"), part.text("date", default=""))
+    part.done()
+    return found
 
 
 def _scenes(fields: Fields) -> Scenes | None:

@@ -15,6 +15,14 @@ from mining_platform import bands, grids, homes
 
 LAND_COVER_SOURCES = ("mapbiomas", "earth_engine", "polygons")
 SCENE_SOURCES = ("stac", "earth_engine", "archive")
+LAYERS_BESIDE = MappingProxyType(
+    {
+        "radar": ("stac", "earth_engine", "archive"),
+        "elevation": ("stac", "earth_engine", "archive"),
+        "context": ("openstreetmap",),
+    }
+)
+"""What can lie beside a region's scenes, and the sources of each."""
 STAC_APIS = MappingProxyType(
     {
         "earth-search": "https://earth-search.aws.element84.com/v1",
@@ -99,6 +107,34 @@ class Scenes:
 
 
 @dataclass(frozen=True)
+class Beside:
+    """Where what lies beside a region's scenes comes from: radar, height or OpenStreetMap features."""
+
+    source: str
+    """One of those that LAYERS_BESIDE has for the layer."""
+    collection: str
+    """What kind of product it is, such as `sentinel-1-rtc` or `cop-dem-glo-30`."""
+    href: str
+    """STAC API, folder or file, where it is not the source's usual place; `{year}` stands for the year."""
+    simulated: bool
+    date: str = ""
+    """For OpenStreetMap: the day of the extract (YYYY-MM-DD, or with `{year}`) where the file does not tell it."""
+
+    def place_of(self, year: int) -> str:
+        """The place with the year and variables filled in."""
+        return expand(self.href).replace(YEAR_PLACEHOLDER, str(year))
+
+    def date_of(self, year: int) -> str:
+        """The day of the year's extract; empty where the region file tells none."""
+        return self.date.replace(YEAR_PLACEHOLDER, str(year))
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What decides what this is, JSON-able."""
+        return {name: value for name, value in vars(self).items() if value != ""}
+
+
+@dataclass(frozen=True)
 class Region:
     """One study region."""
 
@@ -117,6 +153,8 @@ class Region:
     """Outline in EPSG:4326."""
     note: str = ""
     """Where the bounds come from."""
+    beside: Mapping[str, Beside] = field(default_factory=dict)
+    """By layer, one of LAYERS_BESIDE: what can be stacked with the scenes' channels."""
 
     @cached_property
     def geobox(self) -> GeoBox:
@@ -126,7 +164,8 @@ class Region:
     @property
     def simulated(self) -> bool:
         """Whether any source of the region is simulated."""
-        return bool((self.land_cover and self.land_cover.simulated) or (self.scenes and self.scenes.simulated))
+        sources = (self.land_cover, self.scenes, *self.beside.values())
+        return any(source.simulated for source in sources if source)
 
 
 def required_scenes(region: Region) -> Scenes:

@@ -15,7 +15,6 @@ from mining_platform.consoles import CommandError, console, errors, print_rows
 from mining_platform.datasets import Dataset
 from mining_platform.lineage import LineageError
 from mining_platform.options import words
-from mining_platform.plans import Session
 from mining_platform.reviews.decision_files import read_proposals
 from mining_platform.reviews.decisions import ReviewError
 from mining_platform.reviews.desks import Desk, described, open_desk, take_down
@@ -24,6 +23,7 @@ from mining_platform.reviews.pages import static_page
 from mining_platform.reviews.publishing import publish_reviews
 from mining_platform.reviews.server import ReviewServer, serve
 from mining_platform.reviews.tables import in_force
+from mining_platform.runs import Session
 from mining_platform.sessions import open_session
 from mining_platform.store import durable
 

@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from importlib.metadata import entry_points
 
 from mining_platform import homes
-from mining_platform.plans import Session
+from mining_platform.runs import Session
 
 RUNNERS = "mining_platform.runners"
 """Entry point group of functions that open a session."""

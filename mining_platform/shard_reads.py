@@ -33,7 +33,7 @@ class ShardedRows:
         try:
             metadata = json.loads((path / "zarr.json").read_text())
             self._per_file = _checked_layout(metadata)
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise ArrayError(f"{path} is no sharded Zarr v3 array of rows ({error}). Make the artifact anew.") from None
         self.path = path
         self.shape: tuple[int, ...] = tuple(metadata["shape"])

@@ -14,6 +14,7 @@ from mining_platform.patch_tables import PatchTable, read_patch_table
 from mining_platform.splits.methods import METHODS, part
 from mining_platform.splits.rules import BUFFER, SplitError, SplitRule
 from mining_platform.splits.summaries import off_tolerance, realised_shares
+from mining_platform.spreadsheets import FormulaError, write_csv
 from mining_platform.store import durable
 
 OUT_SUFFIXES = (".csv", ".parquet")
@@ -136,7 +137,10 @@ def _write(sides: pd.DataFrame, out: Path) -> None:
     """The file, whole or not at all."""
     content = io.BytesIO()
     if out.suffix.lower() == ".csv":
-        sides.to_csv(content, index=False, lineterminator="\n")
+        try:
+            write_csv(sides, content, out.name)
+        except FormulaError as error:
+            raise CommandError(f"{error} A .parquet file holds any words.") from None
     else:
         sides.to_parquet(content, index=False)
     durable.write(out, content.getvalue())

@@ -10,12 +10,16 @@ MAX_BYTES = 256 * 2**20
 """Of a document that is parsed whole; it takes some ten times as much memory."""
 
 
+MAX_DEPTH = 100
+"""Of elements within elements: those of KML and of product metadata have some ten; searches of deep ones take the square."""
+
+
 class XmlError(ValueError):
     """A document that is not parsed: it is no XML, or does more than hold text."""
 
 
 def parsed_xml(content: bytes) -> "Element":
-    """Root of a document; XmlError for a document type, an entity, a document beyond MAX_BYTES and what is no XML.
+    """Root of a document; XmlError for a document type, an entity, what is beyond MAX_BYTES or MAX_DEPTH, and what is no XML.
 
     Without document types there are no entities, and so neither bombs of them nor ones that name files or hosts.
     """
@@ -27,11 +31,22 @@ def parsed_xml(content: bytes) -> "Element":
     if len(content) > MAX_BYTES:
         raise XmlError(f"it has {len(content)} bytes, more than {MAX_BYTES}")
     try:
-        return fromstring(content, forbid_dtd=True)
+        root = fromstring(content, forbid_dtd=True)
     except DefusedXmlException:
         raise XmlError("it declares a document type or an entity, which may name other files or grow without end") from None
     except (ParseError, ValueError, LookupError) as error:
         raise XmlError(f"it is no XML ({error})") from None
+    _check_depth(root)
+    return root
+
+
+def _check_depth(root: "Element") -> None:
+    level = [root]
+    for _ in range(MAX_DEPTH):
+        level = [inner for element in level for inner in element]
+        if not level:
+            return
+    raise XmlError(f"its elements are nested deeper than {MAX_DEPTH}")
 
 
 def read_xml(path: Path) -> "Element":

@@ -38,7 +38,7 @@ def group_attributes(path: Path) -> dict[str, Any]:
     """Attributes of a group; ArrayError where there is none."""
     try:
         return json.loads((path / GROUP_FILE).read_text())["attributes"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise ArrayError(f"{path} is no Zarr v3 group ({error}). Make the artifact anew.") from None
 
 

@@ -10,9 +10,10 @@ import socket
 from dagster import DagsterRun
 from dagster._core.events import DagsterEventType
 from dagster._core.launcher import DefaultRunLauncher
-from dagster._core.launcher.base import CheckRunHealthResult, WorkerStatus
+from dagster._core.launcher.base import CheckRunHealthResult, LaunchRunContext, WorkerStatus
 from dagster._serdes.config_class import ConfigurableClassData
 
+from mining_platform.memory_kills import MEMORY_TAG, REMEDY, memory_cause, tags_now
 from mining_platform.processes import HOST_TAG, PROCESS_TAG, is_alive
 
 _STARTED = re.compile(r"Started process for run \(pid: (\d+)\)")
@@ -30,6 +31,13 @@ class WatchedRunLauncher(DefaultRunLauncher):
         super().__init__(inst_data)
         self._missed: set[str] = set()
 
+    def launch_run(self, context: LaunchRunContext) -> None:
+        """Start a run, noting before how often the kernel has killed for lack of memory: by that its death can be told."""
+        noted = tags_now()
+        if noted:
+            self._instance.add_run_tags(context.dagster_run.run_id, noted)
+        super().launch_run(context)
+
     @property
     def supports_check_run_worker_health(self) -> bool:
         """Whether run monitoring may ask."""
@@ -43,7 +51,9 @@ class WatchedRunLauncher(DefaultRunLauncher):
         if run.run_id not in self._missed:
             self._missed.add(run.run_id)
             return CheckRunHealthResult(WorkerStatus.RUNNING)
-        return CheckRunHealthResult(WorkerStatus.FAILED, f"Process {seen[0]} of this run is gone: it was killed, or the machine.")
+        cause = memory_cause(run.tags.get(MEMORY_TAG))
+        told = f"{cause}. {REMEDY}" if cause else "is gone: it was killed, or the machine."
+        return CheckRunHealthResult(WorkerStatus.FAILED, f"Process {seen[0]} of this run {told}")
 
     def _process(self, run: DagsterRun) -> tuple[int, float] | None:
         """Number of the run's process and when it was seen (seconds since 1970)."""

@@ -1,6 +1,6 @@
 """The orchestrator's events held against the artifacts: each must know of the other.
 
-The domain knows no orchestrator: its session hands in what it has heard of, see `plans.Known`.
+The domain knows no orchestrator: its session hands in what it has heard of, see `runs.Known`.
 """
 
 from collections.abc import Mapping

@@ -6,8 +6,8 @@ from mining_platform import lineage
 from mining_platform.artifacts import Ref
 from mining_platform.audits.walk import Since
 from mining_platform.pipeline import Platform, Step, inputs_now
-from mining_platform.plans import UNASKED, UNTOLD, offline
 from mining_platform.sources.protocol import NotAskedError
+from mining_platform.staleness import UNASKED, UNTOLD, offline
 from mining_platform.store import digests
 
 
@@ -23,8 +23,6 @@ def changed_since(platform: Platform, steps: Mapping[str, Step]) -> Since:
             return ("the partition is not declared any more",)
         try:
             return tuple(_differences(asked, step, ref, record))
-        except NotAskedError:
-            return (f"whether its source changed is not known: {UNASKED}",)
         except UNTOLD as error:
             return (f"whether it changed is not known: {error}",)
 
@@ -36,5 +34,9 @@ def _differences(platform: Platform, step: Step, ref: Ref, record: lineage.Recor
     now = set(inputs_now(platform, step, ref.partition))
     yield from (f"input {each} is new" for each in sorted(now - before))
     yield from (f"input {each} is no longer used" for each in sorted(before - now))
-    config = digests.plain(step.config(platform, ref.partition), f"The configuration of {ref}")
+    try:
+        config = digests.plain(step.config(platform, ref.partition), f"The configuration of {ref}")
+    except NotAskedError:
+        config = record.configuration
+        yield f"whether its source changed is not known: {UNASKED}"
     yield from lineage.changes(record, inputs=record.inputs, code_version=step.version, configuration=config)

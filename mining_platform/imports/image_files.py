@@ -16,7 +16,7 @@ from rasterio.errors import NotGeoreferencedWarning
 from mining_platform.imports.findings import PatchImportError
 from mining_platform.imports.found import Pixels
 from mining_platform.labels.mapbiomas import SIMULATED_MARK
-from mining_platform.sources.rasters import RasterError, check_declared_size, opened_raster, reading
+from mining_platform.sources.rasters import OpenedFile, RasterError, check_declared_size, opened_raster, reading
 
 MAX_SIDE_PX = 4_096
 """Longest side of a patch: larger rasters are scenes."""
@@ -74,7 +74,7 @@ def _suffix(name: str) -> str:
 
 
 @contextmanager
-def _tiff(folder: Path, name: str) -> Iterator[tuple[DatasetReader, int]]:
+def _tiff(folder: Path, name: str) -> Iterator[tuple[DatasetReader, OpenedFile]]:
     """An opened GeoTIFF; that it tells no place is no reason to warn, the table says so."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
@@ -84,8 +84,8 @@ def _tiff(folder: Path, name: str) -> Iterator[tuple[DatasetReader, int]]:
 
 def _tiff_header(folder: Path, name: str) -> Header:
     try:
-        with _tiff(folder, name) as (source, file_bytes):
-            check_declared_size(source, file_bytes)
+        with _tiff(folder, name) as (source, file):
+            check_declared_size(source, file.size_bytes)
             kinds = set(source.dtypes)
             if len(kinds) > 1:
                 raise RasterError(f"has bands of different types ({', '.join(sorted(kinds))})")

@@ -20,12 +20,15 @@ ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz")
 MAX_FILES = 500_000  # the largest layout has three files a patch
 MAX_BYTES = 200 * 2**30
 MAX_INFLATION = 1_100  # bytes of content for one of the archive: DEFLATE cannot give more than 1,032
+MAX_HEADER_BYTES = 2**20
+"""Of a tar's extended header, which holds long names and attributes, and is read whole before its member is known."""
 _COPY_BYTES = 2**20
 _BROKEN = (
     *(tarfile.TarError, zipfile.BadZipFile, zlib.error, gzip.BadGzipFile, lzma.LZMAError),
-    *(EOFError, IndexError, NotImplementedError, RuntimeError),
+    *(EOFError, IndexError, NotImplementedError, RuntimeError, ValueError),
 )
-"""What reading an archive raises that is cut, altered or locked; IndexError by zipfile for a member without a name."""
+"""What reading an archive raises that is cut, altered or locked; IndexError by zipfile for a member without a name, ValueError
+by tarfile for a map of holes that is none."""
 
 
 @contextmanager
@@ -45,6 +48,8 @@ def opened_folder(place: Path) -> Iterator[Path]:
     with TemporaryDirectory(prefix="mining-platform-import-") as made:
         try:
             (_unzip if text.lower().endswith(".zip") else _untar)(place, Path(made))
+        except PatchImportError:
+            raise
         except _BROKEN as error:
             raise PatchImportError(f"{place.name} is no whole archive ({' '.join(str(error).split())}). Fetch it anew.") from None
         except OSError as error:
@@ -75,10 +80,27 @@ def _unzip(archive: Path, out: Path) -> None:
                 room.put(content, out, member.filename)
 
 
+class _Member(tarfile.TarInfo):
+    """A header as it lies in the archive, refused before what it announces is read."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> "_Member":
+        """See TarInfo; ReadError for a size that is negative, and for an extended header that no archive needs."""
+        found = super().frombuf(buf, encoding, errors)
+        if found.size < 0 or (found.type in _EXTENDED and found.size > MAX_HEADER_BYTES):
+            raise tarfile.ReadError(f"a header announces {found.size} bytes")
+        return found
+
+
+_EXTENDED = (tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK)
+
+
 def _untar(archive: Path, out: Path) -> None:
     room = _Room(archive)
-    with tarfile.open(archive, mode="r:*") as opened:
+    with tarfile.open(archive, mode="r:*", tarinfo=_Member) as opened:
         for member in opened:
+            if member.size < 0:  # said by an extended header: the next member would be looked for before this one
+                raise tarfile.ReadError(f"{member.name} has {member.size} bytes")
             if member.isdir():
                 continue
             content = opened.extractfile(member) if member.isreg() else None

@@ -106,8 +106,8 @@ def _opened(stack: Path) -> Iterator[rasterio.DatasetReader]:
     if not stack.is_file():
         raise IngestError(f"There is no raster {stack}. Give the path of a GeoTIFF or JPEG 2000 file.")
     try:
-        with opened_raster(str(stack)) as (source, file_bytes):
-            check_declared_size(source, file_bytes)
+        with opened_raster(str(stack)) as (source, file):
+            check_declared_size(source, file.size_bytes)
             if source.crs is None or source.crs.to_epsg() is None or source.transform.is_identity:
                 advice = "Write them with gdal_edit.py -a_srs and -a_ullr, or warp it"
                 raise IngestError(f"{stack.name} has no CRS with an EPSG code, or no place in it. {advice}.")

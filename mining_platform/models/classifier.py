@@ -159,7 +159,7 @@ def load_model(path: Path) -> Classifier:
         with safe_open(path / WEIGHTS_FILE, framework="numpy") as file:
             contract = json.loads(file.metadata()["classifier"])
             weights = {name: file.get_tensor(name) for name in sorted(file.keys())}
-    except (OSError, SafetensorError, KeyError, TypeError, json.JSONDecodeError) as error:
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"No readable model in {path} ({error}). Materialize the model again.") from error
     if changed := sorted(key for key in contract if card.get(key) != contract[key]):
         raise ValueError(f"{CARD_FILE} and {WEIGHTS_FILE} in {path} disagree on {', '.join(changed)}. Make the model again.")

@@ -15,6 +15,7 @@ from rasterio.io import DatasetReader
 from mining_platform.packages.contents import FileKind
 from mining_platform.packages.package_facts import PackageFacts
 from mining_platform.packages.patch_files import GEOTIFF, Place, place_of
+from mining_platform.raster_files import check_header
 
 MOST_PIXELS = 4096**2  # of a band of a file of one patch; a larger claim is not decoded
 UNREADABLE = (
@@ -58,6 +59,7 @@ def _opened(path: Path, kind: FileKind, patch: Any) -> NDArray[Any]:
     if kind.media_type == GEOTIFF:
         with rasterio.Env(**OWN_FILES_ONLY), rasterio.open(path, driver="GTiff") as raster:
             _check_size(raster.width, raster.height, raster.count, len(kind.channels) or 1)
+            check_header(raster)
             if kind.on_patch_grid:
                 _check_frame(raster, kind, place_of(patch))
             return np.asarray(raster.read())

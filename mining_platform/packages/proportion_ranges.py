@@ -31,6 +31,7 @@ from mining_platform.packages.patch_files import GEOTIFF, PNG, new_geotiff, plac
 from mining_platform.packages.patch_pixels import PackageInput, write_patches
 from mining_platform.packages.written import Written
 from mining_platform.proportions import window_shares
+from mining_platform.spreadsheets import write_csv
 
 CLIP_MARGIN_PX = 1  # native pixels around a window's outline, so that rounding never cuts one off
 VALID_SHARE_ERROR = 1e-7  # as proportions.FULL_TOLERANCE: the same arithmetic on the same pixels
@@ -59,9 +60,9 @@ def write(out: Path, release: Release, table: gpd.GeoDataFrame, given: PackageIn
     write_patches(named, given, release.channels, write_patch)
     for (region, year), rows in named.groupby(["region", "year"], sort=True):
         _write_clips(out, rows, _map_of(given, str(region), int(year)))
-    given.shortage.to_csv(out / SHORTAGE_CSV, index=False, lineterminator="\n")
+    write_csv(given.shortage, out / SHORTAGE_CSV)
     for name, rows in tables(named, {}).items():
-        rows.to_csv(out / name, index=False, lineterminator="\n")
+        write_csv(rows, out / name)
     described = tuple(kind for kind in kinds(release.channels) if kind.column in columns)
     return Written(named, described, _tables())
 

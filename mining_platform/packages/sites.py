@@ -37,6 +37,7 @@ from mining_platform.packages.patch_files import (
 from mining_platform.packages.patch_pixels import PackageInput, write_patches
 from mining_platform.packages.written import Written
 from mining_platform.splits.rules import BUFFER
+from mining_platform.spreadsheets import write_csv
 
 MAPPING_CSV = "filename_mapping.csv"
 PATHS = {
@@ -65,7 +66,7 @@ def write(out: Path, release: Release, table: gpd.GeoDataFrame, given: PackageIn
 
     write_patches(named, given, release.channels, write_patch)
     for name, rows in tables(named, {}).items():
-        rows.to_csv(out / name, index=False, lineterminator="\n")
+        write_csv(rows, out / name)
     mapping = TableFile(MAPPING_CSV, "File names", "The patch that each numbered file was.", ("split", "site", "index"))
     return Written(named, kinds(release.channels), (mapping,))
 

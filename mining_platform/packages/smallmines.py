@@ -24,6 +24,7 @@ from mining_platform.packages.patch_files import GEOTIFF, label_share, place_of,
 from mining_platform.packages.patch_pixels import PackageInput, write_patches
 from mining_platform.packages.written import Written
 from mining_platform.splits.grounds import footprint_conflicts
+from mining_platform.spreadsheets import write_csv
 
 IMAGE_NODATA = -9999.0
 IMAGE_PATH, MASK_PATH = "{1}/IMAGE/IMG_{0}_{1}.tif", "{1}/MASK/MASK_{0}_{1}.tif"
@@ -53,7 +54,7 @@ def write(out: Path, release: Release, table: gpd.GeoDataFrame, given: PackageIn
 
     write_patches(named, given, release.channels, write_patch)
     for name, rows in tables(named, shares).items():
-        rows.to_csv(out / name, index=False, lineterminator="\n")
+        write_csv(rows, out / name)
     return Written(named, kinds(release.channels), tuple(_split_file(int(year)) for year in sorted(set(named["year"]))))
 
 

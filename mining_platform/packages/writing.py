@@ -13,6 +13,7 @@ from mining_platform.packages.contents import MANIFEST_CSV, MANIFEST_PARQUET, Co
 from mining_platform.packages.dataset_card import dataset_card
 from mining_platform.packages.layouts import layout
 from mining_platform.packages.patch_pixels import PackageInput
+from mining_platform.spreadsheets import write_csv
 
 CARD = "README.md"
 MANIFEST = TableFile(
@@ -30,7 +31,7 @@ def write_package(out: Path, release: Release, given: PackageInput, pictures: Ma
     row = layout(release.layout)
     written = row.write(out, release, _published(given.manifest, release), given)
     table = written.table
-    pd.DataFrame(table.drop(columns="geometry")).to_csv(out / MANIFEST_CSV, index=False, lineterminator="\n")
+    write_csv(table.drop(columns="geometry"), out / MANIFEST_CSV)
     table.to_parquet(out / MANIFEST_PARQUET)
     for path, (_, content) in pictures.items():
         (out / path).parent.mkdir(parents=True, exist_ok=True)

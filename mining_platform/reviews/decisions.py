@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from mining_platform.dataset_rules import POINTS_MINING
 from mining_platform.datasets import RANGES, Dataset
 from mining_platform.footprints import bounds_of
+from mining_platform.spreadsheets import is_formula
 
 ACCEPT, REJECT, RELABEL = "accept", "reject", "relabel"
 DECISIONS = (ACCEPT, REJECT, RELABEL)
@@ -76,6 +77,8 @@ def _text_problems(name: str, text: str, longest: int, *, required: bool) -> Ite
         yield f"its {name} has {len(text)} characters; write at most {longest}"
     if text != text.strip() or not text.isprintable():
         yield f"its {name} has line breaks, other control characters, or blanks around it; write one plain line"
+    if is_formula(text):
+        yield f"its {name} begins like a formula, which a spreadsheet would run; begin with a letter"
 
 
 def _is_window(window_id: str, px: int) -> bool:

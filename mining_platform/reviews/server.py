@@ -174,7 +174,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "A decision is sent as application/json.")
         elif not secrets.compare_digest(token.encode(), self.server.token.encode()):
             self._refuse(HTTPStatus.FORBIDDEN, "The page is of an earlier start of the server; load it again.")
-        elif not length.isdecimal() or int(length) > LARGEST_BODY_BYTES:
+        elif not length.isdecimal() or len(length) > len(str(LARGEST_BODY_BYTES)) or int(length) > LARGEST_BODY_BYTES:
             self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"A decision is at most {LARGEST_BODY_BYTES:,} bytes.")
         else:
             return False

@@ -40,14 +40,15 @@ def read_land_cover(region: Region, year: int, out: Path) -> dict[str, Any]:
     The bounds are taken in the map's CRS and grown outward to whole pixels, then cut to the map: no pixel is
     resampled. uint8 COG with 256 px blocks, the map's nodata and the legend's colours. Returns facts:
     collection, year, band, class_pixels (code -> count), pixels, width, height, nodata, nodata_pixels, crs,
-    resolution, source (as `fingerprint_land_cover`), simulated. Raises SourceError as that does, and where the
-    map does not touch the region or is no uint8 raster with a CRS on an unrotated grid.
+    resolution, source (as `fingerprint_land_cover`, and of a remote file its bytes and its entity tag or time),
+    simulated. Raises SourceError as that does, and where the map does not touch the region or is no uint8 raster with a
+    CRS on an unrotated grid.
     """
     cover = declared_map(region, year)
     identity = fingerprint_land_cover(region, year)
     try:
-        with opened_raster(_place(region, cover, year)) as (source, _):
-            return {**_written(source, region, cover, year, out), "source": identity}
+        with opened_raster(_place(region, cover, year)) as (source, file):
+            return {**_written(source, region, cover, year, out), "source": {**identity, **file.identity}}
     except RasterError as error:
         raise refuse_map(region, cover, year, f"the map {error}", "Fetch the file anew.") from None
 

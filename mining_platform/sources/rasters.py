@@ -6,6 +6,7 @@ holds; both are refused here, for every source.
 
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,10 @@ import numpy as np
 import rasterio
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
-from rasterio.enums import Interleaving
 from rasterio.errors import RasterioError
 
 from mining_platform.bands import BANDS
-from mining_platform.raster_files import OPTIONS, check_header, opened_raster_file
+from mining_platform.raster_files import OPTIONS, block_bytes, check_header, opened_raster_file
 from mining_platform.resampling import read_on_grid
 from mining_platform.scenes import Scene
 from mining_platform.sources.remote.files import RemoteError, RemoteFile, file_name
@@ -40,14 +40,23 @@ class RasterError(ValueError):
     """A raster cannot be read, or is not what it should be; the message has no query string, and so no signature."""
 
 
+@dataclass(frozen=True)
+class OpenedFile:
+    """The file of a raster that is open."""
+
+    size_bytes: int
+    identity: Mapping[str, Any] = field(default_factory=dict)
+    """What a service tells of its version, see `RemoteFile.identity`; nothing for a local file, which can be hashed."""
+
+
 def read_scene_band(place: str, scene: Scene, band_id: str, geobox: GeoBox, *, nearest: bool) -> NDArray[Any]:
     """A band or mask layer of a scene on a grid, see `protocol.PixelSource`; `place` and errors as in `read_band`.
 
     RasterError also for a raster in another CRS than the scene, which lies somewhere else, and for a band that is not
     uint16.
     """
-    with opened_raster(place) as (source, file_bytes):
-        _check(source, file_bytes)
+    with opened_raster(place) as (source, file):
+        _check(source, file.size_bytes)
         if source.crs.to_epsg() != scene.epsg:
             raise RasterError(f"is in {source.crs.to_string()} where the scene's metadata say EPSG:{scene.epsg}")
         if band_id in BANDS and source.dtypes[0] != "uint16":
@@ -62,14 +71,14 @@ def read_band(place: str, geobox: GeoBox, *, nearest: bool) -> NDArray[Any]:
     URL that may not be reached, a format that is not expected, a missing, truncated or absurdly large raster, one without
     CRS or place on the ground, one of several bands and one of another type.
     """
-    with opened_raster(place) as (source, file_bytes):
-        _check(source, file_bytes)
+    with opened_raster(place) as (source, file):
+        _check(source, file.size_bytes)
         return _on_grid(source, geobox, nearest=nearest)
 
 
 @contextmanager
-def opened_raster(place: str) -> Iterator[tuple[rasterio.DatasetReader, int]]:
-    """A raster and the bytes of its file, for the body; `place` as in `read_band`.
+def opened_raster(place: str) -> Iterator[tuple[rasterio.DatasetReader, OpenedFile]]:
+    """A raster and its file, for the body; `place` as in `read_band`.
 
     RasterError for a URL that may not be reached, a format that is not expected, blocks beyond MAX_BLOCK_BYTES, and where
     a remote file fails in the body. Other errors of the body pass: wrap what it reads in `reading`.
@@ -81,9 +90,9 @@ def opened_raster(place: str) -> Iterator[tuple[rasterio.DatasetReader, int]]:
             with reading():
                 file = RemoteFile(place) if is_url(place) else None
                 source = opened.enter_context(_opened(place, driver, file))
-                file_bytes = file.size_bytes if file else Path(place).stat().st_size
+                opened_file = OpenedFile(file.size_bytes, file.identity) if file else OpenedFile(Path(place).stat().st_size)
             _check_blocks(source)
-            yield source, file_bytes
+            yield source, opened_file
     finally:
         _raise_failure(file)
 
@@ -135,11 +144,7 @@ def _driver(place: str) -> str:
 
 def _check_blocks(source: rasterio.DatasetReader) -> None:
     """RasterError where reading a pixel would unpack far more than a scene's blocks hold."""
-    together = source.count if source.interleaving == Interleaving.pixel else 1
-    largest = max(
-        height * width * np.dtype(kind).itemsize * together
-        for (height, width), kind in zip(source.block_shapes, source.dtypes, strict=True)
-    )
+    largest = block_bytes(source)
     if largest > MAX_BLOCK_BYTES:
         problem = f"has blocks of {largest} bytes, more than {MAX_BLOCK_BYTES}"
         raise RasterError(f"{problem}. Cut it into tiles with gdal_translate -co TILED=YES")

@@ -64,7 +64,10 @@ def _plain(value: Any) -> Any:
 
 def read_json(content: bytes) -> Any:
     """The value of JSON bytes; ValueError where they are none."""
-    return json.loads(content)
+    try:
+        return json.loads(content)
+    except RecursionError:
+        raise ValueError("it is nested deeper than any file of the platform") from None
 
 
 def digest_of(content: bytes) -> str:

@@ -1,6 +1,7 @@
 """Publishing a version: facts, manifest and digest of a directory of files, then one rename."""
 
 import errno
+import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +11,7 @@ from mining_platform.store import digests, durable, versions
 from mining_platform.store.versions import ArtifactError, ArtifactStore, Ref
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+LEAST_ROOM_BYTES = 100_000  # less than any stage needs
 
 
 @contextmanager
@@ -45,6 +47,11 @@ def resumed(store: ArtifactStore, ref: Ref, name: str) -> Iterator[Path]:
         raise
     if out.exists():
         durable.remove(out)
+
+
+def tells_of_full_disk(error: Exception, directory: Path) -> bool:
+    """Whether an error comes of a full disk: by its number, or, as of libraries that give none, by the room that it leaves."""
+    return _is_disk_full(error) or shutil.disk_usage(directory).free < LEAST_ROOM_BYTES
 
 
 def _is_disk_full(error: BaseException | None) -> bool:

@@ -9,6 +9,8 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 import pytest
+from websockets import Origin, Subprotocol
+from websockets.sync.client import connect
 
 from tests.conftest import Installation, small_regions
 from tests.ui.test_web_ui import LOADED, START_S, asked, failure, finished, free_port, launch, start, stop, wait_for
@@ -148,12 +150,16 @@ def files_below(folder: Path) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob("*")}
 
 
+HOSTILE = ("../../evil\nline", "/etc/évil\u202e\x00％00", "evil" * 2_500)
+"""Regions of keys that GraphQL takes."""
+
+
 def test_a_key_that_nobody_declares_fails_at_once_and_leaves_nothing(url: str, home: Installation) -> None:
     def outside_dagster() -> set[str]:
         return {path for path in files_below(home.home.parent) if not path.startswith("home/dagster")}
 
     before = outside_dagster()
-    runs = {region: launch(url, "land_cover", region, "2024") for region in ("../../evil", "/etc/evil", "evil\nline")}
+    runs = {region: launch(url, "land_cover", region, "2024") for region in HOSTILE}
     for region, run_id in runs.items():
         assert finished(url, run_id) == "FAILURE"
         assert f"land_cover has no partition {region + '|2024'!r}" in failure(url, run_id)
@@ -162,6 +168,7 @@ def test_a_key_that_nobody_declares_fails_at_once_and_leaves_nothing(url: str, h
     assert [path for path in files_below(home.home) if "evil" in path] == []
 
 
+MUTATIONS = "{ __schema { mutationType { fields { name } } } }"
 WIPED = 'mutation { wipeAssets(assetPartitionRanges: [{assetKey: {path: ["land_cover"]}}]) { __typename } }'
 REPORTED = """
 mutation { reportRunlessAssetEvents(eventParams: {eventType: ASSET_MATERIALIZATION, assetKey: {path: ["land_cover"]},
@@ -169,17 +176,83 @@ mutation { reportRunlessAssetEvents(eventParams: {eventType: ASSET_MATERIALIZATI
 """
 
 
+READS_ONLY = "This server is read only: it runs no mutation."
+
+
+def refused(url: str, query: str) -> list[str]:
+    """Messages of a GraphQL request that gave no data."""
+    status, told = sent(url, "POST", "/graphql", json.dumps({"query": query}), **of_page(url))
+    answer = json.loads(told)
+    assert (status, answer["data"]) == (400, None), told
+    return [error["message"] for error in answer["errors"]]
+
+
 def test_a_read_only_server_shows_everything_and_changes_nothing(read_only: str) -> None:
     assert sent(read_only, "GET", "/assets")[0] == 200
     assert asked(read_only, LOADED)["repositoriesOrError"]["nodes"]
-    assert asked(read_only, WIPED)["wipeAssets"] == {"__typename": "UnauthorizedError"}
-    assert asked(read_only, REPORTED)["reportRunlessAssetEvents"] == {"__typename": "UnauthorizedError"}
-    with pytest.raises(AssertionError, match="UnauthorizedError"):
-        launch(read_only, "land_cover", "sim-igarape", "2024")
+    for mutation in (WIPED, REPORTED, MUTATION, "query a { version } mutation b { setNuxSeen }"):
+        assert READS_ONLY in refused(read_only, mutation)
     path = "/report_asset_materialization/land_cover?partition=sim-igarape%7C2024"
     status, told = sent(read_only, "POST", path, FORGED, **of_page(read_only))
     assert status in (400, 401, 403), told
     assert materializations(read_only, "land_cover") == []
+
+
+def test_a_read_only_server_refuses_every_mutation_that_there_is(read_only: str) -> None:
+    names = [each["name"] for each in asked(read_only, MUTATIONS)["__schema"]["mutationType"]["fields"]]
+    assert {"launchRun", "wipeAssets", "setNuxSeen", "logTelemetry", "setConcurrencyLimit"} <= set(names)
+    assert [name for name in names if READS_ONLY not in refused(read_only, f"mutation {{ {name} }}")] == []
+
+
+def over_websocket(url: str, query: str) -> dict[str, Any]:
+    """The first message about an operation that a websocket of the server's own page starts."""
+    place = urlsplit(url).netloc
+    with connect(f"ws://{place}/graphql", subprotocols=[Subprotocol("graphql-ws")], origin=Origin(url)) as socket:
+        for message in ({"type": "connection_init"}, {"type": "start", "id": "1", "payload": {"query": query}}):
+            socket.send(json.dumps(message))
+        while (answer := json.loads(socket.recv(30))).get("id") != "1":
+            pass
+    return dict(answer)
+
+
+def test_no_mutation_runs_over_a_websocket(read_only: str, url: str, home: Installation) -> None:
+    before = files_below(home.home)
+    for server in (read_only, url):
+        for mutation in (MUTATION, WIPED, "query a { version } mutation b { setNuxSeen }"):
+            assert over_websocket(server, mutation)["type"] == "error"
+        subscription = 'subscription { capturedLogs(logKey: ["a", "compute_logs", "b"]) { stdout } }'
+        assert over_websocket(server, subscription)["type"] == "data"
+    assert [path for path in files_below(home.home) - before if "nux" in path] == []
+
+
+PATHS = (
+    *(
+        "/logs/../../canary.ipynb",
+        "/logs/..%2f..%2fcanary.ipynb",
+        "/logs/%2e%2e/%2e%2e/canary.ipynb",
+        "/logs/HOME/canary.ipynb",
+    ),
+    *(
+        "/logs//HOME/canary.ipynb",
+        "/logs/..\\..\\canary.ipynb",
+        "/logs/a/../../../../canary.ipynb",
+        "/download_debug/..%2fcanary",
+    ),
+    *("/static/../../../../../../../../..HOME/canary.ipynb", "/static/%2e%2e/%2e%2e/%2e%2eHOME/canary.ipynb"),
+    *("/static//HOME/canary.ipynb", "/..HOME/canary.ipynb", "//HOME/canary.ipynb", "/vendor/..%5c..%5ccanary.ipynb"),
+    *("/notebook?path=HOME/canary.ipynb&repoLocName=workspace", "/dagit/notebook?path=HOME/canary.ipynb&repoLocName=x"),
+)
+
+
+def test_no_path_gives_a_file_beside_the_servers_own(url: str, home: Installation) -> None:
+    (home.home / "canary.ipynb").write_text("canary-6b1d")
+    told = {path: sent(url, "GET", path.replace("HOME", str(home.home))) for path in PATHS}
+    assert [path for path, (_, text) in told.items() if "canary-6b1d" in text] == []
+    assert {told[path][0] for path in PATHS if "notebook?" in path} == {404}
+    logs = "query ($key: [String!]!) { capturedLogs(logKey: $key) { stdout stderr } }"
+    for key in (["..", "..", "..", "canary"], [str(home.home), "canary"]):
+        body = json.dumps({"query": logs, "variables": {"key": key}})
+        assert "Invalid path" in sent(url, "POST", "/graphql", body, **of_page(url))[1]
 
 
 def test_a_read_only_server_runs_no_daemon_and_answers_as_the_other(read_only: str, url: str) -> None:

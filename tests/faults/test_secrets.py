@@ -10,14 +10,20 @@ from pathlib import Path
 from threading import Thread
 
 import dagster as dg
+import numpy as np
 import pytest
+import rasterio
+from rasterio.transform import from_bounds
 
 from assets_defs.partitions import STEPS, partitions_definition
 from assets_defs.results import published
 from mining_platform.artifacts import ArtifactStore
 from mining_platform.pipeline import Platform
 from mining_platform.region_files import load_regions
-from tests.conftest import COMMAND, ROOT, Installation, small_regions
+from tests import commands
+from tests.conftest import COMMAND, ROOT, SMALL, Installation, small_regions
+from tests.stac_api import stac_api
+from tests.synthetic import TinyScene, write_catalogue
 
 CANARY = "canary-a7f30b52c9"
 
@@ -146,6 +152,41 @@ def test_a_login_that_fails_leaves_nothing_of_its_key_behind(service: Refuser, t
     variables = {"MINING_PLATFORM_EARTH_ENGINE_KEY": str(key), "MINING_PLATFORM_EARTH_ENGINE_PROJECT": "p"}
     told = materialized(installation, "scenes", **variables)
     assert told.code == 1, told.text
+    assert CANARY not in told.text
+    assert holders(installation.home, CANARY) == []
+
+
+def mapped(folder: Path) -> None:
+    """Write a land-cover map of the region into a folder to be served."""
+    west, south, east, north = SMALL["sim-igarape"]
+    shape = {"width": 512, "height": 512, "count": 1, "dtype": "uint8", "tiled": True, "blockxsize": 256, "blockysize": 256}
+    affine = from_bounds(west - 0.02, south - 0.02, east + 0.02, north + 0.02, 512, 512)
+    codes = np.full((1, 512, 512), 3, np.uint8)
+    codes[:, 200:300, 200:300] = 30
+    with rasterio.open(folder / "brazil_2024.tif", "w", driver="GTiff", crs="EPSG:4326", transform=affine, **shape) as raster:
+        raster.write(codes)
+
+
+@pytest.mark.slow
+def test_a_signature_that_works_is_in_no_record_audit_or_export(tmp_path: Path) -> None:
+    catalogue = write_catalogue(tmp_path / "served" / "stac", [TinyScene("S")])
+    mapped(catalogue.parent)
+    with stac_api(catalogue, token=f"sig={CANARY}") as api:
+        href = f"{api.url}/files/container/brazil_{{year}}.tif?sig=${{MINING_PLATFORM_MAP_SIGNATURE}}"
+        cover = {"source": "mapbiomas", "collection": "10", "href": href, "years": [1985, 2024]}
+        installation = installation_with(tmp_path, "land_cover", cover)
+        allowed = {"MINING_PLATFORM_ALLOWED_HOSTS": api.host, "MINING_PLATFORM_MAP_SIGNATURE": CANARY}
+        told = materialized(installation, "land_cover", **allowed)
+        assert told.code == 0, told.text
+        assert any(CANARY in line for line in api.asked)
+        for form in ("text", "json", "html", "rocrate", "prov"):
+            out = installation.home / f"audit.{form}"
+            arguments = ("audit", "land_cover@sim-igarape|2024", "--deep", "--format", form, "--out", str(out))
+            code, printed = commands.run(COMMAND, arguments, {**installation.environment, **allowed}, 100)
+            assert code == 0, printed
+            assert CANARY not in printed
+            assert "land_cover" in out.read_text()
+        assert "${MINING_PLATFORM_MAP_SIGNATURE}" in (installation.home / "audit.json").read_text()
     assert CANARY not in told.text
     assert holders(installation.home, CANARY) == []
 

@@ -213,7 +213,7 @@ def test_configuration_is_compared_as_json(store: ArtifactStore) -> None:
     make(store, config={"bands": ("B04", "B03"), "nested": {"b": 1, "a": None}})
     assert fresh(store, config={"nested": {"a": None, "b": 1}, "bands": ["B04", "B03"]}) == ()
     assert fresh(store, config={"nested": {"a": None, "b": True}, "bands": ["B04", "B03"]}) == (
-        "configuration key 'nested' changed",
+        "configuration nested.b changed: 1 -> true",
     )
 
 
@@ -227,8 +227,8 @@ def test_reasons_name_what_changed(store: ArtifactStore) -> None:
         "input label@2022 is new",
         "input scenes@lourenco|2022 changed",
         "code version 1 -> 2",
-        "configuration key 'sead' changed",
-        "configuration key 'seed' changed",
+        "configuration sead is new: 7",
+        "configuration seed is gone, it was 7",
     )
     assert fresh(store) == ("input scenes@lourenco|2022 is no longer used",)
 

@@ -73,7 +73,7 @@ def test_a_changed_source_changed_code_and_an_unknown_source_are_told_and_are_no
 
     assert told() == ()
     platform.land_covers.collection = "9"  # type: ignore[attr-defined]
-    assert told() == ("configuration key 'outside' changed",)
+    assert told() == ('configuration outside.collection changed: "8" -> "9"',)
     platform.land_covers.collection = ""  # type: ignore[attr-defined]
     assert told() == ("whether it changed is not known: the map is gone",)
     platform.land_covers.collection = "8"  # type: ignore[attr-defined]

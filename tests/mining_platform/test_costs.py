@@ -18,9 +18,10 @@ from mining_platform.datasets import DATASETS
 from mining_platform.graph import build_steps
 from mining_platform.mosaics import group_geoboxes
 from mining_platform.pipeline import Platform
-from mining_platform.plans import Outcome, Planned
 from mining_platform.region_files import load_regions
+from mining_platform.runs import Outcome
 from mining_platform.sources.protocol import Cost, SourceError
+from mining_platform.staleness import Planned
 
 REGIONS = load_regions(Path(__file__).parents[2] / "regions.geojson")
 STEPS = build_steps(REGIONS)

@@ -40,3 +40,14 @@ def test_the_same_environment_gives_the_same_bytes(tmp_path: Path) -> None:
         main(str(tmp_path / name))
     assert (tmp_path / "a/sbom.json").read_bytes() == (tmp_path / "b/sbom.json").read_bytes()
     assert json.loads((tmp_path / "a/sbom.json").read_text()) == bill_of_materials()
+
+
+def test_the_bill_keeps_the_official_schema() -> None:
+    from cyclonedx.schema import SchemaVersion
+    from cyclonedx.validation.json import JsonStrictValidator
+
+    validator = JsonStrictValidator(SchemaVersion.V1_6)
+    bill = bill_of_materials()
+    assert validator.validate_str(json.dumps(bill)) is None
+    bill["components"][0]["type"] = "thing"
+    assert "'thing' is not one of" in str(validator.validate_str(json.dumps(bill)))

@@ -92,11 +92,33 @@ def test_a_secret_in_what_caused_an_error_goes_too() -> None:
     assert isinstance(raised(noted), ScrubbedError)
 
 
+@pytest.mark.usefixtures("environment")
+def test_a_secret_in_one_of_several_errors_that_stand_together_goes_too() -> None:
+    inner = ExceptionGroup("two requests failed", [OSError("no answer"), ValueError(f"Authorization: {CANARY}")])
+    for error in (raised(inner), raised(ValueError("no map"), inner), raised(ExceptionGroup("all failed", [inner]))):
+        assert isinstance(error, ScrubbedError)
+        assert chain(error) == [error]
+    plain = ExceptionGroup("two requests failed", [OSError("no answer")])
+    assert raised(plain) is plain
+
+
+@pytest.mark.usefixtures("environment")
+def test_a_key_file_that_nests_without_end_hides_nothing_and_stops_nothing(
+    environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "key.json").write_text("[" * 60_000)
+    environment.setenv("MINING_PLATFORM_EARTH_ENGINE_KEY", str(tmp_path / "key.json"))
+    assert scrubbed(f"login with {CANARY} failed") == "login with [hidden] failed"
+
+
 def test_a_secret_written_out_in_an_address_is_named() -> None:
     assert secret_parameter("https://host/a.tif?sv=2020&sig=abc") == "sig"
     assert secret_parameter("https://host/a.tif?X-Amz-Signature=abc") == "X-Amz-Signature"
     assert secret_parameter("https://host/a.tif?subscription-key=abc") == "subscription-key"
+    assert secret_parameter("https://host/a.tif?sig=${MINING_PLATFORM_SIGNATURE}abc") == "sig"
+    assert secret_parameter("https://[host/a.tif?sig=abc#part") == "sig"
     assert secret_parameter("https://host/a.tif?sig=${MINING_PLATFORM_SIGNATURE}") is None
+    assert secret_parameter("https://host/a.tif?sig=${MINING_PLATFORM_A}${MINING_PLATFORM_B}&se=1") is None
     assert secret_parameter("https://host/a_{year}.tif?version=3") is None
     assert secret_parameter("${MINING_PLATFORM_HOME}/archive/a.tif") is None
 

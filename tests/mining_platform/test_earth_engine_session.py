@@ -29,6 +29,7 @@ from mining_platform.sources.earth_engine_api.session import (
     ask,
 )
 from mining_platform.sources.protocol import SourceError
+from mining_platform.sources.remote.network import HOSTS_VARIABLE
 from tests.earth_engine.archive import FakeArchive
 from tests.earth_engine.client import offline_client
 from tests.earth_engine.faults import CUT_SHORT, DROPPED, FORBIDDEN, TOO_MANY_REQUESTS, TRUNCATED, UNAVAILABLE, Fault
@@ -252,6 +253,7 @@ def test_a_refused_key_is_told_without_showing_it(
         account = {"type": "service_account", "project_id": "p", "client_email": "a@b.c", "private_key": private}
         (elsewhere / "key.json").write_text(json.dumps({**account, "token_uri": f"{server.url}/token", "private_key_id": "k"}))
         monkeypatch.setenv(DEFAULT_KEY_VARIABLE, str(elsewhere / "key.json"))
+        monkeypatch.setenv(HOSTS_VARIABLE, server.url.removeprefix("http://"))
         monkeypatch.delenv(URL_VARIABLE, raising=False)
         with pytest.raises(EarthEngineError, match=r"credentials are rejected.*renew the key file") as error:
             ask(question)

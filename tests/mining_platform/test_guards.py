@@ -78,7 +78,16 @@ def test_no_get_reaches_graphql_or_a_report(path: str, method: str) -> None:
     assert status("http", method, path, ("host", "localhost:3000")) == 405
 
 
-@pytest.mark.parametrize("method", ["PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", ""])
+@pytest.mark.parametrize("path", ["/notebook", "/notebook/", "/dagit/notebook"])
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_no_notebook_of_this_machine_becomes_a_page_of_the_server(method: str, path: str) -> None:
+    assert status("http", method, path, ("host", "localhost:3000")) == 404
+    assert status("http", method, "/assets/notebook", ("host", "localhost:3000")) is None
+
+
+@pytest.mark.parametrize(
+    "method", ["PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "CONNECT", "PROPFIND", "get", "post", "GET ", "x" * 9_000, ""]
+)
 def test_other_methods_are_refused(method: str) -> None:
     assert status("http", method, "/graphql", ("host", "localhost:3000"), JSON) == 405
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from mining_platform import costs, plans
+from mining_platform import costs, homes, plans, staleness
 from mining_platform.artifacts import ArtifactStore, Ref
 from mining_platform.consoles import shortened
 from mining_platform.graph import build_steps
@@ -24,8 +24,9 @@ RANGES_OF_2024 = plans.Selection(assets=("ranges",), years=(2024,))
 
 
 @pytest.fixture
-def platform(tmp_path: Path) -> Platform:
-    return plans.offline(Platform(tmp_path, REGIONS, ArtifactStore(tmp_path / "artifacts"), router, router))
+def platform(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Platform:
+    monkeypatch.setenv(homes.HOME_VARIABLE, str(tmp_path))
+    return staleness.offline(Platform(tmp_path, REGIONS, ArtifactStore(tmp_path / "artifacts"), router, router))
 
 
 def test_the_six_regions_of_the_legal_amazon_are_planned_from_end_to_end_without_a_network(platform: Platform) -> None:
@@ -35,7 +36,7 @@ def test_the_six_regions_of_the_legal_amazon_are_planned_from_end_to_end_without
     for stage in ("candidates", "sample", "patches"):
         assert {ref.partition for ref in refs if ref.asset == f"ranges/{stage}"} == {f"{each}|2024" for each in AMAZON}
     assert refs.index(Ref("ranges/package", "2024")) == len(refs) - 1
-    unasked = {item.ref for item in planned if plans.UNASKED in item.reasons}
+    unasked = {item.ref for item in planned if staleness.UNASKED in item.reasons}
     assert unasked == {Ref("scenes", f"{each}|2024") for each in AMAZON}
 
 

@@ -10,9 +10,11 @@ import pytest
 from mining_platform.artifacts import ArtifactStore, Ref, current_digest, produce
 from mining_platform.graph import build_steps
 from mining_platform.pipeline import PartitionError, Platform, inputs_now
-from mining_platform.plans import Outcome, PlanError, Selection, assess, plan, run, select, stale_refs
+from mining_platform.plans import PlanError, Selection, plan, select, stale_refs
 from mining_platform.region_files import load_regions
+from mining_platform.runs import Outcome, run
 from mining_platform.sources.protocol import SourceError
+from mining_platform.staleness import assess
 from mining_platform.store.versions import partition_directory
 
 REGIONS = load_regions(Path(__file__).parents[2] / "regions.geojson")
@@ -130,7 +132,7 @@ def test_a_changed_source_makes_what_rests_on_it_stale_and_nothing_else(platform
     sources.version = 2
     items = {str(item.ref): item for item in plan(platform, STEPS, FAMILY)}
     assert items["scenes@sim-serra|2024"].state == "fresh"
-    assert items["land_cover@sim-serra|2024"].reasons == ("configuration key 'outside' changed",)
+    assert items["land_cover@sim-serra|2024"].reasons == ("configuration outside.version changed: 1 -> 2",)
     assert items["sim_ranges/candidates@sim-serra|2024"].reasons == ("input land_cover@sim-serra|2024 is to be made",)
     assert items["sim_ranges/package@2024"].state == "stale"
 

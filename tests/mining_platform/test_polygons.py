@@ -53,6 +53,15 @@ def test_a_pixel_has_the_class_of_the_polygon_over_its_centre_and_none_elsewhere
     assert facts["simulated"] is False
 
 
+def test_polygons_of_a_kml_are_burnt_as_those_of_geojson_are(tmp_path: Path) -> None:
+    corners = " ".join(f"{x},{y}" for x, y in project(square(10, 20, 5), EPSG, 4326).exterior.coords)
+    ring = f"<outerBoundaryIs><LinearRing><coordinates>{corners}</coordinates></LinearRing></outerBoundaryIs>"
+    data = '<ExtendedData><Data name="class"><value>mine</value></Data></ExtendedData>'
+    (tmp_path / "p.kml").write_text(f"<kml><Placemark>{data}<Polygon>{ring}</Polygon></Placemark></kml>")
+    facts = polygons.read_land_cover(place(tmp_path / "p.kml"), 2023, tmp_path / "out")
+    assert facts["class_pixels"] == {"0": 14_400 - 25, "30": 25}
+
+
 @pytest.mark.parametrize(("shapes", "changes", "message"), [
     ([("swamp", square(0, 0, 9))], {}, r"classes without a code: swamp\. Add their class codes to 'classes'"),
     ([("mine", square(0, 0, 9))], {"years": (2010, 2011)}, r"outside the collection\. Ask for a year from 2010 to 2011"),

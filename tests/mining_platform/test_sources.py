@@ -217,6 +217,11 @@ def test_a_map_behind_a_service_is_clipped_as_a_local_one(tmp_path: Path, monkey
         monkeypatch.setenv(HOSTS_VARIABLE, api.host)
         place = region(land_cover=yearly_map(f"{api.url}/files/container/map_{{year}}.tif"))
         remote = read_land_cover(place, 2024, tmp_path / "remote")
+        file = (tmp_path / "served" / "map_2024.tif").stat()
+        assert (remote["source"]["etag"], remote["source"]["bytes"]) == (f'"{file.st_mtime_ns}"', file.st_size)
+        api.validator = "modified"
+        write_land_cover(tmp_path / "served" / "map_2022.tif", classes())
+        assert "last_modified" in read_land_cover(place, 2022, tmp_path / "dated")["source"]
         assert cost_land_cover(place, 2024).requests > 0
         with pytest.raises(SourceError, match=r"the map is listed but missing \(HTTP 404\)"):
             read_land_cover(place, 2023, tmp_path / "gone")

@@ -145,7 +145,7 @@ def metadata_groups(content: bytes, place: str) -> Mapping[str, Mapping[str, str
         if place.lower().endswith(".json"):
             return _json_groups(json.loads(text))
         return _odl_groups(text)
-    except (ValueError, AttributeError, LookupError, TypeError) as error:
+    except (ValueError, AttributeError, LookupError, TypeError, RecursionError) as error:
         raise FolderError(f"{place} is no MTL file of Collection 2 ({error!r}). {_FETCH}") from None
 
 

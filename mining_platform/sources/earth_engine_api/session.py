@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from mining_platform.sources.earth_engine_api.transport import ATTEMPTS, MAX_IN_FLIGHT, REPEATED, Transport
+from mining_platform.sources.remote.network import NetworkError
 
 PROJECT_VARIABLE = "MINING_PLATFORM_EARTH_ENGINE_PROJECT"
 KEY_VARIABLE = "MINING_PLATFORM_EARTH_ENGINE_KEY"
@@ -138,6 +139,8 @@ def _in_words() -> Iterator[None]:
     except GoogleAuthError as error:
         unanswered = isinstance(error, TransportError) or error.retryable
         raise (_unanswered_sign_in() if unanswered else _rejected_credentials()) from None
+    except NetworkError as error:
+        raise EarthEngineError(error.problem, error.remedy) from None
     except (ee.EEException, Error, OSError) as error:
         raise _explained(error) from None
 
@@ -145,13 +148,14 @@ def _in_words() -> Iterator[None]:
 def _initialise(settings: Settings) -> None:
     import ee
 
-    credentials, own_project = _credentials(settings)
+    transport = Transport(settings.url, on_loopback=settings.loopback)
+    credentials, own_project = _credentials(settings, transport)
     project = settings.project or own_project
     if not project:
         remedy = f"Set {PROJECT_VARIABLE} to a project registered for Earth Engine."
         raise EarthEngineError("no Google Cloud project is named", remedy)
     ee.data.setMaxRetries(0)
-    ee.Initialize(credentials, url=settings.url, project=project, http_transport=Transport())
+    ee.Initialize(credentials, url=settings.url, project=project, http_transport=transport)
 
 
 def _settings() -> Settings:
@@ -174,13 +178,14 @@ def _may_be_asked(url: str, settings: Settings) -> bool:
     return plain and (parts.scheme == "https" or (parts.scheme == "http" and settings.loopback))
 
 
-def _credentials(settings: Settings) -> tuple[Any, str | None]:
+def _credentials(settings: Settings, transport: Transport) -> tuple[Any, str | None]:
     """Credentials and the project they belong to: none on loopback, else as the module's docstring says."""
     import ee
     import google.auth
     from google.auth.credentials import AnonymousCredentials
     from google.auth.exceptions import GoogleAuthError
     from google.oauth2.service_account import Credentials
+    from google_auth_httplib2 import Request
 
     if settings.loopback:
         return AnonymousCredentials(), LOOPBACK_PROJECT
@@ -189,9 +194,11 @@ def _credentials(settings: Settings) -> tuple[Any, str | None]:
             account = Credentials.from_service_account_file(settings.key_file, scopes=ee.oauth.SCOPES)
             return account, account.project_id
         if settings.default_key_file:
-            return google.auth.default(scopes=ee.oauth.SCOPES)
+            return google.auth.default(scopes=ee.oauth.SCOPES, request=Request(transport))
         stored = ee.data.get_persistent_credentials()
         return stored, stored.quota_project_id
+    except NetworkError:
+        raise
     except (GoogleAuthError, ValueError, LookupError, TypeError, AttributeError, OSError, ee.EEException):
         raise _no_credentials(settings) from None
 

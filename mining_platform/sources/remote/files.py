@@ -64,6 +64,12 @@ class RemoteFile(MultiByteRangeResourceContainer):
         self._head = _kept_head(url)
         self.size_bytes = self._head.size
 
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What tells this version of the file: `bytes`, and `etag` or `last_modified` where the service tells one."""
+        version = self._head.version
+        return {"bytes": self.size_bytes, **({_kind(version): version} if version else {})}
+
     def read_range(self, offset: int, count: int) -> bytes:
         """Bytes from `offset`, fewer only at the end of the file; after a failure, kept in `failure`, none at all."""
         count = min(count, self.size_bytes - offset)
@@ -131,6 +137,10 @@ class _Handle:
 
     def __exit__(self, *_failure: object) -> None:
         self.close()
+
+
+def _kind(version: str) -> str:
+    return "etag" if version.startswith(('"', 'W/"')) else "last_modified"
 
 
 def _kept_head(url: str) -> _Head:

@@ -12,7 +12,7 @@ import os
 import re
 import socket
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
@@ -43,7 +43,7 @@ MAX_TRIES = 6
 BACKOFF_S = 0.5  # waits 0, 2, 4, 8 … times this between tries, and up to once this more by chance
 MAX_RETRY_AFTER_S = 60
 _RETRIED_STATUS = (429, 500, 502, 503, 504)
-_MAX_REDIRECTS = 5
+MAX_REDIRECTS = 5
 _PORTS = {"https": 443, "http": 80}
 _OTHER_SCHEMES = {
     "file": "it names a file of this machine",
@@ -76,8 +76,11 @@ def is_url(place: str) -> bool:
     return place.lower().startswith(("https://", "http://"))
 
 
-def checked_url(url: str) -> str:
-    """The URL, where its scheme and host allow it; NetworkError otherwise. No name is resolved."""
+def checked_url(url: str, hosts: Collection[str] = ALLOWED_HOSTS) -> str:
+    """The URL, where its scheme allows it and its host is one of `hosts` or the environment's; NetworkError otherwise.
+
+    No name is resolved.
+    """
     parts = _split(url)
     host, port = (parts.hostname or "").rstrip("."), _port(parts)
     listed = _listed_hosts()
@@ -86,7 +89,7 @@ def checked_url(url: str) -> str:
     shown = f"{parts.scheme}://{host}{without_query(parts.path)}"
     if parts.scheme != "https":
         raise NetworkError(f"{shown} is refused: {_OTHER_SCHEMES['http']}", "Use an https address.")
-    if host in ALLOWED_HOSTS and port == _PORTS["https"]:
+    if host in hosts and port == _PORTS["https"]:
         return url
     entry = host if port == _PORTS["https"] else f"{host}:{port}"
     problem = f"{shown} is refused: {entry} is not among the hosts that may be reached"
@@ -140,7 +143,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def check_address(host: str, port: int, address: str) -> None:
-    """NetworkError where a name of ALLOWED_HOSTS stands for a private, loopback, link-local or otherwise inner address."""
+    """NetworkError where a name stands for a private or otherwise inner address, unless the environment lists the name."""
     if (host.rstrip("."), port) in _listed_hosts():
         return
     found = ipaddress.ip_address(address.partition("%")[0])
@@ -190,10 +193,11 @@ class _CheckedHTTPSPool(HTTPSConnectionPool):
     ConnectionCls = _CheckedHTTPSConnection
 
 
-class _CheckedAdapter(HTTPAdapter):
+class CheckedAdapter(HTTPAdapter):
     """Connects to machines that were checked."""
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        """Pools whose connections are checked."""
         super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = {"http": _CheckedHTTPPool, "https": _CheckedHTTPSPool}
 
@@ -227,10 +231,10 @@ def guarded_session() -> requests.Session:
         logging.getLogger(name).addFilter(_strip_queries)
     made = _Session()
     made.auth = lambda request: request
-    made.max_redirects = _MAX_REDIRECTS
+    made.max_redirects = MAX_REDIRECTS
     made.headers["User-Agent"] = "mining-platform"
     for scheme in _PORTS:
-        made.mount(f"{scheme}://", _CheckedAdapter(max_retries=_retries()))
+        made.mount(f"{scheme}://", CheckedAdapter(max_retries=_retries()))
     return made
 
 

@@ -87,7 +87,7 @@ def _fetched(account: str, container: str) -> _Token:
     try:
         told = answer.json()
         return _Token(str(told["token"]), datetime.fromisoformat(told["msft:expiry"]).astimezone(UTC))
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise _no_token(place, "its answer is no token") from None
 
 

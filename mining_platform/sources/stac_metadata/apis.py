@@ -16,6 +16,7 @@ from shapely.geometry import mapping
 from shapely.geometry.base import BaseGeometry
 
 from mining_platform.regions import NO_CLOUD_LIMIT, Region, expand, required_scenes
+from mining_platform.sources.protocol import SourceError
 from mining_platform.sources.remote.network import TIMEOUT_S, NetworkError, checked_url, session, without_query
 from mining_platform.sources.remote.signing import unsigned
 from mining_platform.sources.stac_metadata.items import ListedScene, listed, refuse, stac_collection, touches
@@ -28,7 +29,7 @@ MAX_ITEMS = 100_000
 MAX_VERTICES = 200
 """More than this make a request that services refuse; a simpler outline around it is asked for, and the true one kept to."""
 _NO_API = (
-    *(json.JSONDecodeError, KeyError, TypeError, AttributeError, NotImplementedError),
+    *(ValueError, RecursionError, KeyError, TypeError, AttributeError, NotImplementedError),
     *(PystacClientWarning, ClientTypeError, STACError, STACTypeError),
 )
 """What pystac-client raises over answers that are no STAC API's."""
@@ -85,6 +86,8 @@ def _items(region: Region, year: int) -> Iterator[dict[str, Any]]:
             if len(seen) > MAX_ITEMS:
                 raise refuse(region, year, f"the API gives more than {MAX_ITEMS} items", "Cut the region into smaller ones.")
             yield from items.values()
+    except SourceError:
+        raise
     except (NetworkError, APIError, *_NO_API) as error:
         raise refuse(region, year, *_problem_and_remedy(error)) from None
 

@@ -117,7 +117,7 @@ def footprint_of_item(region: Region, item: Mapping[str, Any], year: int | None 
         outline = shape(item["geometry"])
         outline = outline if outline.is_valid else make_valid(outline)
         problem = "it is empty" if outline.is_empty else None
-    except (GEOSException, KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+    except (GEOSException, KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError) as error:
         problem = str(error)
     if problem:
         raise _Item(region, year, item).fail(f"has no usable geometry ({problem})", "Add the footprint.")
