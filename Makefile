@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo demo-lourenco demo-trombetas ui test test-slow lint bench sbom scan clean install
+.PHONY: demo demo-lourenco demo-trombetas ui test test-slow lint bench reliability sbom scan clean install
 
 install: $(STAMP)
 
@@ -41,6 +41,10 @@ test-slow: $(STAMP)
 
 bench: $(STAMP)
 	@for name in orchestration medians clouds proportions leakage patches packages; do $(BIN)/python -m benchmarks.$$name || exit 1; done
+
+# Kills writers for real and counts what readers get afterwards.
+reliability: $(STAMP)
+	$(BIN)/python -m benchmarks.reliability
 
 # What is installed, as a CycloneDX bill of materials; and a look for known vulnerabilities, which needs the network.
 sbom: $(STAMP)

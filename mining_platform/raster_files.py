@@ -14,6 +14,7 @@ from types import MappingProxyType
 
 import numpy as np
 import rasterio
+from rasterio.dtypes import complex_int16
 from rasterio.enums import Interleaving
 from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader
@@ -79,4 +80,9 @@ def block_bytes(source: DatasetReader) -> int:
     """Bytes that a raster unpacks for one pixel, at most: those of its largest block, all bands where they lie together."""
     together = source.count if source.interleaving == Interleaving.pixel else 1
     sides = zip(source.block_shapes, source.dtypes, strict=True)
-    return max((height * width * np.dtype(kind).itemsize * together for (height, width), kind in sides), default=0)
+    return max((height * width * number_bytes(kind) * together for (height, width), kind in sides), default=0)
+
+
+def number_bytes(kind: str) -> int:
+    """Bytes of one number of a type as rasterio names it; numpy has no name for GDAL's pairs of int16."""
+    return 4 if kind == complex_int16 else np.dtype(kind).itemsize

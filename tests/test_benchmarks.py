@@ -64,6 +64,17 @@ def test_exports_keep_within_five_minutes_and_their_memory() -> None:
     assert_enough(packages, quick=False)
 
 
+def test_no_reading_after_a_kill_is_wrong_and_no_tampering_goes_unnoticed(capsys: pytest.CaptureFixture[str]) -> None:
+    from benchmarks import reliability
+
+    assert reliability.main(["--quick"]) == 0
+    printed = capsys.readouterr().out
+    *_, (*_, refused, wrong) = (line.strip("| ").split(" | ") for line in printed.splitlines() if line.startswith("| "))
+    assert int(wrong) == 0
+    assert int(refused) > 0
+    assert re.search(r"One change to one file, (\d+) times: \1 named by a deep audit, 0 not\.", printed)
+
+
 def test_only_a_ratio_below_its_share_of_the_aim_fails() -> None:
     rows = [Row("a", "b", 6.0, 10.0), Row("c", "d", 5.9, 10.0), Row("e", "f", 0.1, None)]
     assert enough(rows) == [rows[1]]

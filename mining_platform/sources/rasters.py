@@ -10,14 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import rasterio
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from rasterio.errors import RasterioError
 
 from mining_platform.bands import BANDS
-from mining_platform.raster_files import OPTIONS, block_bytes, check_header, opened_raster_file
+from mining_platform.raster_files import OPTIONS, block_bytes, check_header, number_bytes, opened_raster_file
 from mining_platform.resampling import read_on_grid
 from mining_platform.scenes import Scene
 from mining_platform.sources.remote.files import RemoteError, RemoteFile, file_name
@@ -113,7 +112,7 @@ def check_declared_size(source: rasterio.DatasetReader, file_bytes: int) -> None
     height, width = source.shape
     if max(height, width) > MAX_SIDE_PX:
         raise RasterError(f"declares {width} x {height} pixels, more than {MAX_SIDE_PX} a side")
-    declared = height * width * sum(np.dtype(kind).itemsize for kind in source.dtypes)
+    declared = height * width * sum(number_bytes(kind) for kind in source.dtypes)
     if declared > max(PLAUSIBLE_BYTES, MAX_INFLATION * file_bytes):
         raise RasterError(f"declares {declared} bytes of pixels in a file of {file_bytes}")
 
