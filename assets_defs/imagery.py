@@ -1,11 +1,15 @@
-"""Assets of the group `imagery`: the year's scenes, the cloud-free mosaic made of them, and evidence about it."""
+"""Assets of the group `imagery`: the year's scenes, the mosaic made of them, evidence about it, and the layers beside it."""
+
+from functools import partial
 
 import dagster as dg
 
+from assets_defs.partitions import STEPS
 from assets_defs.results import published
 from assets_defs.specs import spec
 from mining_platform.pipeline import Platform
-from mining_platform.stages import imagery
+from mining_platform.regions import LAYERS_BESIDE
+from mining_platform.stages import imagery, layers
 
 
 @dg.asset(**spec("scenes", kinds={"parquet"}))
@@ -29,4 +33,26 @@ def mosaic_quality(context: dg.AssetExecutionContext, platform: dg.ResourceParam
     return published(context, platform, imagery.judge_mosaic)
 
 
-ASSETS = [scenes, mosaic, mosaic_quality]
+TEXTS = {
+    "radar": "Sentinel-1 VV and VH of the year on the mosaic's grid, speckle filtered, in dB: Zarr (band, y, x) uint16.",
+    "elevation": "Height above the geoid in metres, and slope in degrees, on the mosaic's grid: Zarr (band, y, x) uint16.",
+    "context": "Roads, waterways, buildings, land use and airstrips of OpenStreetMap on the mosaic's grid: Zarr uint16.",
+}
+
+
+def layer_assets() -> list[dg.AssetsDefinition]:
+    """The layers beside the mosaic that some region has."""
+    return [layer_asset(layer) for layer in LAYERS_BESIDE if layer in STEPS]
+
+
+def layer_asset(layer: str) -> dg.AssetsDefinition:
+    """One layer beside the mosaic."""
+
+    @dg.asset(**spec(layer, kinds={"zarr"}, description=TEXTS[layer]))
+    def beside(context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]) -> dg.MaterializeResult:
+        return published(context, platform, partial(layers.compose_layer, layer))
+
+    return beside
+
+
+ASSETS = [scenes, mosaic, mosaic_quality, *layer_assets()]

@@ -6,6 +6,7 @@ What belongs here: key, partitions, dependencies, group, owner, kinds and code v
 from typing import Any
 
 from assets_defs.partitions import STEPS, asset_key, dependencies, partitions_definition
+from mining_platform.regions import LAYERS_BESIDE
 
 OWNERS = ["team:mining-platform"]
 GROUPS = {
@@ -14,6 +15,7 @@ GROUPS = {
     "scenes": "imagery",
     "mosaic": "imagery",
     "mosaic_quality": "imagery",
+    **dict.fromkeys(LAYERS_BESIDE, "imagery"),
     "model": "models",
     "evaluation": "models",
     "lineage_audit": "lineage",

@@ -11,11 +11,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mining_platform.indices import INDICES, Index
+from mining_platform.osm_keys import OSM_KEYS
+
 S2_SCALE = 1e-4  # reflectance per digital number, Sentinel-2 Products Specification Document
 S2_OFFSET_DN = -1000  # BOA_ADD_OFFSET and RADIO_ADD_OFFSET, in products since baseline 04.00 (2022-01-25), same document
 S2_OFFSET_BASELINE = 4.0  # first processing baseline that carries the offset
 S2_NODATA = 0
 LANDSAT_SCALE, LANDSAT_OFFSET = 2.75e-5, -0.2  # surface reflectance, Landsat 8-9 Collection 2 Level 2 Science Product Guide
+LANDSAT_KELVIN_SCALE, LANDSAT_KELVIN_OFFSET = 0.00341802, 149.0  # surface temperature in kelvin, same guide
 
 PROVIDERS = ("earth-search", "planetary-computer", "safe", "earth-engine", "landsat-tm", "landsat-oli")
 """Who names bands: two STAC services, the files of Sentinel-2 products, Earth Engine, the files of Landsat products of the
@@ -43,6 +47,8 @@ class Band:
     offset: float = 0.0
     """In `unit`: the value is `scale` x DN + `offset`."""
     nodata: int = S2_NODATA
+    also: Mapping[str, str] = field(default_factory=dict)
+    """A second name at a provider that names the band of an older instrument otherwise."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +77,19 @@ def _landsat(role: str, wavelength_nm: float, planetary_computer: str, tm: str, 
     return Band(f"L-{role}", role, "landsat", 30, wavelength_nm, names, scale=LANDSAT_SCALE)
 
 
+def _thermal() -> Band:
+    """Surface temperature in kelvin, of band 6 of the Thematic Mappers and band 10 of TIRS."""
+    names = {"planetary-computer": "lwir11", "landsat-tm": "ST_B6", "landsat-oli": "ST_B10"}
+    older = {"planetary-computer": "lwir"}
+    scale, offset = LANDSAT_KELVIN_SCALE, LANDSAT_KELVIN_OFFSET
+    return Band("L-thermal", "thermal", "landsat", 100, 10_895.0, names, unit="K", scale=scale, offset=offset, also=older)
+
+
+def index_band(row: Index) -> Band:
+    """The channel of an index, from -1 to 1; as uint16 in steps of 0.0001 from 1 to 20,001."""
+    return Band(row.id, row.role, "index", 10, 0.0, {}, unit="index", scale=1e-4, offset=-1.0001)
+
+
 def _sentinel1(polarisation: str) -> Band:
     """Gamma nought in dB; as uint16 from -80, far below the noise floor of about -25, to 51 in steps of 0.002."""
     names = {"planetary-computer": polarisation.lower(), "earth-engine": polarisation}
@@ -82,6 +101,17 @@ def _elevation() -> Band:
     """Height in metres; as uint16 from -1,000, below all land, to 12,107, above it, in steps of 0.2."""
     names = {"planetary-computer": "data", "earth-engine": "DEM"}
     return Band("DEM", "elevation", "copernicus-dem", 30, 0.0, names, unit="m", scale=0.2, offset=-1000.0)
+
+
+def _osm(key: str) -> Band:
+    """Whether OpenStreetMap has a feature of a key here, 0 or 1; as uint16 1 absent, 2 present, and 0 not known."""
+    return Band(f"OSM-{key}", f"osm_{key}", "openstreetmap", 10, 0.0, {}, unit="flag", scale=1.0, offset=-1.0)
+
+
+def _osm_distance(key: str) -> Band:
+    """Metres to the nearest pixel with a feature of a key, up to context.MAX_DISTANCE_M; as uint16 one more."""
+    role = f"osm_{key}_distance"
+    return Band(f"OSM-{key}-distance", role, "openstreetmap", 10, 0.0, {}, unit="m", scale=1.0, offset=-1.0)
 
 
 def _display(role: str) -> Band:
@@ -111,10 +141,14 @@ BANDS: dict[str, Band] = {
         _landsat("nir", 864.7, "nir08", "SR_B4", "SR_B5"),
         _landsat("swir1", 1608.9, "swir16", "SR_B5", "SR_B6"),
         _landsat("swir2", 2200.7, "swir22", "SR_B7", "SR_B7"),
+        _thermal(),
         _sentinel1("VV"),
         _sentinel1("VH"),
         _elevation(),
         *(_display(role) for role in ("red", "green", "blue")),
+        *map(_osm, OSM_KEYS),
+        *map(_osm_distance, OSM_KEYS),
+        *map(index_band, INDICES.values()),
     )
 }
 
@@ -245,9 +279,35 @@ PROFILES: dict[str, Profile] = {
             "All twelve Sentinel-2 L2A bands, by wavelength",
         ),
         Profile(
+            "s2-13",
+            ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B10", "B11", "B12"),
+            "All thirteen Sentinel-2 L1C bands, with cirrus, by wavelength",
+        ),
+        Profile(
+            "s2-12+indices",
+            (
+                *("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B11", "B12"),
+                *INDICES,
+            ),
+            "All twelve Sentinel-2 L2A bands, and every index of them",
+        ),
+        Profile(
+            "s2-12+osm-5",
+            (
+                *("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B8A", "B08", "B09", "B11", "B12"),
+                *(f"OSM-{key}" for key in OSM_KEYS),
+            ),
+            "Twelve Sentinel-2 L2A bands in the order of Dissing and Kalo's code, B8A before B08, and five keys of OpenStreetMap",
+        ),
+        Profile(
             "landsat-6",
             ("L-blue", "L-green", "L-red", "L-nir", "L-swir1", "L-swir2"),
             "The six bands that Landsat 4 to 9 share, by wavelength",
+        ),
+        Profile(
+            "landsat-7",
+            ("L-blue", "L-green", "L-red", "L-nir", "L-swir1", "L-thermal", "L-swir2"),
+            "The seven bands of the Thematic Mapper in its order, 1 to 7, the sixth thermal",
         ),
         Profile("rgb-display", ("RGB-red", "RGB-green", "RGB-blue"), "Pictures: red, green, blue as shown, no reflectance"),
         Profile(
@@ -313,6 +373,13 @@ def provider_name(band_id: str, provider: str) -> str | None:
     """What a provider calls a band or mask layer; None where it has none. KeyError for an unknown id."""
     row = LAYERS.get(band_id) or band(band_id)
     return row.providers.get(provider)
+
+
+def provider_names(band_id: str, provider: str) -> tuple[str, ...]:
+    """All names of a band or mask layer at a provider, the newest instrument's first; raises as `provider_name`."""
+    row = LAYERS.get(band_id) or band(band_id)
+    older = row.also if isinstance(row, Band) else {}
+    return tuple(names[provider] for names in (row.providers, older) if provider in names)
 
 
 def band_of_role(role: str, channels: tuple[str, ...] = PROFILES["s2-12"].channels) -> str:

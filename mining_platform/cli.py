@@ -19,6 +19,7 @@ from mining_platform import (
     homes,
     imagery_commands,
     import_commands,
+    label_commands,
     leakage_commands,
     package_commands,
     pipeline,
@@ -54,6 +55,7 @@ from mining_platform.disclosure import scrubbed
 from mining_platform.imports.findings import PatchImportError
 from mining_platform.ingest.pixels import IngestError
 from mining_platform.labels.class_sets import ClassSetError
+from mining_platform.labels.label_errors import LabelError
 from mining_platform.leakage.sides import LeakageError
 from mining_platform.lineage import LineageError
 from mining_platform.mosaics import MosaicError
@@ -77,6 +79,7 @@ for command in (
     imagery_commands.clouds,
     imagery_commands.ingest,
     proportion_commands.proportions,
+    label_commands.label,
     split_commands.split,
     leakage_commands.leakage,
     package_commands.export,
@@ -130,6 +133,7 @@ EXPECTED = (
     CommandError,
     ClassSetError,
     ClassRasterError,
+    LabelError,
     MosaicError,
     IngestError,
     ModelMissing,

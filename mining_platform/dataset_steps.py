@@ -19,6 +19,7 @@ from mining_platform.pipeline import Inputs, Platform, Reach, Step, key_parts, r
 from mining_platform.points import points_fingerprint
 from mining_platform.regions import Region
 from mining_platform.reviews.publishing import REVIEWS_VERSION
+from mining_platform.stacks import layers_of
 from mining_platform.territory_files import territory_fingerprints
 
 DATASET_STAGES = ("candidates", "quotas", "sample", "patches", "splits", "manifest", "package")
@@ -143,8 +144,11 @@ def _sample(dataset: Dataset) -> Step:
 
 
 def _patches(dataset: Dataset, regions: Mapping[str, Region]) -> Step:
+    layers = layers_of(bands.PROFILES[dataset.profile].channels)
+
     def inputs(platform: Platform, key: str) -> tuple[Ref, ...]:
-        return (Ref(f"{dataset.id}/sample", key), Ref("mosaic", key), *_of_map(platform, key, "label"))
+        beside = (Ref(layer, key) for layer in layers)
+        return (Ref(f"{dataset.id}/sample", key), Ref("mosaic", key), *beside, *_of_map(platform, key, "label"))
 
     def config(_platform: Platform, _key: str) -> dict[str, Any]:
         channels = bands.PROFILES[dataset.profile].channels
@@ -155,7 +159,7 @@ def _patches(dataset: Dataset, regions: Mapping[str, Region]) -> Step:
             "max_masked_share": dataset.max_masked_share,
         }
 
-    own: tuple[tuple[str, Reach], ...] = ((f"{dataset.id}/sample", "same"), ("mosaic", "same"))
+    own: tuple[tuple[str, Reach], ...] = tuple((name, "same") for name in (f"{dataset.id}/sample", "mosaic", *layers))
     after = (*own, *_with_map(dataset, regions, "label"))
     return Step(f"{dataset.id}/patches", "region|year", _dataset_keys(dataset), after, inputs, config, "3")
 
@@ -223,4 +227,4 @@ def _package(dataset: Dataset, regions: Mapping[str, Region]) -> Step:
     clipped = _with_map(dataset, regions, "land_cover") if clips_maps else ()
     maps: tuple[tuple[str, Reach], ...] = tuple((name, "year") for name, _ in clipped)
     after: tuple[tuple[str, Reach], ...] = (*((name, "year") for name in (stores, *yearly)), *maps)
-    return Step(f"{dataset.id}/package", "year", _year_keys(dataset), after, inputs, config, "2", "release")
+    return Step(f"{dataset.id}/package", "year", _year_keys(dataset), after, inputs, config, "3", "release")

@@ -3,18 +3,19 @@
 Dagster's definitions and the planner both read this table, so that there is one truth about inputs.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 from mining_platform.artifacts import Ref
-from mining_platform.clouds.rules import cloud_rule, model_digest
-from mining_platform.compositing.recipes import PIXELS_VERSION, mosaic_recipe
+from mining_platform.bands import profile
 from mining_platform.dataset_steps import drawing_steps, outline_of, release_inputs, release_steps
-from mining_platform.datasets import DATASETS, Dataset, mining_codes
+from mining_platform.datasets import DATASETS, Dataset
 from mining_platform.experiments import EXPERIMENTS, Experiment
+from mining_platform.grid_steps import grid_steps, region_years
 from mining_platform.pipeline import Config, Platform, Reach, Step, key_parts
 from mining_platform.regions import Region, required_scenes
+from mining_platform.stacks import layers_of
 
 
 def inactive_reason(dataset: Dataset, regions: Mapping[str, Region]) -> str | None:
@@ -27,6 +28,9 @@ def inactive_reason(dataset: Dataset, regions: Mapping[str, Region]) -> str | No
             return f"region {region_id} does not declare {', '.join(map(str, sorted(undeclared)))}"
         if regions[region_id].land_cover is None and dataset.points is None:
             return f"region {region_id} has no land-cover map, and the dataset no points"
+        lacking = [layer for layer in layers_of(profile(dataset.profile).channels) if layer not in regions[region_id].beside]
+        if lacking:
+            return f"region {region_id} has no {', '.join(lacking)}"
     if len({regions[region_id].simulated for region_id in dataset.regions}) > 1:
         return "it mixes simulated and real regions"
     return None
@@ -46,10 +50,9 @@ def active_experiments(regions: Mapping[str, Region]) -> list[Experiment]:
 def build_steps(regions: Mapping[str, Region]) -> dict[str, Step]:
     """All assets by key, in an order in which each comes after what it rests on."""
     datasets, experiments = active_datasets(regions), active_experiments(regions)
-    sampled: tuple[tuple[str, Reach], ...] = tuple((f"{dataset.id}/sample", "same") for dataset in datasets)
     before = [_land_cover(regions), _scenes(regions)]
     drawn = [step for dataset in datasets for step in drawing_steps(dataset, regions)]
-    grids = [_mosaic(regions, datasets, sampled), _label(regions, datasets, sampled), _mosaic_quality(regions)]
+    grids = grid_steps(regions, datasets)
     made = [step for dataset in datasets for step in release_steps(dataset, regions)]
     learned = [_model(experiments), _evaluation(experiments)] if experiments else []
     audited = [_lineage_audit(datasets, experiments)] if datasets else []
@@ -58,10 +61,6 @@ def build_steps(regions: Mapping[str, Region]) -> dict[str, Step]:
 
 def _no_inputs(_platform: Platform, _key: str) -> tuple[Ref, ...]:
     return ()
-
-
-def _region_years(regions: Iterable[Region]) -> tuple[str, ...]:
-    return tuple(sorted(f"{region.id}|{year}" for region in regions for year in region.years))
 
 
 def _land_cover(regions: Mapping[str, Region]) -> Step:
@@ -74,7 +73,7 @@ def _land_cover(regions: Mapping[str, Region]) -> Step:
             **outline_of(region),
         }
 
-    keys = _region_years(region for region in regions.values() if region.land_cover)
+    keys = region_years(region for region in regions.values() if region.land_cover)
     return Step("land_cover", "region|year", keys, (), _no_inputs, config, "1")
 
 
@@ -84,59 +83,8 @@ def _scenes(regions: Mapping[str, Region]) -> Step:
         fingerprint = platform.scenes.fingerprint_scenes(region, year)
         return {"source": required_scenes(region).identity, "outside": fingerprint, **outline_of(region)}
 
-    keys = _region_years(region for region in regions.values() if region.scenes)
+    keys = region_years(region for region in regions.values() if region.scenes)
     return Step("scenes", "region|year", keys, (), _no_inputs, config, "1")
-
-
-def _windows_of(platform: Platform, datasets: list[Dataset], key: str) -> tuple[Ref, ...]:
-    """Samples whose windows decide which chunks of a sampled region are computed."""
-    region, year = platform.region_year(key)
-    if region.coverage == "full":
-        return ()
-    return tuple(Ref(f"{d.id}/sample", key) for d in datasets if region.id in d.regions and year in d.years)
-
-
-def _grid_config(platform: Platform, key: str) -> dict[str, Any]:
-    region, _ = platform.region_year(key)
-    bounds = region.geobox.boundingbox
-    return {"epsg": region.epsg, "bounds_m": [bounds.left, bounds.bottom, bounds.right, bounds.top], "coverage": region.coverage}
-
-
-def _mosaic(regions: Mapping[str, Region], datasets: list[Dataset], sampled: tuple[tuple[str, Reach], ...]) -> Step:
-    def inputs(platform: Platform, key: str) -> tuple[Ref, ...]:
-        return (Ref("scenes", key), *_windows_of(platform, datasets, key))
-
-    def config(platform: Platform, key: str) -> dict[str, Any]:
-        scenes = required_scenes(platform.region_year(key)[0])
-        recipe = mosaic_recipe(scenes.recipe)
-        rule = cloud_rule(recipe.clouds)
-        rows = {"recipe": asdict(recipe), "clouds": {**asdict(rule), "model": model_digest(rule)}}
-        return {"channels": list(scenes.channels), **rows, **_grid_config(platform, key)}
-
-    keys = _region_years(region for region in regions.values() if region.scenes)
-    after: tuple[tuple[str, Reach], ...] = (("scenes", "same"), *sampled)
-    return Step("mosaic", "region|year", keys, after, inputs, config, PIXELS_VERSION, "available", resumable=True)
-
-
-def _mosaic_quality(regions: Mapping[str, Region]) -> Step:
-    def inputs(platform: Platform, key: str) -> tuple[Ref, ...]:
-        region, _ = platform.region_year(key)
-        return (Ref("mosaic", key), *((Ref("label", key),) if region.land_cover else ()))
-
-    def config(_platform: Platform, key: str) -> dict[str, Any]:
-        return {"codes": list(mining_codes(key_parts(key)[0]))}
-
-    keys = _region_years(region for region in regions.values() if region.scenes)
-    after: tuple[tuple[str, Reach], ...] = (("mosaic", "same"), ("label", "same"))
-    return Step("mosaic_quality", "region|year", keys, after, inputs, config, "2")
-
-
-def _label(regions: Mapping[str, Region], datasets: list[Dataset], sampled: tuple[tuple[str, Reach], ...]) -> Step:
-    def inputs(platform: Platform, key: str) -> tuple[Ref, ...]:
-        return (Ref("land_cover", key), *_windows_of(platform, datasets, key))
-
-    keys = _region_years(region for region in regions.values() if region.land_cover)
-    return Step("label", "region|year", keys, (("land_cover", "same"), *sampled), inputs, _grid_config, "1", "available")
 
 
 def _experiment_keys(experiments: list[Experiment]) -> tuple[str, ...]:

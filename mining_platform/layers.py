@@ -20,6 +20,7 @@ from mining_platform import bands, zarr_arrays
 from mining_platform.chunks import (
     CHUNK_PX,
     INNER_PX,
+    Block,
     block_slices,
     checked_blocks,
     geobox_of,
@@ -130,3 +131,8 @@ def read_layer(layer: Layer | Path, bounds: Sequence[float]) -> NDArray[np.uint1
     opened = open_layer(layer) if isinstance(layer, Path) else layer
     rows, columns = window_slices(opened.geobox, bounds)
     return zarr_arrays.read_box(opened.image, (slice(0, len(opened.channels)), rows, columns))
+
+
+def computed_blocks(path: Path) -> list[Block]:
+    """Chunks of a `<layer>.zarr` that have been computed, sorted."""
+    return [(index[1], index[2]) for index in zarr_arrays.written_files(path / "image")]

@@ -1,14 +1,15 @@
 """Image and label cut at windows: the patch store a dataset trains on.
 
-`patches.zarr` is a Zarr v3 group with `image` (sample, band, y, x) uint16 digital numbers (reflectance = 1e-4 x DN,
-0 = no clear observation) and `label` (sample, y, x) uint8 (1 mining, 0 other, 255 no class); a chunk is one patch, a
-file a shard of many. What it says of itself, and its coordinates along `sample`, are those of `patch_conventions`.
+`patches.zarr` is a Zarr v3 group with `image` (sample, band, y, x) uint16 numbers (of reflectance 1e-4 x DN, of other channels
+by `bands.stored_as`; 0 = no data) and `label` (sample, y, x) uint8 (1 mining, 0 other, 255 no class); a chunk is one patch,
+a file a shard of many. What it says of itself, and its coordinates along `sample`, are those of `patch_conventions`.
 `patches.parquet` has one row a window, also for the windows that were dropped. A store of no patches has its group and
 index, and no arrays.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -17,17 +18,19 @@ from numpy.typing import NDArray
 from odc.geo.crs import CRS
 
 from mining_platform import patch_conventions, zarr_arrays
-from mining_platform.bands import S2_NODATA, S2_SCALE
+from mining_platform.bands import S2_NODATA
 from mining_platform.grids import PIXEL_M
 from mining_platform.labels.mapbiomas import read_classes
 from mining_platform.labels.recipes import NO_LABEL, label_of
 from mining_platform.labels.recipes import recipe as recipe_of
-from mining_platform.mosaics import Mosaic, open_mosaic, read_clear_count, read_window
+from mining_platform.mosaics import Mosaic, read_clear_count
 from mining_platform.patch_arrays import create_arrays, shard_patches, write_patches
+from mining_platform.stacks import Stack, open_stack, read_stack, read_voids
 
 STORE_NAME = "patches.zarr"
 INDEX_NAME = "patches.parquet"
 
+NOTHING_BESIDE: Mapping[str, Path] = MappingProxyType({})
 DROPPED_CLOUDY = "masked share above limit"
 INDEX_TYPES = {
     "patch_id": "string",
@@ -59,31 +62,30 @@ def write_store(  # noqa: PLR0913 - what a store is made of, each by name
     recipe: str,
     px: int,
     max_masked_share: float,
+    layers: Mapping[str, Path] = NOTHING_BESIDE,
     shard: int | None = None,
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Cut every window (window_id, minx, miny, maxx, maxy in metres of the grid's CRS) and write `out/patches.*`.
 
-    `mosaic` and `label` are the `.zarr` folders of one region and year; where `label` is None, no pixel has a label, and none of
-    a window whose column `relabelled` is set, where there is one. Windows
-    whose share of pixels without a clear observation exceeds `max_masked_share` are listed, not stored. Rows are in order of
-    window_id; a file holds the images of `shard` patches, by default patch_arrays.shard_patches. Returns the index
-    (INDEX_TYPES) and facts: windows, patches, dropped, px, channels, recipe, label_pixels (value -> pixels),
-    simulated. Raises ValueError for repeated ids, windows that are not px x px, channels the
-    mosaic lacks, and as `mosaics.read_window` does.
+    `mosaic`, `layers` (by name) and `label` are the `.zarr` folders of one region and year; where `label` is None, no pixel
+    has a label, and none of a window whose column `relabelled` is set, where there is one. Windows whose share of pixels
+    without a clear observation, or without data in a layer's channel, exceeds `max_masked_share` are listed, not stored. Rows
+    are in order of window_id; a file holds the images of `shard` patches, by default patch_arrays.shard_patches. Returns the
+    index (INDEX_TYPES) and facts: windows, patches, dropped, px, channels, recipe, label_pixels (value -> pixels), simulated.
+    ValueError for repeated ids, windows that are not px x px, and channels that are nowhere; else as `mosaics.read_window`.
     """
-    opened = open_mosaic(mosaic)
+    opened = open_stack(mosaic, layers, channels)
     ordered = windows.sort_values("window_id", ignore_index=True)
     bounds = _checked_bounds(ordered, px)
-    bands = channel_positions(opened.channels, channels)
     index = _index(opened, ordered["window_id"].tolist(), bounds, year, max_masked_share)
     kept = index.index[~index["dropped"]].tolist()
     attributes = _attributes(opened, index.loc[kept], bounds[kept], channels, recipe=recipe, px=px)
     zarr_arrays.create_group(out / STORE_NAME, attributes)
     label_pixels = np.zeros(NO_LABEL + 1, np.int64)
     if kept:
-        patch_conventions.write_coordinates(out / STORE_NAME, bounds[kept], _crs(opened))
+        patch_conventions.write_coordinates(out / STORE_NAME, bounds[kept], _crs(opened.mosaic))
         image, labels = create_arrays(out / STORE_NAME, len(kept), channels, px, shard=shard or shard_patches(len(channels), px))
-        write_patches(image, (read_window(opened, window)[0][bands] for window in bounds[kept]))
+        write_patches(image, (read_stack(opened, window) for window in bounds[kept]))
         write_patches(labels, _labels(_label_sources(label, ordered.loc[kept]), bounds[kept], recipe, px, label_pixels))
     index.to_parquet(out / INDEX_NAME, index=False)
     found = {str(value): int(label_pixels[value]) for value in np.flatnonzero(label_pixels)}
@@ -189,11 +191,11 @@ def _checked_bounds(windows: pd.DataFrame, px: int) -> NDArray[np.float64]:
     return bounds
 
 
-def _index(mosaic: Mosaic, ids: Sequence[str], bounds: NDArray[np.float64], year: int, max_masked_share: float) -> pd.DataFrame:
+def _index(stack: Stack, ids: Sequence[str], bounds: NDArray[np.float64], year: int, max_masked_share: float) -> pd.DataFrame:
     rows, stored = [], 0
     for window_id, window in zip(ids, bounds, strict=True):
-        clear = read_clear_count(mosaic, window)
-        masked_share = float((clear == 0).mean())
+        clear = read_clear_count(stack.mosaic, window)
+        masked_share = float(((clear == 0) | read_voids(stack, window)).mean())
         dropped = masked_share > max_masked_share
         row = (-1, True, DROPPED_CLOUDY) if dropped else (stored, False, "")
         shares = (masked_share, 1 - masked_share)
@@ -203,21 +205,23 @@ def _index(mosaic: Mosaic, ids: Sequence[str], bounds: NDArray[np.float64], year
 
 
 def _attributes(
-    mosaic: Mosaic, stored: pd.DataFrame, bounds: NDArray[np.float64], channels: Sequence[str], *, recipe: str, px: int
+    stack: Stack, stored: pd.DataFrame, bounds: NDArray[np.float64], channels: Sequence[str], *, recipe: str, px: int
 ) -> dict[str, Any]:
+    crs = _crs(stack.mosaic)
+    unit, scale, offset = patch_conventions.quantity_of(channels)
     return {
-        **patch_conventions.group_attributes(_crs(mosaic), channels, simulated=mosaic.simulated),
+        **patch_conventions.group_attributes(crs, channels, simulated=stack.simulated),
         "channels": list(channels),
         "px": px,
-        "scale": S2_SCALE,
-        "offset": 0.0,
+        "scale": scale,
+        "offset": offset,
         "nodata": S2_NODATA,
-        "unit": "reflectance",
-        "epsg": _crs(mosaic).epsg,
+        "unit": unit,
+        "epsg": crs.epsg,
         "recipe": recipe,
         "recipe_version": recipe_of(recipe).version,
         "label_values": patch_conventions.LABEL_VALUES,
         "patch_ids": stored["patch_id"].tolist(),
         "affines": [[PIXEL_M, 0, minx, 0, -PIXEL_M, maxy] for minx, _, _, maxy in bounds.tolist()],
-        "simulated": mosaic.simulated,
+        "simulated": stack.simulated,
     }

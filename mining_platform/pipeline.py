@@ -12,7 +12,8 @@ from mining_platform.artifacts import ArtifactStore, Ref, current_digest, open_a
 from mining_platform.datasets import DATASETS, Dataset
 from mining_platform.experiments import EXPERIMENTS
 from mining_platform.regions import Region
-from mining_platform.sources.protocol import LandCoverSource, SceneSource
+from mining_platform.sources import beside
+from mining_platform.sources.protocol import BesideSource, LandCoverSource, SceneSource
 
 Dimensions = Literal["region|year", "year", "experiment|year"]
 Reach = Literal["same", "year", "experiment"]
@@ -40,6 +41,7 @@ class Platform:
     artifacts: ArtifactStore
     land_covers: LandCoverSource
     scenes: SceneSource
+    beside: BesideSource = beside
 
     def region_year(self, key: str) -> tuple[Region, int]:
         """Region and year of a `region|year` key."""

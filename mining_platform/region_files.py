@@ -40,6 +40,9 @@ REGIONS_VARIABLE = "MINING_PLATFORM_REGIONS"
 ID_PATTERN = re.compile(r"[a-z0-9-]{1,64}")
 UTM_BOUNDS = (-180.0, -80.0, 180.0, 84.0)  # west, south, east, north in degrees
 COVERAGES = ("full", "sampled")
+FILES_BESIDE = ("archive", "openstreetmap")
+"""Sources of layers whose place is a folder or file of the user's own."""
+DATE = re.compile(r"(\d{4}|\{year\})-\d{2}-\d{2}")
 
 
 def regions_file() -> Path:
@@ -118,7 +121,7 @@ def _region(feature: Any, where: str) -> Region:
         scenes=_scenes(fields),
         geometry=geometry,
         note=fields.text("note", default=""),
-        beside={name: _beside(fields, name) for name in LAYERS_BESIDE if fields.properties.get(name) is not None},
+        beside=_layers_beside(fields),
     )
     fields.done()
     _check_years(region, fields)
@@ -196,14 +199,21 @@ def _classes(part: Fields, source: str) -> Mapping[str, int]:
     return dict(value)
 
 
-def _beside(fields: Fields, layer: str) -> Beside:
-    part = fields.part(layer)
-    if part is None:
-        raise fields.fail(layer, "there is none", "Leave the field out.")
+def _layers_beside(fields: Fields) -> dict[str, Beside]:
+    found = {layer: fields.part(layer) for layer in LAYERS_BESIDE if layer in fields.properties}
+    return {layer: _beside(part, layer) for layer, part in found.items() if part is not None}
+
+
+def _beside(part: Fields, layer: str) -> Beside:
     source = part.text("source", choices=LAYERS_BESIDE[layer])
-    collection = part.text("collection", choices=bands.COLLECTIONS_BESIDE[layer], default=bands.COLLECTIONS_BESIDE[layer][0])
-    href = part.href("href", with_year=True) if "href" in part.properties else ""
-    found = Beside(source, collection, href, part.flag("simulated"), part.text("date", default=""))
+    known = bands.COLLECTIONS_BESIDE[layer]
+    collection = part.text("collection", choices=known, default=known[0])
+    named = "href" in part.properties or source in FILES_BESIDE
+    href = part.href("href", with_year=True) if named else ""
+    date = part.text("date", default="")
+    if date and not DATE.fullmatch(date):
+        raise part.fail("date", f"{date!r} is no day", "Write e.g. 2024-07-01, or {year}-07-01.")
+    found = Beside(source, collection, href, part.flag("simulated"), date)
     part.done()
     return found
 

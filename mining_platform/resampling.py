@@ -19,8 +19,8 @@ Positions = NDArray[np.float64]
 """In native pixels; 0 is the centre of the first one."""
 
 
-def read_on_grid(source: rasterio.DatasetReader, geobox: GeoBox, *, nearest: bool) -> NDArray[np.generic]:
-    """First band of a raster on a grid: (y, x) of its own integer type; 0 where it has no data.
+def read_on_grid(source: rasterio.DatasetReader, geobox: GeoBox, *, nearest: bool, band: int = 1) -> NDArray[np.generic]:
+    """A band of a raster on a grid: (y, x) of its own integer type; 0 where it has no data.
 
     The raster's nodata is its own, else 0. A pixel has a value exactly where the native pixel under its centre has
     one: that one itself if `nearest`, else bilinear between native pixel centres, rounded half up, over the native pixels
@@ -32,11 +32,11 @@ def read_on_grid(source: rasterio.DatasetReader, geobox: GeoBox, *, nearest: boo
     affine = source.transform
     same_crs = geobox.crs is not None and source.crs.to_epsg() == geobox.crs.epsg
     if same_crs and not affine.b and not affine.d and affine.a > 0 > affine.e:
-        return _read_aligned(source, geobox, nearest=nearest)
-    return _read_warped(source, geobox, same_crs=same_crs, nearest=nearest)
+        return _read_aligned(source, geobox, nearest=nearest, band=band)
+    return _read_warped(source, geobox, same_crs=same_crs, nearest=nearest, band=band)
 
 
-def _read_aligned(source: rasterio.DatasetReader, geobox: GeoBox, *, nearest: bool) -> NDArray[np.generic]:
+def _read_aligned(source: rasterio.DatasetReader, geobox: GeoBox, *, nearest: bool, band: int) -> NDArray[np.generic]:
     """Rows of the grid are rows of the raster, and columns are columns."""
     height, width = geobox.shape
     affine, grid = source.transform, geobox.affine
@@ -45,7 +45,7 @@ def _read_aligned(source: rasterio.DatasetReader, geobox: GeoBox, *, nearest: bo
     _check_size(source, (rows[0], rows[-1]), (cols[0], cols[-1]), geobox)
     row0, col0 = int(np.floor(rows[0])) - 1, int(np.floor(cols[0])) - 1
     shape = (int(np.floor(rows[-1])) + 3 - row0, int(np.floor(cols[-1])) + 3 - col0)
-    native = _read_padded(source, row0, col0, shape)
+    native = _read_padded(source, row0, col0, shape, band)
     i, j = np.floor(rows + 0.5).astype(np.int64) - row0, np.floor(cols + 0.5).astype(np.int64) - col0
     whole = not np.any(rows - np.floor(rows)) and not np.any(cols - np.floor(cols))
     if nearest or whole:
@@ -53,7 +53,9 @@ def _read_aligned(source: rasterio.DatasetReader, geobox: GeoBox, *, nearest: bo
     return _bilinear(native, rows - row0, cols - col0, i, j)
 
 
-def _read_warped(source: rasterio.DatasetReader, geobox: GeoBox, *, same_crs: bool, nearest: bool) -> NDArray[np.generic]:
+def _read_warped(
+    source: rasterio.DatasetReader, geobox: GeoBox, *, same_crs: bool, nearest: bool, band: int
+) -> NDArray[np.generic]:
     """Corners of cells are projected; pixels between them lie in between, see _CELL_PX."""
     ys, first_y = _cells(geobox.affine.f, geobox.affine.e, geobox.shape[0])
     xs, first_x = _cells(geobox.affine.c, geobox.affine.a, geobox.shape[1])
@@ -66,12 +68,12 @@ def _read_warped(source: rasterio.DatasetReader, geobox: GeoBox, *, same_crs: bo
         cols, rows = (at - 0.5 for at in ~source.transform * (x, y))
     there = np.isfinite(rows) & np.isfinite(cols)
     if not there.any():
-        return np.zeros(geobox.shape, source.dtypes[0])
+        return np.zeros(geobox.shape, source.dtypes[band - 1])
     (top, bottom), (left, right) = ((float(at[there].min()), float(at[there].max())) for at in (rows, cols))
     _check_size(source, (top, bottom), (left, right), geobox)
     row0, col0 = (int(np.clip(np.floor(first), 0, side)) - 1 for first, side in zip((top, left), source.shape, strict=True))
     row1, col1 = (int(np.clip(np.ceil(last) + 1, 0, side)) + 1 for last, side in zip((bottom, right), source.shape, strict=True))
-    native = _read_padded(source, row0, col0, (row1 - row0, col1 - col0))
+    native = _read_padded(source, row0, col0, (row1 - row0, col1 - col0), band)
     return _between_corners(native, rows - row0, cols - col0, ys, xs, nearest)
 
 
@@ -99,13 +101,13 @@ def _check_size(source: rasterio.DatasetReader, rows: tuple[float, float], cols:
         raise ValueError(f"{problem}. Mend the CRS, or warp it with gdalwarp to pixels of a scene's size.")
 
 
-def _read_padded(source: rasterio.DatasetReader, row0: int, col0: int, shape: tuple[int, int]) -> NDArray[np.generic]:
+def _read_padded(source: rasterio.DatasetReader, row0: int, col0: int, shape: tuple[int, int], band: int) -> NDArray[np.generic]:
     """Native pixels from (row0, col0), which may lie outside; 0 outside and where the raster has no data."""
     top, left = max(row0, 0), max(col0, 0)
     bottom, right = min(row0 + shape[0], source.height), min(col0 + shape[1], source.width)
-    native = np.zeros(shape, source.dtypes[0])
+    native = np.zeros(shape, source.dtypes[band - 1])
     if bottom > top and right > left:
-        pixels = source.read(1, window=Window(left, top, right - left, bottom - top))
+        pixels = source.read(band, window=Window(left, top, right - left, bottom - top))
         if source.nodata:
             pixels[pixels == source.nodata] = 0
         native[top - row0 : bottom - row0, left - col0 : right - col0] = pixels

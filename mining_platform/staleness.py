@@ -9,7 +9,7 @@ from mining_platform.clouds.s2cloudless_model import ModelMissing
 from mining_platform.lineage import LineageError
 from mining_platform.pipeline import PartitionError, Platform, Step, inputs_now
 from mining_platform.regions import RegionError
-from mining_platform.sources.offline import OfflineMaps, OfflineScenes
+from mining_platform.sources.offline import OfflineBeside, OfflineMaps, OfflineScenes
 from mining_platform.sources.protocol import NotAskedError, SourceError
 
 UNTOLD = (SourceError, RegionError, PartitionError, ArtifactError, LineageError, ModelMissing)
@@ -42,7 +42,12 @@ class Planned:
 
 def offline(platform: Platform) -> Platform:
     """The installation as it plans without asking any service: what only a service knows is then told as not asked."""
-    return replace(platform, scenes=OfflineScenes(platform.scenes), land_covers=OfflineMaps(platform.land_covers))
+    return replace(
+        platform,
+        scenes=OfflineScenes(platform.scenes),
+        land_covers=OfflineMaps(platform.land_covers),
+        beside=OfflineBeside(platform.beside),
+    )
 
 
 def assess(platform: Platform, steps: Mapping[str, Step], ref: Ref) -> Planned:

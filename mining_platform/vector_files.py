@@ -1,4 +1,4 @@
-"""The one door for files of geometries that people name: GeoJSON, GeoPackage and KML on this disk, each by its own reader.
+"""The one door for files of geometries that people name: GeoJSON, GeoPackage, KML and KMZ on this disk, each by its own reader.
 
 GDAL would guess among its drivers, some of which follow what a file says to other files and hosts (VRT), or ask a service. Its
 reader of GeoJSON fetches a CRS that is a link (GeoJSON of 2008, https://geojson.org/geojson-spec.html#linked-crs), wherever the
@@ -12,11 +12,11 @@ from pathlib import Path
 
 import geopandas as gpd
 
-from mining_platform.kml_files import read_kml
+from mining_platform.kml_files import KMZ_SUFFIX, read_kml
 from mining_platform.raster_files import local_file
 
 GEOJSON_SUFFIXES, GEOPACKAGE_SUFFIX, KML_SUFFIX = (".geojson", ".json"), ".gpkg", ".kml"
-SUFFIXES = (*GEOJSON_SUFFIXES, GEOPACKAGE_SUFFIX, KML_SUFFIX)
+SUFFIXES = (*GEOJSON_SUFFIXES, GEOPACKAGE_SUFFIX, KML_SUFFIX, KMZ_SUFFIX)
 MAX_BYTES = 4 * 2**30
 """Of a file that is read whole: the outlines of all municipalities of Brazil have 0.2 GB."""
 _GEOPACKAGE = (b"SQLite format 3\0", b"GPKG")
@@ -29,7 +29,7 @@ _NAMED = ("name", "epsg")
 
 
 def read_features(place: Path | str) -> gpd.GeoDataFrame:
-    """All features of a .geojson, .json, .gpkg or .kml file.
+    """All features of a .geojson, .json, .gpkg, .kml or .kmz file.
 
     ValueError for a URL, a virtual file system, a missing file, another format and an absurdly large one; RuntimeError and
     OSError of the driver for a file that is damaged.
@@ -37,7 +37,7 @@ def read_features(place: Path | str) -> gpd.GeoDataFrame:
     path = local_file(place)
     if path.stat().st_size > MAX_BYTES:
         raise ValueError(f"it has more than {MAX_BYTES} bytes, which no file of outlines needs")
-    return read_kml(path) if path.suffix.lower() == KML_SUFFIX else gpd.read_file(_of_one_driver(path))
+    return read_kml(path) if path.suffix.lower() in (KML_SUFFIX, KMZ_SUFFIX) else gpd.read_file(_of_one_driver(path))
 
 
 def _of_one_driver(path: Path) -> str:

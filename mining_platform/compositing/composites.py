@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
+from mining_platform import bands
 from mining_platform.clouds.rules import clear_and_observed, cloud_rule
 from mining_platform.compositing import reducers
 from mining_platform.compositing.medians import median_of_values
@@ -61,7 +62,8 @@ class _Work:
 
     def band(self, scene: Scene, band_id: str, geobox: GeoBox) -> NDArray[np.uint16]:
         nearest = self.recipe.resampling == "nearest"
-        return harmonised(self.source.open_scene_band(self.region, scene, band_id, geobox, nearest=nearest), scene)
+        numbers = self.source.open_scene_band(self.region, scene, band_id, geobox, nearest=nearest)
+        return harmonised(numbers, scene) if bands.band(band_id).unit == "reflectance" else numbers
 
 
 def compose_locally(

@@ -142,13 +142,13 @@ def _checked_package(read: Found, request: Request, progress: Progress) -> Check
     assert read.manifest is not None  # as read_package gives it
     manifest = read.manifest.assign(store_row=store_rows(read.manifest))
     table = pd.DataFrame(manifest.drop(columns="geometry"))
-    channels = len(read.channels)
 
     def image(number: int) -> NDArray[np.uint16]:
-        numbers = quantities.own_numbers(read.image(number))
-        if len(numbers) != channels:
-            raise PatchImportError(f"{read.rows['image_file'][number]} has {len(numbers)} bands, not {channels}. Fetch it anew.")
-        return numbers
+        pixels = read.image(number)
+        if (found := len(pixels.values)) != len(read.channels):
+            named = read.rows["image_file"][number]
+            raise PatchImportError(f"{named} has {found} bands, not {len(read.channels)}. Fetch it anew.")
+        return quantities.own_numbers(pixels, read.channels)
 
     return Checked(table, validate_manifest(manifest), px, image, read.findings, {"ours": True})
 

@@ -73,9 +73,22 @@ def stored_numbers(pixels: Pixels, channels: Sequence[str], scale: float, offset
     return Stored(out, rounding)
 
 
-def own_numbers(pixels: Pixels) -> NDArray[np.uint16]:
-    """Numbers of a store of this platform (band, y, x), as its packages hold them in any type; 0 where there is no data."""
-    return np.where(pixels.valid, pixels.values, bands.S2_NODATA).astype(np.uint16)
+def own_numbers(pixels: Pixels, channels: Sequence[str]) -> NDArray[np.uint16]:
+    """Numbers of a store of this platform (band, y, x), as its packages hold them; 0 where there is no data.
+
+    Integers are those numbers; of floats those of reflectance are, and other channels are values in their unit.
+    """
+    values = np.where(pixels.valid, pixels.values, bands.S2_NODATA)
+    if pixels.values.dtype.kind != "f":
+        return values.astype(np.uint16)
+    return np.stack(
+        [
+            each.astype(np.uint16)
+            if bands.band(channel).unit == "reflectance"
+            else bands.as_stored(channel, np.where(valid, each, np.nan))
+            for channel, each, valid in zip(channels, values, pixels.valid, strict=True)
+        ]
+    )
 
 
 def _quantised(

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import geopandas as gpd
 
+from mining_platform import bands
 from mining_platform.labels.recipes import LabelRecipe
 from mining_platform.packages.credits import Credit
 
@@ -64,9 +65,16 @@ class FileKind:
     dtype: str
     nodata: float | None
     scale: float | None
-    """Reflectance a digital number; None where the values are no measurement."""
+    """Reflectance a digital number; None where the values are no measurement. Of other channels see `quantity`."""
     on_patch_grid: bool = True
     """Whether its pixels are the patch's own 10 m pixels; those of a clip of a land-cover map are the map's."""
+
+    def quantity(self, channel: str) -> tuple[str, float, float]:
+        """Unit, scale and offset of a band's numbers; files of floats hold what is no reflectance in its unit."""
+        unit = bands.band(channel).unit
+        if unit == "reflectance":
+            return unit, self.scale or 1.0, 0.0
+        return (unit, 1.0, 0.0) if self.dtype.startswith("float") else (unit, *bands.stored_as(channel))
 
 
 @dataclass(frozen=True)

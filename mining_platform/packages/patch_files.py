@@ -83,6 +83,16 @@ def write_stack(
             raster.update_tags(TIFFTAG_IMAGEDESCRIPTION=f"{SIMULATED_MARK} scenes")
 
 
+def as_floats(image: NDArray[np.uint16], channels: Sequence[str], nodata: float) -> NDArray[np.float32]:
+    """Stored numbers (band, y, x) as floats: digital numbers of reflectance, values in their unit of all else; `nodata` for 0."""
+    bare = [bands.band(channel).unit == "reflectance" for channel in channels]
+    values = [
+        each.astype(np.float32) if is_dn else bands.as_values(channel, each)
+        for channel, each, is_dn in zip(channels, image, bare, strict=True)
+    ]
+    return np.where(image == bands.S2_NODATA, np.float32(nodata), np.stack(values))
+
+
 @contextmanager
 def new_geotiff(path: Path, **profile: Any) -> Iterator[DatasetWriter]:
     """A GeoTIFF to write, made in memory first: GDAL closes a file on a full disk without an error, Python does not."""

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from mining_platform import bands
 from mining_platform.labels.recipes import NO_LABEL
 from mining_platform.packages.contents import FileKind, Release, TableFile
-from mining_platform.packages.patch_files import GEOTIFF, label_share, place_of, write_mask, write_stack
+from mining_platform.packages.patch_files import GEOTIFF, as_floats, label_share, place_of, write_mask, write_stack
 from mining_platform.packages.patch_pixels import PackageInput, write_patches
 from mining_platform.packages.written import Written
 from mining_platform.splits.grounds import footprint_conflicts
@@ -47,7 +47,7 @@ def write(out: Path, release: Release, table: gpd.GeoDataFrame, given: PackageIn
 
     def write_patch(row: Any, image: NDArray[np.uint16], label: NDArray[np.uint8]) -> None:
         place, simulated = place_of(row), bool(row.simulated)
-        values = np.where(image == bands.S2_NODATA, np.float32(IMAGE_NODATA), image.astype(np.float32))
+        values = as_floats(image, release.channels, IMAGE_NODATA)
         write_stack(out / row.image_path, values, release.channels, place, nodata=IMAGE_NODATA, simulated=simulated)
         write_mask(out / row.label_path, label, place, simulated=simulated)
         shares[row.patch_id] = label_share(label)
@@ -92,7 +92,7 @@ def kinds(channels: tuple[str, ...]) -> tuple[FileKind, ...]:
     """Kinds of files of patches with these bands."""
     return (
         FileKind(
-            "image_path", "Stack of channels", "Digital numbers on the patch's 10 m grid",
+            "image_path", "Stack of channels", "Digital numbers of reflectance, other channels in their unit; 10 m grid",
             GEOTIFF, ("data",), "*/IMAGE/*.tif", channels, "float32", IMAGE_NODATA, bands.S2_SCALE,
         ),
         FileKind(

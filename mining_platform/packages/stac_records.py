@@ -5,7 +5,7 @@ dictionaries, since an object of pystac for each of thousands of patches takes s
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +118,9 @@ def _item(row: Any, release: Release, geometry: dict[str, Any], bbox: list[float
 
 def _asset(kind: FileKind) -> dict[str, Any]:
     """A kind of file as asset without href; what its bands share stands once, at the asset, as STAC 1.1 wants it."""
+    each = _quantities(kind)
+    shared = each[0] if each and all(one == each[0] for one in each) else {}
+    own = [{} if shared else one for one in each] or [{} for _ in kind.channels]
     told = {
         "title": kind.title,
         "description": kind.description,
@@ -125,17 +128,24 @@ def _asset(kind: FileKind) -> dict[str, Any]:
         "roles": list(kind.roles),
         "data_type": kind.dtype,
         "nodata": kind.nodata,
-        "unit": bands.band(kind.channels[0]).unit if kind.scale is not None and kind.channels else None,
-        "raster:scale": kind.scale,
-        "raster:offset": None if kind.scale is None else 0.0,
-        "bands": [_band(channel) for channel in kind.channels] or None,
+        **shared,
+        "bands": [_band(channel, quantity) for channel, quantity in zip(kind.channels, own, strict=True)] or None,
     }
     return {name: value for name, value in told.items() if value is not None}
 
 
-def _band(channel: str) -> dict[str, str]:
+def _quantities(kind: FileKind) -> list[dict[str, Any]]:
+    """Unit, scale and offset of each band; none where the values are no measurement."""
+    if kind.scale is None:
+        return []
+    names = ("unit", "raster:scale", "raster:offset")
+    return [dict(zip(names, kind.quantity(channel), strict=True)) for channel in kind.channels]
+
+
+def _band(channel: str, quantity: Mapping[str, Any]) -> dict[str, Any]:
     row = bands.band(channel)
-    return {"name": channel, "description": f"{row.sensor} {row.role}, {row.wavelength_nm:g} nm"}
+    wavelength = f", {row.wavelength_nm:g} nm" if row.wavelength_nm else ""
+    return {"name": channel, "description": f"{row.sensor} {row.role}{wavelength}", **quantity}
 
 
 def _grid_of(path: Path) -> dict[str, Any]:

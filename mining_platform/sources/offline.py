@@ -10,9 +10,16 @@ from odc.geo.geobox import GeoBox
 
 from mining_platform.compositing.composites import Composite
 from mining_platform.compositing.recipes import MosaicRecipe
-from mining_platform.regions import Region, expand
+from mining_platform.regions import STAC_APIS, Region, expand
 from mining_platform.scenes import Scene
-from mining_platform.sources.protocol import Cost, LandCoverSource, NotAskedError, SceneSource
+from mining_platform.sources.protocol import (
+    BesideSource,
+    Cost,
+    LandCoverSource,
+    LayerReading,
+    NotAskedError,
+    SceneSource,
+)
 from mining_platform.sources.remote.network import is_url
 
 EARTH_ENGINE = "earth_engine"
@@ -78,6 +85,29 @@ class OfflineMaps:
     def cost_land_cover(self, region: Region, year: int) -> Cost:
         """See LandCoverSource."""
         return self.source.cost_land_cover(region, year)
+
+
+@dataclass(frozen=True)
+class OfflineBeside:
+    """A source of layers (`BesideSource`) that raises NotAskedError where a service would have to be asked."""
+
+    source: BesideSource
+
+    def fingerprint(self, layer: str, region: Region, year: int) -> dict[str, Any]:
+        """See BesideSource; NotAskedError for a layer of a service."""
+        _refuse_service_layer(region, layer)
+        return self.source.fingerprint(layer, region, year)
+
+    def open_layer(self, layer: str, region: Region, year: int, channels: Sequence[str]) -> LayerReading:
+        """See BesideSource; NotAskedError for a layer of a service."""
+        _refuse_service_layer(region, layer)
+        return self.source.open_layer(layer, region, year, channels)
+
+
+def _refuse_service_layer(region: Region, layer: str) -> None:
+    if layer in region.beside:
+        place = region.beside[layer]
+        _refuse_service(region, place.source, place.href or (STAC_APIS["planetary-computer"] if place.source == "stac" else ""))
 
 
 def _refuse_service_scenes(region: Region) -> None:

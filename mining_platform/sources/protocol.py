@@ -3,12 +3,13 @@
 A module with these functions is a source; `router` is one that asks the region's own.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import geopandas as gpd
+import numpy as np
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
@@ -107,6 +108,31 @@ class SceneSource(Protocol):
 
     def cost(self, region: Region, scene_count: int, channels: Sequence[str], geoboxes: Sequence[GeoBox]) -> Cost:
         """What composites of so many scenes on these grids take."""
+        ...
+
+
+@dataclass(frozen=True)
+class LayerReading:
+    """A layer beside the scenes, ready to be read part by part."""
+
+    compute: Callable[[GeoBox], NDArray[np.floating]]
+    """Values (band, y, x) of the channels that were asked for on a part of the region's grid, NaN where there are none."""
+    facts: Mapping[str, Any]
+    """What it is made of, JSON-able: scenes, files, dates."""
+    simulated: bool
+    threads: int = 1
+    """How many parts may be read at once."""
+
+
+class BesideSource(Protocol):
+    """What lies beside a region's scenes: radar, height, OpenStreetMap context."""
+
+    def fingerprint(self, layer: str, region: Region, year: int) -> dict[str, Any]:
+        """What identifies the source's content now, cheap to ask; SourceError where there is none."""
+        ...
+
+    def open_layer(self, layer: str, region: Region, year: int, channels: Sequence[str]) -> LayerReading:
+        """The layer's channels over the region in a year; SourceError where there is nothing, or what there is cannot be read."""
         ...
 
 

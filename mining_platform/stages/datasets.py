@@ -14,6 +14,7 @@ from mining_platform.candidates import candidates
 from mining_platform.dataset_figures import store_sheet
 from mining_platform.datasets import RANGES, Dataset, caveat
 from mining_platform.labels.mapbiomas import LABEL_NAME
+from mining_platform.layers import layer_name
 from mining_platform.manifests import NO_COLLECTION, PartitionSources, build_manifest
 from mining_platform.mosaics import MOSAIC_NAME
 from mining_platform.pipeline import Platform, key_parts
@@ -25,6 +26,7 @@ from mining_platform.split_figures import split_figure
 from mining_platform.splits.grounds import footprint_conflicts
 from mining_platform.splits.methods import split_windows
 from mining_platform.splits.summaries import split_summary
+from mining_platform.stacks import layers_of
 from mining_platform.stages.files import (
     CANDIDATES_FILE,
     MANIFEST_FILE,
@@ -144,6 +146,7 @@ def cut_patches(dataset: Dataset, platform: Platform, key: str, inputs: Mapping[
         recipe=dataset.recipe,
         px=dataset.px,
         max_masked_share=dataset.max_masked_share,
+        layers={layer: inputs[Ref(layer, key)].path / layer_name(layer) for layer in layers_of(channels)},
     )
     simulated = any(artifact.facts.get("simulated") for artifact in inputs.values())
     shares = index.merge(windows[["window_id", "range", "negative", "share", "is_mining"]], on="window_id")

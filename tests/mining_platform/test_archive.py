@@ -222,7 +222,7 @@ def test_a_landsat_product_has_the_bands_of_its_sensor(tmp_path: Path, name: str
     assert (scene.sun_azimuth_deg, scene.sun_elevation_deg) == (44.5, 50.25)
     assert (scene.acquired.isoformat()[10:], scene.solar_day[:4]) == ("T13:31:02+00:00", str(year))
     assert scene.hrefs["L-red"] == f"{name}/{name}_{red}.TIF"
-    assert set(scene.hrefs) == {"L-blue", "L-green", "L-red", "L-nir", "L-swir1", "L-swir2", QA_PIXEL}
+    assert set(scene.hrefs) == {"L-blue", "L-green", "L-red", "L-nir", "L-swir1", "L-swir2", "L-thermal", QA_PIXEL}
     made = composed(place, year)
     assert np.unique(made.image[2, 5:-5, 5:-5]).tolist() == [1_300]
     assert np.unique(made.image[0, 5:-5, 5:-5]).tolist() == [750]

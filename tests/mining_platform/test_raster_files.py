@@ -207,7 +207,7 @@ def test_a_vector_file_of_another_format_is_refused_whatever_it_is_called(tmp_pa
         with pytest.raises((ValueError, RuntimeError, OSError)):
             read_features(tmp_path / name)
     (tmp_path / "trap.vrt").write_text(trap)
-    with pytest.raises(ValueError, match=r"it is no \.geojson, \.json, \.gpkg, \.kml file"):
+    with pytest.raises(ValueError, match=r"it is no \.geojson, \.json, \.gpkg, \.kml, \.kmz file"):
         read_features(tmp_path / "trap.vrt")
 
 

@@ -86,7 +86,7 @@ def test_real_landsat_items_have_gain_offset_path_and_row() -> None:
     assert (first.sun_azimuth_deg, first.sun_elevation_deg) == (38.82027909, 27.39594529)
     assert (first.acquired, first.solar_day) == (datetime(2024, 4, 17, 23, 46, 20, 477296, UTC), "2024-04-18")
     ends = {"L-blue": "SR_B2", "L-green": "SR_B3", "L-red": "SR_B4", "L-nir": "SR_B5", "L-swir1": "SR_B6", "L-swir2": "SR_B7"}
-    ends |= {"QA": "QA_PIXEL"}
+    ends |= {"L-thermal": "ST_B10", "QA": "QA_PIXEL"}
     assert {band_id: href.removesuffix(".TIF").rpartition("_T1_")[2] for band_id, href in first.hrefs.items()} == ends
 
 

@@ -38,7 +38,14 @@ _NAME = re.compile(
     r"(?P<sensor>L[CTEO]0[45789])_L2S[PR]_(?P<tile>\d{6})_(?P<date>\d{8})_(?P<made>\d{8})_02_T[12]",
 )
 _PRODUCT = "L2SP"
-_REFLECTANCE = "LEVEL2_SURFACE_REFLECTANCE_PARAMETERS"
+_REFLECTANCE, _TEMPERATURE = "LEVEL2_SURFACE_REFLECTANCE_PARAMETERS", "LEVEL2_SURFACE_TEMPERATURE_PARAMETERS"
+_STATED = (
+    (_REFLECTANCE, "REFLECTANCE_MULT_BAND_", bands.LANDSAT_SCALE),
+    (_REFLECTANCE, "REFLECTANCE_ADD_BAND_", bands.LANDSAT_OFFSET),
+    (_TEMPERATURE, "TEMPERATURE_MULT_BAND_ST_", bands.LANDSAT_KELVIN_SCALE),
+    (_TEMPERATURE, "TEMPERATURE_ADD_BAND_ST_", bands.LANDSAT_KELVIN_OFFSET),
+)
+"""Group, beginning of the keys, and the value that Collection 2 Level 2 has there; a product may lack temperature."""
 _FETCH = "Fetch the product anew."
 
 UNREADABLE = (
@@ -185,14 +192,13 @@ def _metadata_file(files: Files, name: ProductName) -> str:
 
 
 def _check(groups: Mapping[str, Mapping[str, str]], place: str, name: ProductName) -> None:
-    """FolderError where the file is of another product, or reflectance has another scale than bands.LANDSAT_SCALE."""
+    """FolderError where the file is of another product, or states another scale or offset than _STATED."""
     stated = groups.get("PRODUCT_CONTENTS", {}).get("LANDSAT_PRODUCT_ID")
     if stated != name.id:
         raise FolderError(f"{place} is of {stated}, not of {name.id}. Give the folder the product's name.")
-    parameters = groups.get(_REFLECTANCE, {})
-    for prefix, expected in (("REFLECTANCE_MULT_BAND_", bands.LANDSAT_SCALE), ("REFLECTANCE_ADD_BAND_", bands.LANDSAT_OFFSET)):
-        found = {value for key, value in parameters.items() if key.startswith(prefix)}
-        if not found or any(_float(value) != expected for value in found):
+    for group, prefix, expected in _STATED:
+        found = {value for key, value in groups.get(group, {}).items() if key.startswith(prefix)}
+        if (not found and group == _REFLECTANCE) or any(_float(value) != expected for value in found):
             problem = f"{prefix}* are {', '.join(sorted(found)) or 'not stated'}"
             raise FolderError(f"{place}: {problem}, not {expected:g} as in Collection 2 Level 2. {_FETCH}")
 

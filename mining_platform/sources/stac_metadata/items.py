@@ -222,16 +222,16 @@ class _Item:
     def assets(self, provider: str) -> dict[str, Mapping[str, Any]]:
         """The item's assets by id of band and layer; all bands of the collection's profile are there."""
         ids = [band_id for band_id in (*bands.BANDS, *bands.LAYERS) if self._of_sensor(band_id)]
-        names = {band_id: bands.provider_name(band_id, provider) for band_id in ids}
+        names = {band_id: bands.provider_names(band_id, provider) for band_id in ids}
         listed = self.item.get("assets")
         every = listed if isinstance(listed, Mapping) else {}
         found = {name: asset for name, asset in every.items() if isinstance(asset, Mapping)}
-        missing = [band_id for band_id in required_scenes(self.region).channels if names[band_id] not in found]
+        missing = [band_id for band_id in required_scenes(self.region).channels if found.keys().isdisjoint(names[band_id])]
         if missing:
-            wanted = ", ".join(f"{band_id} (asset {names[band_id]!r})" for band_id in missing)
+            wanted = ", ".join(f"{band_id} (asset {' or '.join(map(repr, names[band_id])) or None})" for band_id in missing)
             problem = f"lacks bands {wanted}; it has {', '.join(sorted(found)) or 'none'}"
             raise self.fail(problem, "Name the provider whose items these are, or add its names in mining_platform/bands.py.")
-        return {band_id: found[name] for band_id, name in names.items() if name in found}
+        return {band_id: found[name] for band_id, known in names.items() for name in reversed(known) if name in found}
 
     def _of_sensor(self, band_id: str) -> bool:
         return band_id in bands.LAYERS or bands.BANDS[band_id].sensor == self.sensor
@@ -255,8 +255,9 @@ class _Item:
             removed = bool(self.get("earthsearch:boa_offset_applied"))
             accepted = [(bands.S2_SCALE, dn * bands.S2_SCALE) for dn in ({carried, 0} if removed else {carried})]
             meaning = 1.0, 0 if removed else carried
-        for band_id in (band_id for band_id in assets if band_id in bands.BANDS):
-            self._check_stated(band_id, assets[band_id], accepted, baseline)
+        for row in (bands.BANDS[band_id] for band_id in assets if band_id in bands.BANDS):
+            own = accepted if row.unit == "reflectance" else [(row.scale, row.offset)]
+            self._check_stated(row.id, assets[row.id], own, baseline)
         return meaning
 
     def _check_stated(self, band_id: str, asset: Mapping[str, Any], accepted: list[tuple[float, float]], baseline: float) -> None:
