@@ -15,6 +15,7 @@ from assets_defs.results import current, value_of
 from mining_platform import verdicts
 from mining_platform.artifacts import Artifact
 from mining_platform.audits.watch import nothing_it_rests_on_is_broken
+from mining_platform.context_dates import the_extract_is_of_the_imagerys_time
 from mining_platform.graph import active_datasets
 from mining_platform.pipeline import Platform
 
@@ -59,12 +60,14 @@ def dataset_checks(dataset_id: str) -> list[dg.AssetChecksDefinition]:
     ]
 
 
+CONTEXT_CHECKS = [the_extract_is_of_the_imagerys_time]
 AUDITS = ["lineage_audit"] if "lineage_audit" in STEPS else []
 CHECKS = [
     fact_check("mosaic", "mosaic_is_nearly_gap_free", verdicts.mosaic_is_nearly_gap_free, blocking=False),
     fact_check("mosaic", "few_clouds_are_left", verdicts.few_clouds_are_left, blocking=False),
     fact_check("mosaic", "the_offset_is_applied_once", verdicts.the_offset_is_applied_once, blocking=True),
     fact_check("mosaic_quality", "the_mask_spares_bright_soil", verdicts.the_mask_spares_bright_soil, blocking=False),
+    *(fact_check("context", check.__name__, check, blocking=False) for check in CONTEXT_CHECKS if "context" in STEPS),
     *(fact_check(each, "nothing_it_rests_on_is_broken", nothing_it_rests_on_is_broken, blocking=True) for each in AUDITS),
     *(check for dataset in active_datasets(REGIONS) for check in dataset_checks(dataset.id)),
 ]

@@ -12,6 +12,7 @@ from rich.markup import escape
 
 from mining_platform import (
     audit_commands,
+    context_commands,
     costs,
     demos,
     graph,
@@ -66,6 +67,7 @@ from mining_platform.reviews.decisions import ReviewError
 from mining_platform.sessions import RunnerError, open_session
 from mining_platform.shares.class_rasters import ClassRasterError
 from mining_platform.simulation import archive, outlines
+from mining_platform.sources.extracts.batches import ExtractError
 from mining_platform.sources.protocol import SourceError
 from mining_platform.splits.rules import SplitError
 from mining_platform.store.publishing import DISK_FULL
@@ -80,6 +82,7 @@ for command in (
     imagery_commands.ingest,
     proportion_commands.proportions,
     label_commands.label,
+    context_commands.context,
     split_commands.split,
     leakage_commands.leakage,
     package_commands.export,
@@ -134,6 +137,7 @@ EXPECTED = (
     ClassSetError,
     ClassRasterError,
     LabelError,
+    ExtractError,
     MosaicError,
     IngestError,
     ModelMissing,

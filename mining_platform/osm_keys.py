@@ -19,7 +19,7 @@ class OsmKey:
     kinds: tuple[str, ...]
     """Geometries that count, of LINES and POLYGONS; points never do."""
     line_width_m: float
-    """A pixel has a line where its centre lies within half of this; 0 where lines do not count."""
+    """A pixel has a line where its centre lies within half of this, or of its own side if that is larger; 0: no lines."""
     all_touched: bool
     """Whether a pixel has a polygon as soon as it touches it; else where its centre lies in it."""
     description: str

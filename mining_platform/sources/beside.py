@@ -4,18 +4,24 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from mining_platform.regions import Beside, Region
+from mining_platform.sources import openstreetmap
 from mining_platform.sources.protocol import LayerReading, refusal
 
 Fingerprint = Callable[[Region, int], dict[str, Any]]
 Open = Callable[[Region, int, Sequence[str]], LayerReading]
-READERS: Mapping[str, tuple[Fingerprint, Open]] = {}
+READERS: Mapping[str, tuple[Fingerprint, Open]] = {
+    "context": (openstreetmap.fingerprint_context, openstreetmap.open_context),
+}
 """Layer -> what tells its content, and what reads it."""
 
 
 def declared(layer: str, region: Region, year: int) -> Beside:
-    """Where a region's layer comes from; SourceError where it has none."""
+    """Where a region's layer comes from; SourceError where it has none, or nothing reads such a layer yet."""
     if layer not in region.beside:
         raise refusal(region, year, "none", f"the region has no {layer}", f"Name a source of {layer} in the region file.")
+    if layer not in READERS:
+        remedy = f"Leave {layer} out of the region file, or choose a profile without its channels."
+        raise refusal(region, year, region.beside[layer].source, f"nothing here reads {layer} yet", remedy)
     return region.beside[layer]
 
 

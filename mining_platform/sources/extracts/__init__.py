@@ -1,0 +1,1 @@
+"""Extracts of OpenStreetMap in their several formats, each read in batches of features."""
