@@ -67,7 +67,7 @@ CHECKS = [
     fact_check("mosaic", "few_clouds_are_left", verdicts.few_clouds_are_left, blocking=False),
     fact_check("mosaic", "the_offset_is_applied_once", verdicts.the_offset_is_applied_once, blocking=True),
     fact_check("mosaic_quality", "the_mask_spares_bright_soil", verdicts.the_mask_spares_bright_soil, blocking=False),
-    *(fact_check("context", check.__name__, check, blocking=False) for check in CONTEXT_CHECKS if "context" in STEPS),
+    *(fact_check("osm_context", check.__name__, check, blocking=False) for check in CONTEXT_CHECKS if "osm_context" in STEPS),
     *(fact_check(each, "nothing_it_rests_on_is_broken", nothing_it_rests_on_is_broken, blocking=True) for each in AUDITS),
     *(check for dataset in active_datasets(REGIONS) for check in dataset_checks(dataset.id)),
 ]

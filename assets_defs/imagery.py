@@ -36,7 +36,7 @@ def mosaic_quality(context: dg.AssetExecutionContext, platform: dg.ResourceParam
 TEXTS = {
     "radar": "Sentinel-1 VV and VH of the year on the mosaic's grid, speckle filtered, in dB: Zarr (band, y, x) uint16.",
     "elevation": "Height above the geoid in metres, and slope in degrees, on the mosaic's grid: Zarr (band, y, x) uint16.",
-    "context": "Roads, waterways, buildings, land use and airstrips of OpenStreetMap on the mosaic's grid: Zarr uint16.",
+    "osm_context": "Roads, waterways, buildings, land use and airstrips of OpenStreetMap on the mosaic's grid: Zarr uint16.",
 }
 
 

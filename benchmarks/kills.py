@@ -26,7 +26,8 @@ from mining_platform.store import durable, garbage, versions
 REF = Ref("mosaic", "lourenco|2022")
 FILES = 20
 ATTEMPTS_PER_KILL = 4  # some writers end before their time to die
-STEPS = {"os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.chmod", "os.truncate", "fcntl.lockf"}
+LOCKS = {"os.truncate", "fcntl.lockf", "fcntl.flock"}
+STEPS = {"os.mkdir", "os.rename", "os.remove", "os.rmdir", "os.chmod", *LOCKS}
 """Audit events of calls that change names or locks; files opened for writing and fsyncs count too."""
 WRONG, SURVIVED = "wrong", "survived"
 
@@ -118,7 +119,8 @@ def die_before_step(root: Path, number: int) -> None:
 
     def audit(event: str, arguments: tuple[Any, ...]) -> None:
         opened = event == "open" and isinstance(arguments[2], int) and arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
-        of_the_store = event in ("os.truncate", "fcntl.lockf") or str(arguments[:1]).find(root.name) >= 0
+        below_an_open_directory = event in ("os.remove", "os.rmdir") and arguments[1] != -1  # as shutil.rmtree removes
+        of_the_store = event in LOCKS or below_an_open_directory or str(arguments[:1]).find(root.name) >= 0
         if of_the_store and (opened or event in STEPS):
             step()
 
@@ -225,8 +227,7 @@ def _lag(store: ArtifactStore) -> None:
 
 def collect(store: ArtifactStore) -> None:
     """Remove all garbage."""
-    for item in garbage.find_garbage(store):
-        garbage.remove(store, item)
+    garbage.collect(store, garbage.find_garbage(store))
 
 
 SITUATIONS: Mapping[str, Situation] = {

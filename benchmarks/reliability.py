@@ -13,13 +13,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import kills
+from benchmarks import kills, races
 from mining_platform.artifacts import ArtifactError, ArtifactStore, Ref, produce
 from mining_platform.audits.walk import audit, roots_of
 from mining_platform.lineage import LineageError
 
 FULL_KILLS, QUICK_KILLS = (200, 1_000_000), (20, 100_000)
 """Kills at random times, and bytes of each of the files."""
+FULL_RACES, QUICK_RACES = (30.0, 100), (3.0, 10)
+"""Seconds of readers beside a writer and garbage collection, and rounds of writers of one partition."""
 FILE = Ref("land_cover", "north|2024")
 USER = Ref("ranges/patches", "north|2024")
 
@@ -49,6 +51,25 @@ def killed(folder: Path, kills_of_each: int, size: int) -> Iterator[Count]:
 def _count(what: str, found: Counter[str]) -> Count:
     total = found.total() - found[kills.SURVIVED]
     return Count(what, total, found["absent"] + found["old"], found["new"], found["refused"], found[kills.WRONG])
+
+
+def at_once(folder: Path, seconds: float, rounds: int) -> tuple[str, int]:
+    """What came of processes that used a store at the same time, as a Markdown table, and how much of it was wrong."""
+    beside, writers = folder / "beside", folder / "writers"
+    for each in (beside, writers):
+        each.mkdir()
+    read, made = races.readers_beside_writers(beside, seconds), races.writers_at_once(writers, rounds)
+    broken = f"{read['published']} versions published, {read['collected']} collected, {read['broken']} of use collected"
+    told = f"{made['made']} published, {made['refused']} refused naming the holder, {made['skipped']} found it done"
+    gone = f"{read['read']} readings, {read['gone']} ended in FileNotFoundError, of a path kept on to"
+    rows = [
+        ("at the same time", "what came of it", "wrong"),
+        ("---", "---", "---:"),
+        ("two readers, a writer of two partitions, garbage collection", f"{gone}; {broken}", read["wrong"] + read["broken"]),
+        (f"four writers of one partition, {rounds} times", told, made["wrong"]),
+    ]
+    wrong = read["wrong"] + read["broken"] + made["wrong"]
+    return "\n".join("| " + " | ".join(map(str, row)) + " |" for row in rows), wrong
 
 
 def tampered(folder: Path) -> tuple[int, int]:
@@ -103,16 +124,18 @@ def table(counts: list[Count]) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Print the table; 1 where a reading was wrong or a change was not named."""
+    """Print the tables; 1 where a reading was wrong or a change was not named."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.reliability", description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="fewer and smaller kills")
-    number, size = QUICK_KILLS if parser.parse_args(arguments).quick else FULL_KILLS
+    quick = parser.parse_args(arguments).quick
+    number, size = QUICK_KILLS if quick else FULL_KILLS
     with tempfile.TemporaryDirectory() as folder:
         counts = list(killed(Path(folder), number, size))
+        beside, wrong = at_once(Path(folder), *(QUICK_RACES if quick else FULL_RACES))
         changes, unnamed = tampered(Path(folder) / "tampered")
-    print(table(counts))
+    print(f"{table(counts)}\n\n{beside}")
     print(f"\nOne change to one file, {changes} times: {changes - unnamed} named by a deep audit, {unnamed} not.")
-    return int(unnamed > 0 or any(each.wrong for each in counts))
+    return int(unnamed > 0 or wrong > 0 or any(each.wrong for each in counts))
 
 
 if __name__ == "__main__":

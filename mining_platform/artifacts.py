@@ -65,6 +65,7 @@ Compute = Callable[[Mapping[Ref, Artifact], Path], dict[str, Any]]
 
 UNCHANGED = "unchanged: same inputs, code version and configuration"
 FINISHED = "published what an interrupted run had finished"
+UNSEEN = "a run was killed after it had recorded a newer version and before readers saw it"
 
 
 @dataclass(frozen=True)
@@ -126,6 +127,8 @@ def _staleness(store: ArtifactStore, task: _Task) -> tuple[str, ...]:
     missing = tuple(f"input {ref} is missing" for ref, digest in current.items() if digest is None)
     if pointer is None or missing:
         return (*(("not made yet",) if pointer is None else ()), *missing)
+    if lineage.record_path(versions.records_directory(store, task.ref), pointer.record + 1).exists():
+        return (UNSEEN,)
     damage = digests.problems(versions.version_directory(store, task.ref, pointer.digest), pointer.digest, deep=False)
     if damage:
         return (_damaged(damage),)
@@ -200,7 +203,7 @@ def _reasons(store: ArtifactStore, task: _Task) -> tuple[str, ...]:
 
 @contextmanager
 def _lease(store: ArtifactStore, ref: Ref, run_id: str) -> Iterator[None]:
-    """Hold the partition alone; LeaseHeld says who does otherwise."""
+    """Hold the partition alone, and keep every version from being collected; LeaseHeld says who holds it otherwise."""
     directory = versions.partition_directory(store, ref)
     with ExitStack() as stack:
         with publishing.disk(ref):
@@ -208,6 +211,8 @@ def _lease(store: ArtifactStore, ref: Ref, run_id: str) -> Iterator[None]:
             other = stack.enter_context(leases.lease(directory / versions.LEASE_NAME, run_id))
         if other is not None:
             raise LeaseHeld(f"{ref} is being made by {other}. Wait for it or end it, then run again.")
+        with publishing.disk(ref):
+            stack.enter_context(leases.shared(store.root / versions.LEASE_NAME))
         yield
 
 

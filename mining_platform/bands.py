@@ -254,7 +254,7 @@ COLLECTIONS: dict[str, Collection] = {
 COLLECTIONS_BESIDE: Mapping[str, tuple[str, ...]] = {
     "radar": ("sentinel-1-rtc", "sentinel-1-grd"),
     "elevation": ("cop-dem-glo-30",),
-    "context": ("openstreetmap",),
+    "osm_context": ("openstreetmap",),
 }
 """Products of the layers beside the scenes, the usual one first; the names are those of the STAC collections."""
 

@@ -150,6 +150,11 @@ DATASETS: dict[str, Dataset] = {
             _small(_SIM_RANGES, "sim_ranges_48", "SIMULATED patches of 480 m across mining-proportion ranges"),
             quotas=_quotas(300, 30),
         ),
+        replace(
+            _small(_SIM_RANGES, "sim_context", "SIMULATED patches of 480 m with OpenStreetMap context, 17 channels"),
+            profile="s2-12+osm-5",
+            quotas=_quotas(60, 6),
+        ),
         _LOURENCO,
         replace(
             _LOURENCO,

@@ -16,7 +16,7 @@ from mining_platform.regions import LAYERS_BESIDE, Region, required_scenes
 ALWAYS: Mapping[str, tuple[str, ...]] = {
     "radar": ("S1-VV", "S1-VH"),
     "elevation": ("DEM", "SLOPE"),
-    "context": tuple(f"OSM-{key}" for key in OSM_KEYS),
+    "osm_context": tuple(f"OSM-{key}" for key in OSM_KEYS),
 }
 """Channels of each layer whatever the datasets ask for."""
 

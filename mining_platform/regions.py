@@ -19,7 +19,7 @@ LAYERS_BESIDE = MappingProxyType(
     {
         "radar": ("stac", "earth_engine", "archive"),
         "elevation": ("stac", "earth_engine", "archive"),
-        "context": ("openstreetmap",),
+        "osm_context": ("openstreetmap",),
     }
 )
 """What can lie beside a region's scenes, and the sources of each."""

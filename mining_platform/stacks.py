@@ -15,7 +15,7 @@ from mining_platform import bands, indices
 from mining_platform.layers import Layer, open_layer, read_layer
 from mining_platform.mosaics import Mosaic, open_mosaic, read_window
 
-LAYERS: Mapping[str, str] = {"sentinel-1": "radar", "copernicus-dem": "elevation", "openstreetmap": "context"}
+LAYERS: Mapping[str, str] = {"sentinel-1": "radar", "copernicus-dem": "elevation", "openstreetmap": "osm_context"}
 """Asset that holds the channels of a sensor; those of every other sensor are in the mosaic, or computed from it."""
 INDEX = "index"
 """Sensor of channels that are computed from a mosaic's bands."""

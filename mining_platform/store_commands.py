@@ -26,7 +26,7 @@ def gc(
     """
     store = ArtifactStore(artifacts_root())
     found = garbage.find_garbage(store)
-    left = [] if dry_run else [item for item in found if not garbage.remove(store, item)]
+    left = [] if dry_run else garbage.collect(store, found)
     rows = [{"partition": str(item.ref), "what": item.name, "MB": round(item.size / 1e6, 3), "why": item.why} for item in found]
     if as_json:
         console.print_json(data={"removed": not dry_run, "bytes": sum(item.size for item in found), "garbage": rows})

@@ -10,7 +10,7 @@ from mining_platform.sources.protocol import LayerReading, refusal
 Fingerprint = Callable[[Region, int], dict[str, Any]]
 Open = Callable[[Region, int, Sequence[str]], LayerReading]
 READERS: Mapping[str, tuple[Fingerprint, Open]] = {
-    "context": (openstreetmap.fingerprint_context, openstreetmap.open_context),
+    "osm_context": (openstreetmap.fingerprint_context, openstreetmap.open_context),
 }
 """Layer -> what tells its content, and what reads it."""
 

@@ -27,7 +27,7 @@ from mining_platform.sources.extracts.tables import read_geojson, read_geoparque
 from mining_platform.sources.protocol import Cost, LayerReading, SourceError, refusal
 from mining_platform.store.digests import file_digest
 
-LAYER = "context"
+LAYER = "osm_context"
 PBF_SUFFIX, JSON_SUFFIXES, PARQUET_SUFFIXES = ".pbf", (".json", ".geojson"), (".parquet", ".geoparquet")
 FORMATS = "an .osm.pbf, .geojson, .json (Overpass) or .parquet file"
 _PBF_HEADER, _PARQUET_MAGIC = b"OSMHeader", b"PAR1"
@@ -124,7 +124,9 @@ def cost_context(region: Region, year: int) -> Cost:  # noqa: ARG001 - the same 
 
 def _beside(region: Region, year: int) -> Beside:
     if LAYER not in region.beside:
-        raise refusal(region, year, "openstreetmap", "there is no context", "Name an extract in the region file's 'context'.")
+        raise refusal(
+            region, year, "openstreetmap", "there is no osm_context", "Name an extract in the region file's 'osm_context'."
+        )
     return region.beside[LAYER]
 
 

@@ -4,13 +4,13 @@ A version stays where it is the current one, where its record is the newest, and
 names it as an input: so whatever a current model, report or package rests on stays, however old.
 """
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mining_platform import lineage
 from mining_platform.store import durable, leases, versions
-from mining_platform.store.versions import ArtifactError, ArtifactStore, Ref
+from mining_platform.store.versions import ArtifactStore, Ref
 
 UNUSED, LEFTOVER = "no current version rests on it", "a dead writer left it"
 Version = tuple[Ref, str]
@@ -64,43 +64,53 @@ def _leftovers(store: ArtifactStore, ref: Ref) -> Iterator[Garbage]:
     top = versions.partition_directory(store, ref)
     places = [path for folder in (top, top / versions.RECORDS_NAME) if folder.is_dir() for path in sorted(folder.iterdir())]
     left = [path for path in places if path.name.startswith(durable.TEMPORARY_PREFIX)]
-    if left and _is_free(top):
+    if left and leases.is_free(top / versions.LEASE_NAME):
         yield from (Garbage(ref, path.relative_to(top).as_posix(), _size(path), LEFTOVER) for path in left)
 
 
-def _is_free(directory: Path) -> bool:
-    with leases.lease(directory / versions.LEASE_NAME) as other:
-        return other is None
-
-
 def _size(path: Path) -> int:
-    if path.is_file():
-        return path.stat().st_size
-    return sum(each.stat().st_size for each in path.rglob("*") if each.is_file() and not each.is_symlink())
+    """Bytes of a file, or of all below a directory; what vanishes meanwhile, since its writer ends, counts nothing."""
+    below = [Path(folder, name) for folder, _, names in os.walk(path) for name in names]
+    return sum(_bytes_of(each) for each in below or [path] if not each.is_dir())
+
+
+def _bytes_of(path: Path) -> int:
+    try:
+        return path.lstat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def remove(store: ArtifactStore, item: Garbage) -> bool:
-    """Remove one piece of garbage, unless it is in use by now; whether it was removed.
+    """Remove one piece of garbage, unless it is in use by now; whether it was removed. Raises as `find_garbage`."""
+    return not collect(store, [item])
 
-    Under the partition's lease: a version that became current since it was found stays, and so does everything of a partition
-    that somebody is writing. A version vanishes at once, by one rename, before its files go.
+
+def collect(store: ArtifactStore, found: Sequence[Garbage]) -> list[Garbage]:
+    """Remove garbage; what was left, being in use by now. Raises as `find_garbage`.
+
+    Versions go only while no production is at work in the whole store, since it reads what was current when it began; and what
+    rests on what is looked up once more, since what was garbage may have been published again. A version vanishes at once, by
+    one rename, before its files go. Nothing goes of a partition that somebody is writing.
     """
+    if not found:
+        return []
+    with leases.alone(store.root / versions.LEASE_NAME) as nobody_at_work:
+        kept = _kept(store, versions.all_refs(store)) if nobody_at_work else None
+        asides = {item: _set_aside(store, item, kept) for item in found}
+    for path in filter(None, asides.values()):
+        durable.remove(path)
+    return [item for item, path in asides.items() if path is None or path.exists()]
+
+
+def _set_aside(store: ArtifactStore, item: Garbage, kept: set[Version] | None) -> Path | None:
+    """Where a piece of garbage lies, out of the way of readers; None where it stays. Without `kept` every version does."""
     top = versions.partition_directory(store, item.ref)
-    with leases.lease(top / versions.LEASE_NAME) as other:
-        if other is not None or (item.why == UNUSED and _is_current(store, item)):
-            return False
-        path = top / item.name
-        aside = durable.temporary_in(top) if item.why == UNUSED else path
-        if aside != path:
-            path.rename(aside)
-        durable.remove(aside)
-        return not aside.exists()
-
-
-def _is_current(store: ArtifactStore, item: Garbage) -> bool:
-    try:
-        pointer, chain = versions.read_pointer(store, item.ref), versions.records(store, item.ref)
-    except (ArtifactError, lineage.LineageError):
-        return True
-    digest = Path(item.name).name
-    return (pointer is not None and pointer.digest == digest) or (bool(chain) and chain[-1].digest == digest)
+    path = top / item.name
+    if item.why == UNUSED and (kept is None or (item.ref, path.name) in kept):
+        return None
+    if not leases.is_free(top / versions.LEASE_NAME):
+        return None
+    if item.why == LEFTOVER or not path.exists():
+        return path
+    return path.rename(durable.temporary_in(top))

@@ -202,17 +202,28 @@ def open_artifact(store: ArtifactStore, ref: Ref, digest: str | None = None) -> 
     """The current version of a partition, or a given one, every byte verified.
 
     Raises MissingArtifact where it was never published and DamagedArtifact, naming each file, where
-    one is absent, altered or not listed.
+    one is absent, altered or not listed. A version that is superseded and collected while it is read
+    gives way to the one that is current then.
     """
-    pointed = digest is None
-    digest = digest or require_pointer(store, ref).digest
-    path = version_directory(store, ref, digest)
+    wanted = digest or require_pointer(store, ref).digest
+    path = version_directory(store, ref, wanted)
+    found, facts = _verified(path, wanted)
+    if not found:
+        return Artifact(ref, wanted, path, facts)
+    if digest is None and current_digest(store, ref) != wanted:
+        return open_artifact(store, ref)
+    if digest is not None and not path.exists():
+        raise MissingArtifact(f"{ref} has no version {wanted}. {remedy(ref)}")
+    raise DamagedArtifact(f"{ref}, version {wanted}: {'; '.join(found)}. {remedy(ref)}")
+
+
+def _verified(path: Path, digest: str) -> tuple[list[str], dict[str, Any]]:
+    """What is wrong with a version, and its facts where nothing is."""
     found = digests.problems(path, digest, deep=True)
-    if found and not pointed and not path.exists():
-        raise MissingArtifact(f"{ref} has no version {digest}. {remedy(ref)}")
-    if found:
-        raise DamagedArtifact(f"{ref}, version {digest}: {'; '.join(found)}. {remedy(ref)}")
-    return Artifact(ref, digest, path, read_facts(path))
+    try:
+        return found, {} if found else read_facts(path)
+    except FileNotFoundError:
+        return ["the version's directory is missing"], {}
 
 
 def read_facts(version: Path) -> dict[str, Any]:
@@ -232,11 +243,11 @@ def records(store: ArtifactStore, ref: Ref) -> list[lineage.Record]:
     Raises lineage.LineageError that names the first bad record.
     """
     directory = records_directory(store, ref)
-    chain = lineage.read_records(directory)
     try:
-        pointer = read_pointer(store, ref)
+        pointer = read_pointer(store, ref)  # before the records: a writer adds one first, then moves the pointer
     except DamagedArtifact:
         pointer = None
+    chain = lineage.read_records(directory)
     if chain and pointer:
         lineage.check_anchor(directory, chain, number=pointer.record, record_hash=pointer.record_hash)
     return chain

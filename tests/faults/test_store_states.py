@@ -160,10 +160,10 @@ def run(examples: int, steps: int) -> None:
 
 
 def test_any_order_of_work_and_deaths_shows_readers_whole_versions() -> None:
-    run(examples=60, steps=25)
+    run(examples=40, steps=25)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_many_orders_of_work_and_deaths_show_readers_whole_versions() -> None:
-    run(examples=150, steps=40)
+    run(examples=80, steps=40)

@@ -23,7 +23,7 @@ from mining_platform.artifacts import (
     MissingArtifact,
     Ref,
 )
-from mining_platform.store import digests
+from mining_platform.store import digests, versions
 
 SCENES = Ref("scenes", "lourenco|2022")
 MOSAIC = Ref("mosaic", "lourenco|2022")
@@ -215,6 +215,19 @@ def test_configuration_is_compared_as_json(store: ArtifactStore) -> None:
     assert fresh(store, config={"nested": {"a": None, "b": True}, "bands": ["B04", "B03"]}) == (
         "configuration nested.b changed: 1 -> true",
     )
+
+
+def test_a_version_that_is_fresh_gives_way_to_a_newer_one_that_was_recorded_and_never_shown(store: ArtifactStore) -> None:
+    make(store, config={"seed": 1})
+    pointer = versions.partition_directory(store, MOSAIC) / versions.POINTER_NAME
+    shown = pointer.read_bytes()
+    newer = make(store, MOSAIC, writes("newer"), config={"seed": 2})
+    pointer.write_bytes(shown)
+    assert fresh(store, config={"seed": 1}) == (artifacts.UNSEEN,)
+    again = make(store, config={"seed": 1})
+    assert [record.configuration["seed"] for record in artifacts.records(store, MOSAIC)] == [1, 2, 1]
+    assert not again.skipped
+    assert newer.digest != again.digest == artifacts.current_digest(store, MOSAIC)
 
 
 def test_reasons_name_what_changed(store: ArtifactStore) -> None:

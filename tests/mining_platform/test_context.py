@@ -234,7 +234,7 @@ def test_the_gap_is_the_days_from_the_nearest_day_of_the_year(date: str, days: i
     ],
 )
 def test_an_extract_more_than_a_year_from_the_imagery_is_warned_of(date: str, holds: bool, reason: str, tmp_path: Path) -> None:
-    artifact = Artifact(Ref("context", "tiny|2021"), "0" * 64, tmp_path, {"date": date})
+    artifact = Artifact(Ref("osm_context", "tiny|2021"), "0" * 64, tmp_path, {"date": date})
     verdict = the_extract_is_of_the_imagerys_time(None, artifact)  # type: ignore[arg-type]
     assert verdict.holds is holds
     assert pd.Series([verdict.reason]).str.contains(reason).all()

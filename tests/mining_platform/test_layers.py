@@ -87,7 +87,7 @@ def test_the_place_of_a_channel_follows_from_its_sensor() -> None:
     assert stacks.layers_of(channels) == ("radar", "elevation")
     assert stacks.channels_of_layer("radar", channels) == CHANNELS
     assert stacks.layers_of(bands.profile("s2-12+indices").channels) == ()
-    assert stacks.layers_of(bands.profile("s2-12+osm-5").channels) == ("context",)
+    assert stacks.layers_of(bands.profile("s2-12+osm-5").channels) == ("osm_context",)
     assert layers.layer_name("radar") == "radar.zarr"
 
 

@@ -317,7 +317,7 @@ def placed(folder: Path, **told: Any) -> Region:
     ways = [Way(1, steps, {"highway": "track"}), Way(2, [(9_000, 0), (9_001, 0)], {"highway": "track"})]
     write_pbf(folder / "osm-2024.osm.pbf", ways, box=(west - 1, south - 1, east + 12, north + 1))
     beside = Beside("openstreetmap", "openstreetmap", str(folder / "osm-{year}.osm.pbf"), simulated=True)
-    return replace(region(120, 120), beside={"context": replace(beside, **told)})
+    return replace(region(120, 120), beside={"osm_context": replace(beside, **told)})
 
 
 def test_a_region_is_given_the_channels_of_its_years_extract(tmp_path: Path) -> None:
@@ -342,7 +342,7 @@ def test_the_region_file_tells_the_date_where_the_extract_does_not(tmp_path: Pat
     assert openstreetmap.read_context(place, 2024).date == TIME
     source = read_extract(tmp_path / "osm-2024.osm.pbf", None)
     path = written(tmp_path, source.features, "geojson")
-    nowhere_told = replace(place, beside={"context": replace(place.beside["context"], href=str(path))})
+    nowhere_told = replace(place, beside={"osm_context": replace(place.beside["osm_context"], href=str(path))})
     found = openstreetmap.read_context(nowhere_told, 2024)
     assert (found.date, found.facts["date"]) == ("2024-05-01", "2024-05-01")
 
@@ -360,7 +360,7 @@ def test_a_region_without_context_without_a_file_or_elsewhere_is_told_so(tmp_pat
     place = placed(tmp_path)
     with pytest.raises(SourceError, match="Region tiny, year 2023, source openstreetmap: there is no file"):
         openstreetmap.read_context(place, 2023)
-    with pytest.raises(SourceError, match="Name an extract in the region file's 'context'"):
+    with pytest.raises(SourceError, match="Name an extract in the region file's 'osm_context'"):
         openstreetmap.read_context(replace(place, beside={}), 2024)
     write_pbf(tmp_path / "osm-2024.osm.pbf", WAYS, box=(0, 0, 1, 1))
     with pytest.raises(SourceError, match=r"the region lies outside\. Take an extract of its ground"):

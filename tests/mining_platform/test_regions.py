@@ -104,11 +104,11 @@ def test_bounds_and_options_make_a_region_of_their_own() -> None:
 def test_what_lies_beside_the_scenes_is_optional_and_may_be_dated_by_the_year() -> None:
     extract = {"source": "openstreetmap", "href": "osm/{year}.osm.pbf", "date": "{year}-07-01", "simulated": True}
     plain = parse(feature(elevation=None))["here"]
-    made = parse(feature(radar={"source": "stac"}, context=extract, elevation=None))["here"]
+    made = parse(feature(radar={"source": "stac"}, osm_context=extract, elevation=None))["here"]
     assert plain.beside == {}
-    assert list(made.beside) == ["radar", "context"]
+    assert list(made.beside) == ["radar", "osm_context"]
     assert made.beside["radar"].identity == {"source": "stac", "collection": "sentinel-1-rtc", "simulated": False}
-    context = made.beside["context"]
+    context = made.beside["osm_context"]
     assert (context.place_of(2020), context.date_of(2020)) == ("osm/2020.osm.pbf", "2020-07-01")
     assert (plain.simulated, made.simulated) == (False, True)
 
@@ -173,8 +173,11 @@ MISTAKES = [
     (feature(radar={"source": "openstreetmap"}), "radar, field 'source': unknown value.*stac, earth_engine, archive"),
     (feature(radar={"source": "stac", "collection": "sentinel-2-l2a"}), "radar, field 'collection'.*sentinel-1-rtc"),
     (feature(elevation={"source": "archive"}), "elevation, field 'href': expected a text"),
-    (feature(context={"source": "openstreetmap", "href": "x.pbf", "date": "July"}), "context, field 'date': 'July' is no day"),
-    (feature(context={"source": "openstreetmap", "href": "x.pbf", "tag": "a"}), "context: unknown fields 'tag'"),
+    (
+        feature(osm_context={"source": "openstreetmap", "href": "x.pbf", "date": "July"}),
+        "osm_context, field 'date': 'July' is no day",
+    ),
+    (feature(osm_context={"source": "openstreetmap", "href": "x.pbf", "tag": "a"}), "osm_context: unknown fields 'tag'"),
     ({"type": "Feature"}, "not a GeoJSON Feature"),
     ("text", "not a GeoJSON Feature"),
 ]

@@ -35,12 +35,12 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         return values
 
     write_layer(folder / "radar.zarr", geobox, ("S1-VV", "S1-VH"), radar, blocks=None, simulated=False)
-    write_layer(folder / "context.zarr", geobox, ("OSM-highway",), context, blocks=None, simulated=True)
+    write_layer(folder / "osm_context.zarr", geobox, ("OSM-highway",), context, blocks=None, simulated=True)
     return folder
 
 
 def cut(inputs: Path, out: Path, channels: tuple[str, ...] = STACK, **options: float) -> tuple[pd.DataFrame, dict[str, Any]]:
-    beside = {name: inputs / f"{name}.zarr" for name in ("radar", "context")}
+    beside = {name: inputs / f"{name}.zarr" for name in ("radar", "osm_context")}
     return store(inputs, out, windows((0, 0), (2, 1), (1, 0)), channels=channels, layers=beside, **options)
 
 
