@@ -208,6 +208,11 @@ def record_path(directory: Path, number: int) -> Path:
     return directory / f"{number:06d}.json"
 
 
+def _is_own(stored: bytes, content: Mapping[str, Any], what: str) -> bool:
+    """Whether the bytes of a record are those that were written: its hash is right, and no byte is another."""
+    return _hash(content, what) == content["hash"] and digests.canonical_json(content, what) == stored
+
+
 def _hash(content: Mapping[str, Any], what: str) -> str:
     return digests.digest_of(digests.canonical_json({key: content[key] for key in content if key != "hash"}, what))
 
@@ -216,13 +221,14 @@ def read_record(directory: Path, number: int) -> Record:
     """One record, checked against its own hash; LineageError names it where it is absent or altered."""
     path = record_path(directory, number)
     try:
-        content = digests.read_json(path.read_bytes())
+        stored = path.read_bytes()
+        content = digests.read_json(stored)
     except FileNotFoundError:
         raise LineageError(f"Lineage record {_place(path)} is missing. {_REMEDY}") from None
     except (ValueError, OSError) as error:
         raise LineageError(f"Lineage record {_place(path)} is unreadable ({error}). {_REMEDY}") from None
     names = {field.name for field in fields(Record)}
-    if not isinstance(content, dict) or set(content) != names or _hash(content, path.name) != content["hash"]:
+    if not isinstance(content, dict) or set(content) != names or not _is_own(stored, content, path.name):
         raise LineageError(f"Lineage record {_place(path)} was altered. {_REMEDY}")
     if content["number"] != number:
         raise LineageError(f"Lineage record {_place(path)} says it is number {content['number']}. {_REMEDY}")

@@ -32,8 +32,8 @@ def write_extract(folder: Path) -> Path:
             ways.append(Way(100 * region + number, ends, {"highway": "track"}))
     west, south, *_ = SMALL["sim-igarape"]
     left, bottom = place(west + 0.03, south + 0.03)
-    ways.append(Way(8, square(left, bottom, 2), {"building": "yes"}))
-    ways.append(Way(9, [(left + 8, bottom), (left + 8, bottom + 9)], {"aeroway": "runway"}))
+    ways.append(Way(901, square(left, bottom, 2), {"building": "yes"}))
+    ways.append(Way(902, [(left + 8, bottom), (left + 8, bottom + 9)], {"aeroway": "runway"}))
     return write_pbf(folder / "osm_2024.osm.pbf", ways, box=(-56.0, -9.0, -50.0, -5.0), time="2024-07-01T00:00:00Z")
 
 

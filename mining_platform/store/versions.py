@@ -6,7 +6,7 @@ the pointer `current.json` and the `lease`. Readers follow the pointer and verif
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -136,10 +136,13 @@ def read_pointer(store: ArtifactStore, ref: Ref) -> Pointer | None:
     """The pointer of a partition, None where nothing was published; DamagedArtifact where it is unreadable."""
     path = partition_directory(store, ref) / POINTER_NAME
     try:
-        content = digests.read_json(path.read_bytes())
+        stored = path.read_bytes()
+        content = digests.read_json(stored)
         pointer = Pointer(content["digest"], int(content["record"]), str(content["record_hash"]))
         if not _DIGEST.fullmatch(pointer.digest):
             raise ValueError("it names no digest")
+        if stored != _pointer_bytes(pointer):
+            raise ValueError("it was altered")
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError, TypeError, KeyError) as error:
@@ -166,8 +169,12 @@ def points_to(store: ArtifactStore, ref: Ref, record: lineage.Record) -> bool:
 
 def write_pointer(store: ArtifactStore, ref: Ref, record: lineage.Record) -> None:
     """Make the version of a record the current one, at once and durably."""
-    content = {"digest": record.digest, "record": record.number, "record_hash": record.hash}
-    durable.write(partition_directory(store, ref) / POINTER_NAME, digests.canonical_json(content, POINTER_NAME))
+    content = _pointer_bytes(Pointer(record.digest, record.number, record.hash))
+    durable.write(partition_directory(store, ref) / POINTER_NAME, content)
+
+
+def _pointer_bytes(pointer: Pointer) -> bytes:
+    return digests.canonical_json(asdict(pointer), POINTER_NAME)
 
 
 def current_digest(store: ArtifactStore, ref: Ref) -> str | None:

@@ -41,7 +41,16 @@ def edit(path: Path, *, rehash: bool, **changed: Any) -> None:
     if rehash:
         body = {key: value for key, value in content.items() if key != "hash"}
         content["hash"] = blake3(json.dumps(body, sort_keys=True, separators=(",", ":")).encode() + b"\n").hexdigest()
-    path.write_text(json.dumps(content))
+    path.write_text(json.dumps(content, sort_keys=True, separators=(",", ":")) + "\n")
+
+
+def test_a_record_that_says_the_same_in_other_bytes_is_altered(directory: Path) -> None:
+    path = directory / "000002.json"
+    written = path.read_text()
+    for spelled in (written.rstrip(), f"{written}\n", written.replace(":", ": ", 1), '{"asset":"other",' + written[1:]):
+        path.write_text(spelled)
+        with pytest.raises(lineage.LineageError, match=r"000002.json was altered"):
+            lineage.read_record(directory, 2)
 
 
 def test_a_record_holds_what_the_production_rested_on(directory: Path) -> None:
