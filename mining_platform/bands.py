@@ -103,6 +103,11 @@ def _elevation() -> Band:
     return Band("DEM", "elevation", "copernicus-dem", 30, 0.0, names, unit="m", scale=0.2, offset=-1000.0)
 
 
+def _slope() -> Band:
+    """Steepest slope of the surface in degrees, from 0 to 90; as uint16 in steps of 0.01 from 1 to 9,001."""
+    return Band("SLOPE", "slope", "copernicus-dem", 30, 0.0, {}, unit="degree", scale=0.01, offset=-0.01)
+
+
 def _osm(key: str) -> Band:
     """Whether OpenStreetMap has a feature of a key here, 0 or 1; as uint16 1 absent, 2 present, and 0 not known."""
     return Band(f"OSM-{key}", f"osm_{key}", "openstreetmap", 10, 0.0, {}, unit="flag", scale=1.0, offset=-1.0)
@@ -145,6 +150,7 @@ BANDS: dict[str, Band] = {
         _sentinel1("VV"),
         _sentinel1("VH"),
         _elevation(),
+        _slope(),
         *(_display(role) for role in ("red", "green", "blue")),
         *map(_osm, OSM_KEYS),
         *map(_osm_distance, OSM_KEYS),

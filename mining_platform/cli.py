@@ -67,6 +67,7 @@ from mining_platform.reviews.decisions import ReviewError
 from mining_platform.sessions import RunnerError, open_session
 from mining_platform.shares.class_rasters import ClassRasterError
 from mining_platform.simulation import archive, outlines
+from mining_platform.simulation.parts import PARTS
 from mining_platform.sources.extracts.batches import ExtractError
 from mining_platform.sources.protocol import SourceError
 from mining_platform.splits.rules import SplitError
@@ -192,11 +193,13 @@ def simulate(
     years: Years = "",
     seed: Annotated[int, typer.Option(help="Same seed, same bytes.")] = demos.SEED,
     dates: Annotated[int, typer.Option(help="Scenes a year and region.")] = demos.SCENES_A_YEAR,
+    also: Annotated[str, typer.Option(help=f"Parts beside these, with commas: {', '.join(PARTS)}.")] = "",
 ) -> None:
     """Write a SIMULATED archive in the real formats: land-cover COGs and a STAC catalogue of Sentinel-2 scenes.
 
     Without --regions: the two simulated regions, or, with --land-cover, the whole of that map. Without --years: 2023 and
-    2024, or the last year that the map's bands name.
+    2024, or the last year that the map's bands name. With --also: Sentinel-1, heights, OpenStreetMap, Landsat, outlines of
+    mines.
     """
     known = region_files.load_regions()
     named = words(region_ids) or (() if land_cover else demos.SIMULATED_REGIONS)
@@ -204,7 +207,9 @@ def simulate(
         chosen = [regions.region(known, each) for each in named] or [outlines.region_of_map(land_cover or Path())]
         of_map = outlines.years_of_map(land_cover)[-1:] if land_cover else ()
         wanted = numbers(years) or of_map or demos.SIMULATED_YEARS
-        facts = write_archive(out or homes.archive_path(), chosen, wanted, land_cover=land_cover, seed=seed, dates=dates)
+        parts = words(also)
+        place = out or homes.archive_path()
+        facts = write_archive(place, chosen, wanted, land_cover=land_cover, seed=seed, dates=dates, also=parts)
     except ValueError as error:
         raise CommandError(str(error)) from None
     console.print_json(data=facts)
@@ -405,7 +410,14 @@ def add(feature: Annotated[Path, typer.Argument(help="GeoJSON file with one Feat
 
 
 def write_archive(
-    out: Path, chosen: Sequence[regions.Region], years: Sequence[int], *, land_cover: Path | None, seed: int, dates: int
+    out: Path,
+    chosen: Sequence[regions.Region],
+    years: Sequence[int],
+    *,
+    land_cover: Path | None,
+    seed: int,
+    dates: int,
+    also: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Simulate regions, with a progress bar."""
     with progress_bar() as bar:
@@ -417,6 +429,7 @@ def write_archive(
             seed=seed,
             dates_per_year=dates,
             land_cover=land_cover,
+            also=also,
             progress=lambda done, share: bar.update(task, completed=share, description=f"simulate {done}"),
         )
 

@@ -11,6 +11,7 @@ from mining_platform.compositing.recipes import PIXELS_VERSION, mosaic_recipe
 from mining_platform.datasets import Dataset, mining_codes
 from mining_platform.osm_keys import OSM_KEYS
 from mining_platform.pipeline import Platform, Reach, Step, key_parts
+from mining_platform.radar import DEFAULT_RADAR_RECIPE, radar_recipe
 from mining_platform.regions import LAYERS_BESIDE, Region, required_scenes
 
 ALWAYS: Mapping[str, tuple[str, ...]] = {
@@ -111,6 +112,7 @@ def _layer(
             "source": region.beside[layer].identity,
             "outside": platform.beside.fingerprint(layer, region, year),
             "channels": list(layer_channels(layer, region.id, of_layer)),
+            **({"recipe": asdict(radar_recipe(DEFAULT_RADAR_RECIPE))} if layer == "radar" else {}),
             **_grid_config(platform, key),
         }
 

@@ -1,26 +1,24 @@
-"""The simulated archive on disk: yearly land-cover maps and a static STAC catalogue of Sentinel-2 L2A scenes."""
+"""The simulated archive on disk: yearly land-cover maps, a STAC catalogue of Sentinel-2 L2A scenes, and parts beside them."""
 
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-from odc.geo.geobox import GeoBox
-from pyproj import Transformer
-
-from mining_platform.bands import BANDS
 from mining_platform.processes import answers
 from mining_platform.regions import Region
-from mining_platform.simulation import catalog, landscape, painting, rasters, scenes
+from mining_platform.simulation import catalog, landscape
 from mining_platform.simulation.calendar import MAX_DATES, MIN_DATES, SceneSpec, plan_scenes
-from mining_platform.sources.listed_files import multihash
+from mining_platform.simulation.grounds import year_grounds
+from mining_platform.simulation.land_cover_maps import write_land_cover
+from mining_platform.simulation.parts import PARTS, Rows
+from mining_platform.simulation.places import Place, YearGround
+from mining_platform.simulation.scene_files import write_scene
 
 FORMAT_VERSION = 1
 """Raised when the same parameters give other pixels or another layout."""
@@ -40,13 +38,15 @@ class _Request:
     dates_per_year: int
     land_cover: Path | None
     """Map to paint scenes over; None for made-up landscapes."""
+    also: tuple[str, ...]
+    """Rows of parts.PARTS, in their order."""
 
 
 class ArchiveError(ValueError):
     """The archive cannot be written as asked; the message says why and what to do."""
 
 
-def write_archive(
+def write_archive(  # noqa: PLR0913 - each is a choice of its own, and all but three are named
     out: Path,
     regions: Sequence[Region],
     years: Sequence[int],
@@ -54,19 +54,22 @@ def write_archive(
     seed: int,
     dates_per_year: int,
     land_cover: Path | None = None,
+    also: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Write the archive of some regions and years into the directory `out` and return its facts.
 
     `land_cover/<region>_coverage_<year>.tif` and `stac/catalog.json` lie in `out`; with `land_cover` (a MapBiomas raster)
-    scenes are painted over that map and no map is written. A directory appears whole or not at all. An archive of the same
-    parameters is left as it is (`reused` is true in the facts), one of other parameters is replaced, and any other
-    directory is refused with ArchiveError.
+    scenes are painted over that map and no map is written. `also` names rows of parts.PARTS, which lie in folders of their own
+    and change no other file. A directory appears whole or not at all. An archive of the same parameters that has all parts
+    asked for is left as it is (`reused` is true in the facts), one of other parameters is replaced, and any other directory is
+    refused with ArchiveError.
     """
-    request = _Request(tuple(regions), tuple(sorted(years)), seed, dates_per_year, land_cover)
+    parts = tuple(sorted(set(also), key=lambda part: (*PARTS, part).index(part)))
+    request = _Request(tuple(regions), tuple(sorted(years)), seed, dates_per_year, land_cover, parts)
     parameters = _parameters(request)
     found = _existing(out)
-    if found is not None and found["parameters"] == parameters and _is_whole(out, found):
+    if found is not None and _serves(found["parameters"], parameters) and _is_whole(out, found):
         return {**found["facts"], "reused": True}
     _sweep(out)
     making = out.with_name(f"{out.name}.tmp-{os.getpid()}")
@@ -93,7 +96,8 @@ def _parameters(request: _Request) -> dict[str, Any]:
         raise ArchiveError(f"{dates} dates a year cannot be simulated; ask for {MIN_DATES} to {MAX_DATES}.")
     if request.land_cover is not None and not request.land_cover.is_file():
         raise ArchiveError(f"There is no land-cover raster {request.land_cover}; give the path of a MapBiomas GeoTIFF.")
-    return {
+    _check_parts(request)
+    return ({"also": list(request.also)} if request.also else {}) | {
         "format": FORMAT_VERSION,
         "seed": request.seed,
         "years": list(years),
@@ -101,6 +105,24 @@ def _parameters(request: _Request) -> dict[str, Any]:
         "regions": [[region.id, region.epsg, hashlib.sha256(region.geometry.wkb).hexdigest()] for region in request.regions],
         "land_cover_sha256": _sha256(request.land_cover) if request.land_cover else None,
     }
+
+
+def _check_parts(request: _Request) -> None:
+    unknown = [part for part in request.also if part not in PARTS]
+    if unknown:
+        raise ArchiveError(f"The simulation has no part {', '.join(unknown)}; it has {', '.join(PARTS)}.")
+    without = [part for part in request.also if PARTS[part].needs_landscape and request.land_cover is not None]
+    if without:
+        raise ArchiveError(
+            f"Over a given map there can be no {' or '.join(without)}: it tells neither heights nor roads. Leave them out, or "
+            "simulate a made-up landscape."
+        )
+
+
+def _serves(found: dict[str, Any], asked: dict[str, Any]) -> bool:
+    """Whether an archive of some parameters has all that is asked for."""
+    base, wanted = ({name: value for name, value in each.items() if name != "also"} for each in (found, asked))
+    return base == wanted and set(asked.get("also", ())) <= set(found.get("also", ()))
 
 
 def _existing(out: Path) -> dict[str, Any] | None:
@@ -142,14 +164,16 @@ def _swap(made: Path, out: Path) -> None:
 
 
 def _fill(out: Path, request: _Request, progress: Progress) -> dict[str, Any]:
-    """Write maps, scenes and catalogue into `out`; scenes are made on threads, and a failure stops those not begun."""
-    total = len(request.regions) * len(request.years) * request.dates_per_year
+    """Write maps, scenes, catalogue and parts into `out`; they are made on threads, and a failure stops those not begun."""
+    total = len(request.regions) * (len(request.years) * request.dates_per_year + len(request.also))
     items: list[dict[str, Any]] = []
     with ThreadPoolExecutor(min(MAX_WORKERS, os.cpu_count() or 1)) as pool:
         try:
-            for job in as_completed(_jobs(pool, out, request, lambda text: progress(text, 0.0))):
+            jobs, part_jobs = _jobs(pool, out, request, lambda text: progress(text, 0.0))
+            for job in as_completed(jobs):
                 items.append(job.result())
                 progress(items[-1]["id"], len(items) / total)
+            rows = _finish(out, part_jobs, lambda part, done: progress(part, (len(items) + done) / total))
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
@@ -163,96 +187,47 @@ def _fill(out: Path, request: _Request, progress: Progress) -> dict[str, Any]:
         "scene_count": len(items),
         "scene_ids": [entry["id"] for entry in items],
         "painted_over": request.land_cover.name if request.land_cover else None,
+        **({"also": rows} if rows else {}),
     }
 
 
-def _jobs(pool: ThreadPoolExecutor, out: Path, request: _Request, report: Callable[[str], None]) -> list[Future[dict[str, Any]]]:
+def _jobs(
+    pool: ThreadPoolExecutor, out: Path, request: _Request, report: Callable[[str], None]
+) -> tuple[list[Future[dict[str, Any]]], dict[str, list[Future[Rows]]]]:
+    """Scenes, and by part what is written of each region, in the regions' order."""
     jobs: list[Future[dict[str, Any]]] = []
-    for region, year, ground, geobox in _grounds(out, request):
-        report(f"ground of {region.id} in {year}")
-        for spec in _specs(region, year, request):
-            folder = out / "stac" / catalog.COLLECTION / spec.id
-            jobs.append(pool.submit(_write_scene, folder, spec, ground, geobox, request.seed))
-    return jobs
+    parts: dict[str, list[Future[Rows]]] = {part: [] for part in request.also}
+    for region in request.regions:
+        canvas, years, land = landscape.canvas_of(region), dict[int, YearGround](), None
+        for year, seen, land in year_grounds(region, canvas, request.years, request.seed, request.land_cover):
+            if land is not None:
+                path = out / "land_cover" / f"{region.id}_coverage_{year}.tif"
+                write_land_cover(path, seen.classes, canvas, region, year)
+            report(f"ground of {region.id} in {year}")
+            for spec in _specs(region, year, request):
+                folder = out / "stac" / catalog.COLLECTION / spec.id
+                jobs.append(pool.submit(write_scene, folder, spec, seen.ground, canvas, request.seed))
+            years |= {year: seen} if request.also else {}
+        place = Place(region, canvas, request.seed, land, years)
+        for part, of_part in parts.items():
+            of_part.append(pool.submit(PARTS[part].write, out, place))
+    return jobs, parts
+
+
+def _finish(out: Path, jobs: dict[str, list[Future[Rows]]], report: Callable[[str, int], None]) -> dict[str, int]:
+    """Wait for the parts of all regions and write what lies over them; number of rows by part."""
+    counts: dict[str, int] = {}
+    for number, (part, of_part) in enumerate(jobs.items(), 1):
+        rows = [row for job in of_part for row in job.result()]
+        PARTS[part].finish(out, rows)
+        counts[part] = len(rows)
+        report(part, number * len(of_part))
+    return counts
 
 
 def _specs(region: Region, year: int, request: _Request) -> tuple[SceneSpec, ...]:
     centre, dates = region.geometry.centroid, request.dates_per_year
     return plan_scenes(region.id, year, longitude=centre.x, latitude=centre.y, dates_per_year=dates, seed=request.seed)
-
-
-def _grounds(out: Path, request: _Request) -> Iterator[tuple[Region, int, painting.Ground, GeoBox]]:
-    """Ground of each region and year; made-up landscapes also leave their land-cover map in `out`."""
-    for region in request.regions:
-        geobox = landscape.canvas_of(region)
-        if request.land_cover is None:
-            grounds = _made_up(out, region, geobox, request)
-        else:
-            grounds = _painted(request.land_cover, region, geobox, request)
-        for year, ground in grounds:
-            yield region, year, ground, geobox
-
-
-def _painted(land_cover: Path, region: Region, geobox: GeoBox, request: _Request) -> Iterator[tuple[int, painting.Ground]]:
-    for year in request.years:
-        classes = painting.painted_classes(land_cover, year, geobox, request.seed, region.id)
-        yield year, painting.painted_ground(classes, request.seed, region.id)
-
-
-def _made_up(out: Path, region: Region, geobox: GeoBox, request: _Request) -> Iterator[tuple[int, painting.Ground]]:
-    shape = (geobox.shape[0], geobox.shape[1])
-    land = landscape.make_landscape(shape, request.seed, region.id)
-    textures = painting.make_textures(shape, land.waters.relief, request.seed, region.id)
-    for year in request.years:
-        classes = landscape.classes_in(land, year)
-        _write_land_cover(out / "land_cover" / f"{region.id}_coverage_{year}.tif", classes, geobox, region, year)
-        yield year, painting.made_up_ground(land, classes, textures, year, (request.seed, region.id))
-
-
-def _write_land_cover(path: Path, classes: NDArray[np.uint8], geobox: GeoBox, region: Region, year: int) -> None:
-    """The class map sampled at the centres of native MapBiomas pixels over the region's bounds and a margin."""
-    margin = 0.9 * landscape.MARGIN_DEG
-    west, south, east, north = region.geometry.bounds
-    grid = rasters.mapbiomas_lattice((west - margin, south - margin, east + margin, north + margin))
-    to_canvas = Transformer.from_crs(4326, region.epsg, always_xy=True)
-    lat, lon = (axis.values for axis in grid.coordinates.values())
-    x, y = to_canvas.transform(*np.meshgrid(lon, lat))
-    column = np.floor((x - geobox.affine.c) / geobox.affine.a).astype(np.int64)
-    row = np.floor((y - geobox.affine.f) / geobox.affine.e).astype(np.int64)
-    values = classes[np.clip(row, 0, classes.shape[0] - 1), np.clip(column, 0, classes.shape[1] - 1)]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    text = f"land cover of {region.id} in {year}, MapBiomas legend; no real ground"
-    colours = rasters.legend_colours()
-    rasters.write_cog(path, values, grid, description=text, block_px=256, colours=colours, overviews=True)
-
-
-def _write_scene(folder: Path, spec: SceneSpec, ground: painting.Ground, geobox: GeoBox, seed: int) -> dict[str, Any]:
-    """Make one scene, write its files and item into a new folder, and return the item."""
-    folder.mkdir(parents=True)
-    scene = scenes.render(spec, ground, seed=seed)
-    assets: dict[str, dict[str, Any]] = {}
-    for band_id, values in scene.bands.items():
-        fields = catalog.band_asset(band_id, geobox, spec.added_dn)
-        assets[BANDS[band_id].providers[catalog.PROVIDER]] = fields | _write_layer(folder, band_id, values, geobox, spec)
-    layers: tuple[tuple[str, str, NDArray[np.uint8], str, str], ...] = (
-        (catalog.SCL_ASSET, "SCL", scene.scl, "Scene classification", "classification"),
-        (catalog.CLOUD_ASSET, "CLD", scene.cloud_probability, "Cloud probability in per cent", "cloud"),
-    )
-    for key, name, layer, title, role in layers:
-        assets[key] = catalog.layer_asset(title, geobox, role) | _write_layer(folder, name, layer, geobox, spec)
-    document = catalog.item(spec, geobox, scene.scl, assets)
-    catalog.write_json(folder / f"{spec.id}.json", document)
-    return document
-
-
-def _write_layer(
-    folder: Path, name: str, values: NDArray[np.uint8] | NDArray[np.uint16], geobox: GeoBox, spec: SceneSpec
-) -> dict[str, Any]:
-    path = folder / f"{name}.tif"
-    gsd_m = geobox.shape[0] * 10 // values.shape[0]
-    grid = catalog.scaled(geobox, gsd_m)
-    rasters.write_cog(path, values, grid, description=f"{name} of {spec.id}; no real ground")
-    return {"href": f"./{path.name}", "file:size": path.stat().st_size, "file:checksum": multihash(path)}
 
 
 def _sha256(path: Path) -> str:

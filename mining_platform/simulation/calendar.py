@@ -91,7 +91,7 @@ def plan_scenes(
                 baseline=_baseline(sensed.date(), odd=number % _ODD_ONE_OUT == 2),
                 sun=sun_position(sensed, longitude, latitude),
                 wetness=season,
-                cover=_cover(season, number in driest, rng),
+                cover=wanted_cover(season, number in driest, rng),
                 haze=float(rng.uniform(0.0, 0.35) + (rng.random() < 0.3) * rng.uniform(0.1, 0.5)),
                 swath=_swath(number, number in driest, rng),
             )
@@ -115,7 +115,8 @@ def _baseline(day: dt.date, *, odd: bool) -> str:
     return "05.00" if odd else "02.14"
 
 
-def _cover(season: float, driest: bool, rng: np.random.Generator) -> float:
+def wanted_cover(season: float, driest: bool, rng: np.random.Generator) -> float:
+    """Share of cloud of a scene at a wetness of the season: next to none on the driest days, else anything up to all."""
     if driest:
         return float(rng.choice([0.0, 0.03, 0.08]))
     if rng.random() < 0.1 + 0.15 * season:

@@ -90,17 +90,22 @@ def scaled(geobox: GeoBox, gsd_m: int) -> GeoBox:
 
 def footprint(spec: SceneSpec, geobox: GeoBox) -> BaseGeometry:
     """Outline in EPSG:4326 of the ground that the scene shows."""
+    return seen_outline(spec.swath, geobox, spec.region_id)
+
+
+def seen_outline(swath: tuple[float, int] | None, geobox: GeoBox, region_id: str) -> BaseGeometry:
+    """Outline in EPSG:4326 of a canvas, or of what a swath (SceneSpec.swath) shows of it."""
     rows, columns = geobox.shape[0] // 2, geobox.shape[1] // 2
     area: BaseGeometry = box(0, 0, columns, rows)
-    if spec.swath is not None:
-        a, b, c = swath_half_plane((rows, columns), *spec.swath)
+    if swath is not None:
+        a, b, c = swath_half_plane((rows, columns), *swath)
         far = -1e5 if a > 0 else 1e5
         area = area.intersection(Polygon([(far, 0), ((c - b * 0) / a, 0), ((c - b * rows) / a, rows), (far, rows)]))
     affine = scaled(geobox, 20).affine
     ground = affinity.affine_transform(area, [affine.a, affine.b, affine.d, affine.e, affine.c, affine.f])
     epsg = geobox.crs.epsg if geobox.crs else None
     if epsg is None:
-        raise ValueError(f"The canvas of {spec.region_id} has no EPSG code; give the region an 'epsg' in regions.geojson.")
+        raise ValueError(f"The canvas of {region_id} has no EPSG code; give the region an 'epsg' in regions.geojson.")
     return grids.project(ground.segmentize(2000), epsg, 4326)
 
 
@@ -118,7 +123,7 @@ def item(spec: SceneSpec, geobox: GeoBox, scl: NDArray[np.uint8], assets: Mappin
         "id": spec.id,
         "collection": COLLECTION,
         "bbox": [round(value, 7) for value in outline.bounds],
-        "geometry": _rounded(mapping(outline)),
+        "geometry": rounded(mapping(outline)),
         "properties": {
             "title": f"SIMULATED Sentinel-2 L2A scene {spec.id}",
             "description": "Made by a computer; it shows no real ground.",
@@ -151,7 +156,9 @@ def item(spec: SceneSpec, geobox: GeoBox, scl: NDArray[np.uint8], assets: Mappin
     }
 
 
-def _rounded(geometry: Mapping[str, Any]) -> dict[str, Any]:
+def rounded(geometry: Mapping[str, Any]) -> dict[str, Any]:
+    """GeoJSON geometry with coordinates of seven digits, a centimetre."""
+
     def walk(value: Any) -> Any:
         return round(value, 7) if isinstance(value, float) else [walk(part) for part in value]
 

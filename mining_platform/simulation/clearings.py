@@ -16,11 +16,13 @@ from shapely.geometry import LineString
 from mining_platform.simulation import noise
 from mining_platform.simulation.noise import Floats
 from mining_platform.simulation.rivers import Waters, burn
+from mining_platform.simulation.road_lines import Rib, RoadLine, road_lines
 
 RIB_PX = 200.0
 """Mean distance between side roads: 2 km."""
 LOT_PX = 50.0
 """Width of a lot along a side road: 500 m."""
+STRIP_HALF_WIDTH_PX = 2.0
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,10 @@ class Clearings:
     """Worn-out pasture without plants."""
     town: NDArray[np.bool_]
     airstrip: NDArray[np.bool_]
+    road_lines: tuple[RoadLine, ...]
+    """Middle lines of the roads, across rivers too."""
+    airstrip_lines: tuple[NDArray[np.float64], ...]
+    """(2, 2) x, y px of the ends of each strip."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +59,7 @@ def make_clearings(shape: tuple[int, int], waters: Waters, seed: int, region_id:
     """Roads, lots, town and airstrips of a landscape, the same for the same seed and region id."""
     rng = noise.generator(seed, region_id, "people")
     trunk = _trunk(shape, waters, rng)
-    road_distance, built_up = _roads(shape, trunk, rng)
+    road_distance, built_up, ribs = _roads(shape, trunk, rng)
     land = waters.river_distance_px > 6
     ragged = 0.5 * noise.rough(shape, rng, 40) + 0.6 * noise.coarse_rough(shape, rng, 200)
     since, lot_state = _lots(trunk, road_distance, ragged, rng)
@@ -61,7 +67,9 @@ def make_clearings(shape: tuple[int, int], waters: Waters, seed: int, region_id:
     worn = noise.rough(shape, rng, 26, 2.0) + 0.4 * noise.coarse_rough(shape, rng, 150)
     town = _town(shape, trunk, land, rng)
     strips = _airstrips(shape, waters, town, rng)
-    return Clearings(built_up * land, since, lot_state, (worn > 2.35) & ~town, town, strips)
+    burnt = burn(union_all([strip.buffer(STRIP_HALF_WIDTH_PX, cap_style="flat") for strip in strips]), shape)
+    lines, ends = road_lines(trunk.u, trunk.v, ribs, RIB_PX), tuple(np.array(strip.coords) for strip in strips)
+    return Clearings(built_up * land, since, lot_state, (worn > 2.35) & ~town, town, burnt, lines, ends)
 
 
 def _trunk(shape: tuple[int, int], waters: Waters, rng: np.random.Generator) -> _Trunk:
@@ -78,8 +86,8 @@ def _trunk(shape: tuple[int, int], waters: Waters, rng: np.random.Generator) -> 
     return _Trunk(u.astype(np.float32), v.astype(np.float32))
 
 
-def _roads(shape: tuple[int, int], trunk: _Trunk, rng: np.random.Generator) -> tuple[Floats, Floats]:
-    """Distance to the nearest road in px, and road surface share; ribs end at lengths of their own."""
+def _roads(shape: tuple[int, int], trunk: _Trunk, rng: np.random.Generator) -> tuple[Floats, Floats, tuple[Rib, ...]]:
+    """Distance to the nearest road in px, road surface share, and the ribs, which end at lengths of their own."""
     rib = np.floor(trunk.u / RIB_PX + 0.5)
     numbers = np.arange(-40, 41)
     length = rng.uniform(0.10, 0.42, size=(2, len(numbers))) * min(shape)
@@ -91,7 +99,8 @@ def _roads(shape: tuple[int, int], trunk: _Trunk, rng: np.random.Generator) -> t
     to_rib = np.hypot(off_rib, beyond).astype(np.float32)
     to_trunk = np.abs(trunk.v)
     surface = np.maximum(np.clip(1.25 - to_trunk, 0, 1), 0.8 * np.clip(0.95 - to_rib, 0, 1))
-    return np.minimum(to_rib, to_trunk), surface.astype(np.float32)
+    ribs = tuple(Rib(float(n * RIB_PX + shift[n + 40]), *map(float, length[:, n + 40])) for n in numbers.tolist())
+    return np.minimum(to_rib, to_trunk), surface.astype(np.float32), ribs
 
 
 def _lots(trunk: _Trunk, road_distance: Floats, ragged: Floats, rng: np.random.Generator) -> tuple[Floats, Floats]:
@@ -111,7 +120,7 @@ def _town(shape: tuple[int, int], trunk: _Trunk, land: NDArray[np.bool_], rng: n
     return np.asarray((blob < 1) & land, dtype=bool)
 
 
-def _airstrips(shape: tuple[int, int], waters: Waters, town: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.bool_]:
+def _airstrips(shape: tuple[int, int], waters: Waters, town: NDArray[np.bool_], rng: np.random.Generator) -> list[LineString]:
     """Two straight dirt strips of 900 to 1,300 m, 40 m wide, off the rivers."""
     free = (waters.river_distance_px > 70) & ~ndimage.binary_dilation(town, iterations=4)
     free[:70], free[-70:], free[:, :70], free[:, -70:] = False, False, False, False
@@ -121,5 +130,5 @@ def _airstrips(shape: tuple[int, int], waters: Waters, town: NDArray[np.bool_], 
         pick, angle, half = rng.integers(len(rows)), rng.uniform(0, np.pi), rng.uniform(45, 65)
         y, x = 5 * int(rows[pick]), 5 * int(columns[pick])
         step = np.array([np.cos(angle), np.sin(angle)]) * min(half, 0.1 * min(shape))
-        strips.append(LineString([(x - step[0], y - step[1]), (x + step[0], y + step[1])]).buffer(2.0, cap_style="flat"))
-    return burn(union_all(strips), shape)
+        strips.append(LineString([(x - step[0], y - step[1]), (x + step[0], y + step[1])]))
+    return strips

@@ -47,6 +47,8 @@ class Landscape:
     clearings: Clearings
     mining_since: Floats
     """Year in which mining reaches a pixel; beyond 3000 never."""
+    mines: "tuple[Mine, ...]"
+    """The large ones first."""
 
 
 def canvas_of(region: Region) -> GeoBox:
@@ -72,7 +74,8 @@ def make_landscape(shape: tuple[int, int], seed: int, region_id: str) -> Landsca
     """The landscape of a region id and a seed on a canvas of (y, x) px."""
     waters = make_waters(shape, seed, region_id)
     clearings = make_clearings(shape, waters, seed, region_id)
-    return Landscape(_natural(shape, waters, seed, region_id), waters, clearings, _mining_since(shape, waters, seed, region_id))
+    since, mines = _mining_since(shape, waters, seed, region_id)
+    return Landscape(_natural(shape, waters, seed, region_id), waters, clearings, since, mines)
 
 
 def classes_in(landscape: Landscape, year: int) -> NDArray[np.uint8]:
@@ -163,14 +166,15 @@ def _farthest(
     return float(tries[best, 0]), float(tries[best, 1])
 
 
-def _mining_since(shape: tuple[int, int], waters: Waters, seed: int, region_id: str) -> Floats:
-    """Year in which mining reaches each pixel: each mine spreads from its first pit, mostly along its stream."""
+def _mining_since(shape: tuple[int, int], waters: Waters, seed: int, region_id: str) -> tuple[Floats, tuple[Mine, ...]]:
+    """Year in which mining reaches each pixel: each mine spreads from its first pit, mostly along its stream; and the mines."""
     rng = noise.generator(seed, region_id, "mines")
     ragged = 0.13 * noise.coarse_rough(shape, rng, 90, step=3) + 0.06 * noise.rough(shape, rng, 30, 2.3)
     islands = noise.coarse_rough(shape, rng, 45, step=3, power=2.4)
     winding = 0.18 * noise.coarse_rough(shape, rng, 260, power=2.3)
     since = np.full(shape, 9999, dtype=np.float32)
-    for mine in _mines(shape, waters, rng):
+    mines = _mines(shape, waters, rng)
+    for mine in mines:
         reach = int(1.9 * mine.half_length_px) + 4
         rows = slice(max(0, int(mine.row) - reach), min(shape[0], int(mine.row) + reach))
         columns = slice(max(0, int(mine.column) - reach), min(shape[1], int(mine.column) + reach))
@@ -182,7 +186,7 @@ def _mining_since(shape: tuple[int, int], waters: Waters, seed: int, region_id: 
         year = mine.start + (FULL_GROWN_YEAR - mine.start) * distance**2.4
         year[smooth > _FARTHEST] = 9999
         since[rows, columns] = np.minimum(since[rows, columns], year.astype(np.float32))
-    return _without_specks(since, waters)
+    return _without_specks(since, waters), tuple(mines)
 
 
 def _without_specks(since: Floats, waters: Waters) -> Floats:

@@ -1,6 +1,7 @@
 """Writing of cloud-optimised GeoTIFFs whose bytes depend on their content alone, each marked SIMULATED."""
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -50,9 +51,46 @@ def write_cog(
     }
     with rasterio.open(path, "w", **profile) as target:
         target.write(values, 1)
-        target.update_tags(TIFFTAG_IMAGEDESCRIPTION=f"{MARK}: {description}", simulated="true")
+        target.update_tags(**marked(description))
         if colours is not None:
             target.write_colormap(1, colours)
+
+
+def marked(description: str) -> dict[str, str]:
+    """Tags that say what a file shows, and that it is SIMULATED."""
+    return {"TIFFTAG_IMAGEDESCRIPTION": f"{MARK}: {description}", "simulated": "true"}
+
+
+def write_plain_cog(
+    path: Path,
+    values: NDArray[np.float32] | NDArray[np.uint16],
+    grid: GeoBox,
+    *,
+    nodata: float,
+    tags: Mapping[str, str],
+    unit: str = "",
+) -> None:
+    """Write (y, x) values as a COG without overviews; `tags` are those of `marked` and others, `unit` is of the values."""
+    profile = {
+        "driver": "COG",
+        "height": values.shape[0],
+        "width": values.shape[1],
+        "count": 1,
+        "dtype": values.dtype.name,
+        "crs": str(grid.crs),
+        "transform": grid.affine,
+        "nodata": nodata,
+        "compress": "ZSTD",
+        "level": 1,
+        "predictor": "FLOATING_POINT" if values.dtype == np.float32 else "STANDARD",
+        "blocksize": 512,
+        "overviews": "NONE",
+    }
+    with rasterio.open(path, "w", **profile) as target:
+        target.write(values, 1)
+        target.update_tags(**tags)
+        if unit:
+            target.units = (unit,)
 
 
 def mapbiomas_lattice(bounds_deg: tuple[float, float, float, float]) -> GeoBox:

@@ -30,6 +30,20 @@ _NEIGHBOURS = ((-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1,
 
 
 @dataclass(frozen=True)
+class Drainage:
+    """Terrain in cells of CELL_PX and how it drains; indices are flat."""
+
+    terrain: Floats
+    """(h, w) height over the river, about metres, before pits are filled."""
+    receiver: NDArray[np.int64]
+    """Cell that each cell drains to, -1 for outlets and edges."""
+    order: NDArray[np.int64]
+    """Cells from the outlets upwards."""
+    outlet: NDArray[np.bool_]
+    """(h, w) the main river."""
+
+
+@dataclass(frozen=True)
 class Waters:
     """Rivers of one landscape on its (y, x) canvas."""
 
@@ -46,6 +60,11 @@ class Waters:
     """Slope towards a morning sun in the east, deviation about 1."""
     stream_points: NDArray[np.float64]
     """(n, 3) row, column, drained km2 along the streams."""
+    drainage: Drainage
+    river_line: NDArray[np.float64]
+    """(n, 2) x, y along the main river, downstream; it begins and ends beyond the canvas."""
+    stream_lines: tuple[NDArray[np.float64], ...]
+    """(n, 3) x, y, drained km2 along each stream, downstream."""
 
 
 def meander(shape: tuple[int, int], rng: np.random.Generator) -> NDArray[np.float64]:
@@ -201,6 +220,9 @@ def make_waters(shape: tuple[int, int], seed: int, region_id: str) -> Waters:
         stream_distance_px=distance_px(channel, 2),
         relief=_relief(terrain, shape),
         stream_points=points[inside],
+        drainage=Drainage(terrain, receiver, order, outlet),
+        river_line=path,
+        stream_lines=tuple(line * (1, 1, cell_km2) for line in lines),
     )
 
 

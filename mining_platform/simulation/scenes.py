@@ -38,7 +38,7 @@ class Scene:
 
 
 @njit(nogil=True, cache=True)
-def _reflectance(  # noqa: PLR0913 - a compiled kernel takes plain arrays
+def mean_reflectance(  # noqa: PLR0913 - a compiled kernel takes plain arrays
     materials: Bytes, fine: Deviations, coarse: Deviations, relief: Deviations,
     dry: Floats, wet: Floats, textures: Floats, season: np.float32, step: int,
 ) -> Floats:  # fmt: skip
@@ -81,7 +81,7 @@ def _blurred(ground: Floats) -> Floats:
 
 
 @njit(nogil=True, cache=True)
-def _observed(  # noqa: PLR0913 - a compiled kernel takes plain arrays
+def observed_dn(  # noqa: PLR0913 - a compiled kernel takes plain arrays
     ground: Floats, cloud: Floats, shadow: Floats, cirrus: Floats, seen: NDArray[np.bool_],
     bright: Floats, haze: Floats, light: np.float32, added_dn: np.float32, key: np.uint64,
 ) -> NDArray[np.uint16]:  # fmt: skip
@@ -161,14 +161,14 @@ def _render_bands(spec: SceneSpec, ground: Ground, over: sky.Sky, gsd_m: int, ke
     columns = [spectra.CHANNELS.index(name) for name in names]
     dry, wet = (np.ascontiguousarray(spectra.spectra(season)[:, columns]) for season in ("dry", "wet"))
     texture = ground.textures
-    surface = _reflectance(
+    surface = mean_reflectance(
         ground.materials, texture.fine, texture.coarse, texture.relief,
         dry, wet, spectra.textures(), np.float32(spec.wetness), gsd_m // FINE_M,
     )  # fmt: skip
     if gsd_m == FINE_M:
         surface = _blurred(surface)
     bright, haze = (np.array(values, dtype=np.float32)[columns] for values in (spectra.CLOUD, spectra.HAZE))
-    numbers = _observed(
+    numbers = observed_dn(
         surface, *_sky_at(over, gsd_m), bright, haze * np.float32(spec.haze),
         np.float32(_light(spec)), np.float32(spec.added_dn), np.uint64(key),
     )  # fmt: skip

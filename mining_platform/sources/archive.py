@@ -61,7 +61,7 @@ def fingerprint_scenes(region: Region, year: int) -> dict[str, Any]:
         for place in found.metadata:
             _add(hasher, place, (listed.root / place).read_bytes())
         for band_id, place in sorted(found.scene.hrefs.items()):
-            _add(hasher, place, _ends(listed.root / place, stated=band_id in found.scene.checksums))
+            _add(hasher, place, ends_of_file(listed.root / place, stated=band_id in found.scene.checksums))
     superseded = {"superseded": len(listed.superseded)} if listed.superseded else {}
     counts = {"year": year, "items": len(listed.found), "blake3": hasher.hexdigest(), **superseded}
     return required_scenes(region).identity | counts
@@ -122,7 +122,7 @@ def _add(hasher: blake3, place: str, content: bytes) -> None:
     hasher.update(content)
 
 
-def _ends(path: Path, *, stated: bool) -> bytes:
+def ends_of_file(path: Path, *, stated: bool) -> bytes:
     """Size of a raster, and its first and last bytes unless the metadata state its checksum."""
     if not path.is_file():
         return b"absent"

@@ -4,12 +4,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from mining_platform.regions import Beside, Region
-from mining_platform.sources import openstreetmap
+from mining_platform.sources import elevation_layer, openstreetmap, radar_layer
 from mining_platform.sources.protocol import LayerReading, refusal
 
 Fingerprint = Callable[[Region, int], dict[str, Any]]
 Open = Callable[[Region, int, Sequence[str]], LayerReading]
 READERS: Mapping[str, tuple[Fingerprint, Open]] = {
+    "radar": (radar_layer.fingerprint_radar, radar_layer.open_radar_layer),
+    "elevation": (elevation_layer.fingerprint_elevation, elevation_layer.open_elevation_layer),
     "osm_context": (openstreetmap.fingerprint_context, openstreetmap.open_context),
 }
 """Layer -> what tells its content, and what reads it."""

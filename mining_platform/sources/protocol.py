@@ -15,8 +15,10 @@ from odc.geo.geobox import GeoBox
 
 from mining_platform.compositing.composites import Composite
 from mining_platform.compositing.recipes import MosaicRecipe
+from mining_platform.radar import RadarScene
 from mining_platform.regions import Region
 from mining_platform.scenes import Scene
+from mining_platform.terrain import ElevationFile
 
 LAND_COVER_FILE = "land_cover.tif"
 """Name of the raster that `read_land_cover` writes."""
@@ -145,5 +147,45 @@ class PixelSource(Protocol):
         A pixel has a value exactly where the native pixel under its centre has one: that one itself if `nearest`,
         else bilinear between native pixel centres. Bands are uint16, layers uint8 or uint16. SourceError naming scene and
         band where the raster cannot be read.
+        """
+        ...
+
+
+class RadarSource(Protocol):
+    """Scenes of Sentinel-1 as power on the ground; `radar` makes channels of them."""
+
+    def list_radar(self, region: Region, year: int) -> gpd.GeoDataFrame:
+        """Scenes of a calendar year (UTC) that touch the outline (`radar.radar_table`); SourceError where there are none."""
+        ...
+
+    def fingerprint_radar(self, region: Region, year: int) -> dict[str, Any]:
+        """What identifies those scenes now, cheap to ask, and their number as `items`; SourceError where there are none."""
+        ...
+
+    def open_radar(self, region: Region, scene: RadarScene, polarisation: str, geobox: GeoBox) -> NDArray[np.float32]:
+        """Linear power of a polarisation that the scene has: (y, x) float32, NaN where there is none.
+
+        Gamma or sigma nought, by the scene's `measure`. A pixel has a value where the native pixel under its centre has one above
+        0, bilinear between native pixel centres.
+        SourceError naming scene and polarisation where it cannot be read, or lies in the radar's own geometry.
+        """
+        ...
+
+
+class ElevationSource(Protocol):
+    """Surface models in metres; `terrain` makes channels of them."""
+
+    def list_elevation(self, region: Region, year: int) -> list[ElevationFile]:
+        """Files that touch the region's grid, by id; `year` only fills the place. SourceError where there are none."""
+        ...
+
+    def fingerprint_elevation(self, region: Region, year: int) -> dict[str, Any]:
+        """What identifies those files now, cheap to ask, and their number as `items`; SourceError where there are none."""
+        ...
+
+    def open_elevation(self, region: Region, year: int, files: Sequence[ElevationFile], geobox: GeoBox) -> NDArray[np.float32]:
+        """Heights on a grid from some of the files: (y, x) float32 metres, bilinear, without seams, NaN for voids.
+
+        SourceError naming the files where one cannot be read, or has heights that are not told to be metres.
         """
         ...

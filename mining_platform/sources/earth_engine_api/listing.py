@@ -77,16 +77,22 @@ def list_year(region: Region, year: int) -> Listing:
     own, *joined = collections_of(region, year)
     check_recipe(region, year, mosaic_recipe(required_scenes(region).recipe))
     with told(region, year):
-        whole = [image for image in _images(region, year, own) if _touches(region, year, image)]
+        whole = touching_images(region, own, (year, year + 1))
         having = {index_of(image) for image in whole}
         for collection in joined:
-            having &= {index_of(image) for image in _images(region, year, collection, ids_only=True)}
+            having &= {index_of(image) for image in _images(region, collection, (year, year + 1), ids_only=True)}
     if not having:
         without = f", or none of {len(whole)} has {', '.join(_joined_layers(region))}" if whole else ""
         remedy = f"Ask for another year: {', '.join(map(str, region.years))} are declared."
         raise refuse(region, year, f"no scene touches the outline in that year{without}", remedy)
     images = sorted((image for image in whole if index_of(image) in having), key=index_of)
     return Listing(images, sorted({index_of(image) for image in whole} - having))
+
+
+def touching_images(region: Region, collection: str, years: tuple[int, int]) -> list[dict[str, Any]]:
+    """Assets of a collection from a year on until before another that touch the outline; EarthEngineError as `list_images`."""
+    images = _images(region, collection, years)
+    return [image for image in images if _touches(region, years[0], image)]
 
 
 def index_of(image: dict[str, Any]) -> str:
@@ -149,10 +155,11 @@ def _joined_layers(region: Region) -> list[str]:
     ]
 
 
-def _images(region: Region, year: int, collection: str, *, ids_only: bool = False) -> list[dict[str, Any]]:
+def _images(region: Region, collection: str, years: tuple[int, int], *, ids_only: bool = False) -> list[dict[str, Any]]:
     west, south, east, north = region.geometry.buffer(_LISTING_MARGIN_DEGREES).bounds
     bounds = (max(west, -180.0), max(south, -90.0), min(east, 180.0), min(north, 90.0))
-    return list_images(collection, f"{year}-01-01T00:00:00Z", f"{year + 1}-01-01T00:00:00Z", bounds, ids_only=ids_only)
+    start, end = (f"{year}-01-01T00:00:00Z" for year in years)
+    return list_images(collection, start, end, bounds, ids_only=ids_only)
 
 
 def _touches(region: Region, year: int, image: dict[str, Any]) -> bool:

@@ -33,6 +33,8 @@ ALLOWED_HOSTS: Mapping[str, str] = MappingProxyType(
         "planetarycomputer.microsoft.com": "STAC API and signatures of the Planetary Computer",
         "sentinel2l2a01.blob.core.windows.net": "rasters of the Planetary Computer, sentinel-2-l2a",
         "landsateuwest.blob.core.windows.net": "rasters of the Planetary Computer, landsat-c2-l2",
+        "sentinel1euwestrtc.blob.core.windows.net": "rasters of the Planetary Computer, sentinel-1-rtc",
+        "elevationeuwest.blob.core.windows.net": "rasters of the Planetary Computer, cop-dem-glo-30",
         "storage.googleapis.com": "land-cover maps of MapBiomas",
     }
 )

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from pystac import STACError, STACTypeError
@@ -19,7 +20,7 @@ from mining_platform.regions import NO_CLOUD_LIMIT, Region, expand, required_sce
 from mining_platform.sources.protocol import SourceError
 from mining_platform.sources.remote.network import TIMEOUT_S, NetworkError, checked_url, session, without_query
 from mining_platform.sources.remote.signing import unsigned
-from mining_platform.sources.stac_metadata.items import ListedScene, listed, refuse, stac_collection, touches
+from mining_platform.sources.stac_metadata.items import FoundItem, ListedScene, listed, refuse, stac_collection, touches
 
 PAGE_ITEMS = 100
 MAX_STALE_PAGES = 3
@@ -33,6 +34,7 @@ _NO_API = (
     *(PystacClientWarning, ClientTypeError, STACError, STACTypeError),
 )
 """What pystac-client raises over answers that are no STAC API's."""
+_ANY_YEARS = 1972, 2100  # since Landsat 1
 _ERROR_CHARACTERS = 300  # of an answer that may be a whole page
 
 
@@ -42,9 +44,15 @@ def found_scenes(region: Region, year: int) -> Iterator[ListedScene]:
     Items that the service returns beside those are left out. SourceError where the API may not be reached, does not answer
     or answers nonsense, for an item that is no scene of the collection, and for an asset that may not be read.
     """
+    for found in found_items(region, year):
+        if touches(region, found.item, year):
+            yield listed(region, found.item, found.place_of, found.identity(), year)
+
+
+def found_items(region: Region, year: int | None) -> Iterator[FoundItem]:
+    """Items of the region's collection as the service gives them, of a year or of any time; SourceError as `found_scenes`."""
     for item in _items(region, year):
-        if touches(region, item, year):
-            yield listed(region, item, _place, _identity(item), year)
+        yield FoundItem(item, _place, partial(_identity, item))
 
 
 def remedy(region: Region) -> str:  # noqa: ARG001 - the same for every region
@@ -72,7 +80,7 @@ class _GuardedIO(StacApiIO):
         return super().read_text(source, *args, **kwargs)
 
 
-def _items(region: Region, year: int) -> Iterator[dict[str, Any]]:
+def _items(region: Region, year: int | None) -> Iterator[dict[str, Any]]:
     """Items that the API finds, page by page, each id once; SourceError where it does not answer well or does not end."""
     seen: set[str] = set()
     stale_pages = 0
@@ -103,16 +111,21 @@ def _problem_and_remedy(error: Exception) -> tuple[str, str]:
     return f"the place is no STAC API with item search ({type(error).__name__}: {told})", "Mend href in the region file."
 
 
-def _pages(region: Region, year: int) -> Iterator[Mapping[str, Any]]:
+def _pages(region: Region, year: int | None) -> Iterator[Mapping[str, Any]]:
     source = required_scenes(region)
     search = Client.open(expand(source.href), stac_io=_GuardedIO()).search(
         collections=[stac_collection(region, year, source.provider)],
         intersects=mapping(search_outline(region.geometry)),
-        datetime=f"{year}-01-01T00:00:00Z/{year + 1}-01-01T00:00:00Z",
+        datetime=_span(year),
         query=None if source.max_cloud_pct == NO_CLOUD_LIMIT else {"eo:cloud_cover": {"lte": source.max_cloud_pct}},
         limit=PAGE_ITEMS,
     )
     return search.pages_as_dicts()
+
+
+def _span(year: int | None) -> str:
+    first, last = (year, year + 1) if year is not None else _ANY_YEARS
+    return f"{first}-01-01T00:00:00Z/{last}-01-01T00:00:00Z"
 
 
 def _place(href: str) -> str:

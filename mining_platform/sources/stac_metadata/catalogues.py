@@ -11,7 +11,7 @@ from mining_platform.scenes import Scene
 from mining_platform.sources.protocol import SourceError
 from mining_platform.sources.remote.network import checked_url, is_url
 from mining_platform.sources.remote.signing import unsigned
-from mining_platform.sources.stac_metadata.items import ListedScene, listed, refuse, stac_collection, touches
+from mining_platform.sources.stac_metadata.items import FoundItem, ListedScene, listed, refuse, stac_collection, touches
 
 
 def found_scenes(region: Region, year: int) -> Iterator[ListedScene]:
@@ -20,11 +20,16 @@ def found_scenes(region: Region, year: int) -> Iterator[ListedScene]:
     Raises SourceError where the catalogue is absent or no JSON, for an item that is no scene of the collection, and for
     an href that leaves the catalogue's folder; an https href must be one that may be reached.
     """
+    for found in found_items(region, year):
+        if touches(region, found.item, year):
+            yield listed(region, found.item, found.place_of, found.identity(), year)
+
+
+def found_items(region: Region, year: int | None) -> Iterator[FoundItem]:
+    """Items of the region's collection, of whatever time and place; SourceError as `found_scenes`. `year` is for errors."""
     root, catalogue = _root(region, year)
     for path, item, content in _items(region, year, root, catalogue.resolve()):
-        if touches(region, item, year):
-            identity = f"{path.relative_to(root).as_posix()}\n{len(content)}\n".encode() + content
-            yield listed(region, item, partial(_place, region, year, root, path), identity, year)
+        yield FoundItem(item, partial(_place, region, year, root, path), partial(_identity, path.relative_to(root), content))
 
 
 def remedy(region: Region) -> str:
@@ -35,8 +40,17 @@ def remedy(region: Region) -> str:
 
 def raster_file(region: Region, scene: Scene, href: str) -> Path:
     """The file of a scene's href, in the catalogue's folder."""
-    root, catalogue = _root(region, scene.acquired.year)
-    return _inside(region, scene.acquired.year, root, root / catalogue.name, href)
+    return file_of_place(region, scene.acquired.year, href)
+
+
+def file_of_place(region: Region, year: int | None, place: str) -> Path:
+    """The file of a place that `FoundItem.place_of` gave, in the catalogue's folder."""
+    root, catalogue = _root(region, year)
+    return _inside(region, year, root, root / catalogue.name, place)
+
+
+def _identity(place: Path, content: bytes) -> bytes:
+    return f"{place.as_posix()}\n{len(content)}\n".encode() + content
 
 
 def _root(region: Region, year: int | None) -> tuple[Path, Path]:
@@ -49,7 +63,7 @@ def _root(region: Region, year: int | None) -> tuple[Path, Path]:
     return path.parent.resolve(), path
 
 
-def _items(region: Region, year: int, root: Path, catalogue: Path) -> Iterator[tuple[Path, dict[str, Any], bytes]]:
+def _items(region: Region, year: int | None, root: Path, catalogue: Path) -> Iterator[tuple[Path, dict[str, Any], bytes]]:
     """(file, item, content) of the collection's items, by walking the catalogue's `child` and `item` links once each."""
     wanted, seen, waiting = stac_collection(region, year, required_scenes(region).provider), {catalogue}, [catalogue]
     while waiting:
@@ -68,7 +82,7 @@ def _items(region: Region, year: int, root: Path, catalogue: Path) -> Iterator[t
                 waiting.append(target)
 
 
-def _json(region: Region, year: int, path: Path) -> tuple[dict[str, Any], bytes]:
+def _json(region: Region, year: int | None, path: Path) -> tuple[dict[str, Any], bytes]:
     try:
         content = path.read_bytes()
         node = json.loads(content)
@@ -81,7 +95,7 @@ def _json(region: Region, year: int, path: Path) -> tuple[dict[str, Any], bytes]
     return node, content
 
 
-def _place(region: Region, year: int, root: Path, base: Path, href: str) -> str:
+def _place(region: Region, year: int | None, root: Path, base: Path, href: str) -> str:
     """Place of an asset: its path relative to the folder, or an https address that may be reached."""
     return unsigned(checked_url(href)) if is_url(href) else _inside(region, year, root, base, href).relative_to(root).as_posix()
 

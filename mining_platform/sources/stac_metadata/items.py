@@ -33,6 +33,17 @@ _CATEGORY, _PROVISIONAL = "landsat:collection_category", "RT"  # real time: repl
 
 
 @dataclass(frozen=True)
+class FoundItem:
+    """An item as an API or a catalogue has it."""
+
+    item: Mapping[str, Any]
+    place_of: Callable[[str], str]
+    """An asset's href -> the place that tables keep; raises for one that may not be read."""
+    identity: Callable[[], bytes]
+    """What changes where the item does."""
+
+
+@dataclass(frozen=True)
 class ListedScene:
     """A scene as a listing finds it, with what tells it from others."""
 
@@ -124,6 +135,24 @@ def footprint_of_item(region: Region, item: Mapping[str, Any], year: int | None 
     return outline
 
 
+def epsg_of_item(region: Region, item: Mapping[str, Any], year: int | None = None) -> int:
+    """EPSG code of the CRS of the item's rasters."""
+    return int(_Item(region, year, item).number("proj:epsg", "proj:code"))
+
+
+def places_of_item(
+    region: Region, found: FoundItem, names: Mapping[str, str], year: int | None = None, *, optional: bool = False
+) -> dict[str, str]:
+    """Id of a channel -> place of its raster, of the channels' assets by name; SourceError where one is lacking, or all are."""
+    fields, assets = _Item(region, year, found.item), found.item.get("assets")
+    there = {name: asset for name, asset in assets.items() if isinstance(asset, Mapping)} if isinstance(assets, Mapping) else {}
+    lacking = [name for name in names.values() if name not in there]
+    if len(lacking) > (len(names) - 1 if optional else 0):
+        problem = f"lacks the assets {', '.join(lacking)}; it has {', '.join(sorted(there)) or 'none'}"
+        raise fields.fail(problem, "Name another place or collection in the region file.")
+    return {each: fields.place(each, there[name], found.place_of) for each, name in names.items() if name in there}
+
+
 def touches(region: Region, item: Mapping[str, Any], year: int) -> bool:
     """Whether an item was acquired in a calendar year (UTC), is there to stay and its footprint touches the outline."""
     if acquired_of_item(region, item, year).year != year or _Item(region, year, item).get(_CATEGORY) == _PROVISIONAL:
@@ -132,7 +161,12 @@ def touches(region: Region, item: Mapping[str, Any], year: int) -> bool:
 
 
 def stac_collection(region: Region, year: int | None, provider: str) -> str:
-    """What a provider calls the region's collection; SourceError where it does not serve it."""
+    """What a provider calls the region's collection; SourceError where it does not serve it.
+
+    Collections of layers beside the scenes have the names of their STAC collections.
+    """
+    if any(required_scenes(region).collection in known for known in bands.COLLECTIONS_BESIDE.values()):
+        return required_scenes(region).collection
     row = bands.COLLECTIONS[required_scenes(region).collection]
     if provider not in row.stac:
         problem = f"the provider {provider} does not serve {row.id}"

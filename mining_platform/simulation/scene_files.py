@@ -1,0 +1,42 @@
+"""A simulated Sentinel-2 scene on disk: a folder of COGs and the STAC item named after it."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
+
+from mining_platform.bands import BANDS
+from mining_platform.simulation import catalog, painting, rasters, scenes
+from mining_platform.simulation.calendar import SceneSpec
+from mining_platform.simulation.static_catalogs import file_fields
+
+
+def write_scene(folder: Path, spec: SceneSpec, ground: painting.Ground, geobox: GeoBox, seed: int) -> dict[str, Any]:
+    """Make one scene, write its files and item into a new folder, and return the item."""
+    folder.mkdir(parents=True)
+    scene = scenes.render(spec, ground, seed=seed)
+    assets: dict[str, dict[str, Any]] = {}
+    for band_id, values in scene.bands.items():
+        fields = catalog.band_asset(band_id, geobox, spec.added_dn)
+        assets[BANDS[band_id].providers[catalog.PROVIDER]] = fields | _write_layer(folder, band_id, values, geobox, spec)
+    layers: tuple[tuple[str, str, NDArray[np.uint8], str, str], ...] = (
+        (catalog.SCL_ASSET, "SCL", scene.scl, "Scene classification", "classification"),
+        (catalog.CLOUD_ASSET, "CLD", scene.cloud_probability, "Cloud probability in per cent", "cloud"),
+    )
+    for key, name, layer, title, role in layers:
+        assets[key] = catalog.layer_asset(title, geobox, role) | _write_layer(folder, name, layer, geobox, spec)
+    document = catalog.item(spec, geobox, scene.scl, assets)
+    catalog.write_json(folder / f"{spec.id}.json", document)
+    return document
+
+
+def _write_layer(
+    folder: Path, name: str, values: NDArray[np.uint8] | NDArray[np.uint16], geobox: GeoBox, spec: SceneSpec
+) -> dict[str, Any]:
+    path = folder / f"{name}.tif"
+    gsd_m = geobox.shape[0] * 10 // values.shape[0]
+    grid = catalog.scaled(geobox, gsd_m)
+    rasters.write_cog(path, values, grid, description=f"{name} of {spec.id}; no real ground")
+    return file_fields(path)
