@@ -18,12 +18,9 @@ READERS: Mapping[str, tuple[Fingerprint, Open]] = {
 
 
 def declared(layer: str, region: Region, year: int) -> Beside:
-    """Where a region's layer comes from; SourceError where it has none, or nothing reads such a layer yet."""
+    """Where a region's layer comes from; SourceError where it has none."""
     if layer not in region.beside:
         raise refusal(region, year, "none", f"the region has no {layer}", f"Name a source of {layer} in the region file.")
-    if layer not in READERS:
-        remedy = f"Leave {layer} out of the region file, or choose a profile without its channels."
-        raise refusal(region, year, region.beside[layer].source, f"nothing here reads {layer} yet", remedy)
     return region.beside[layer]
 
 
