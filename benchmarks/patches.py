@@ -26,13 +26,14 @@ from zarr.codecs import BloscCodec, Crc32cCodec
 
 from benchmarks.comparison import Row, enough, interleaved_cpu, print_table
 from mining_platform import patch_conventions, zarr_arrays
-from mining_platform.bands import PROFILES, S2_SCALE
+from mining_platform.bands import S2_SCALE
 from mining_platform.experiments import EXPERIMENTS
 from mining_platform.models.classifier import deterministic_torch
 from mining_platform.models.registry import build_model
 from mining_platform.patch_arrays import create_arrays, shard_patches, write_patches
 from mining_platform.patch_datasets import PatchDataset
 from mining_platform.patches import INDEX_NAME, INDEX_TYPES, STORE_NAME
+from mining_platform.profiles import PROFILES
 from mining_platform.simulation import noise
 from mining_platform.simulation.calendar import SceneSpec
 from mining_platform.simulation.painting import painted_ground

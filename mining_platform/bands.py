@@ -1,7 +1,7 @@
-"""Sensors' bands and mask layers, their names at each provider, the collections they come in, and the profiles that stack them.
+"""Sensors' bands and mask layers, their names at each provider, and the numbers that hold their values.
 
-A new band is one row of `BANDS`, a new mask layer one of `LAYERS`, a new collection one of `COLLECTIONS`, a new stack of
-channels one of `PROFILES`. Everything else addresses channels by id, never by position.
+A new band is one row of `BANDS`, a new mask layer one of `LAYERS`; stacks of bands are rows of `profiles.py`, what they come in
+rows of `scene_collections.py`. Everything else addresses channels by id, never by position.
 """
 
 from collections.abc import Mapping
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from mining_platform.indices import INDICES, Index
 from mining_platform.osm_keys import OSM_KEYS
+from mining_platform.profiles import PROFILES
 
 S2_SCALE = 1e-4  # reflectance per digital number, Sentinel-2 Products Specification Document
 S2_OFFSET_DN = -1000  # BOA_ADD_OFFSET and RADIO_ADD_OFFSET, in products since baseline 04.00 (2022-01-25), same document
@@ -191,140 +192,6 @@ LAYERS: dict[str, Layer] = {
 }
 
 
-@dataclass(frozen=True)
-class Collection:
-    """A kind of satellite product, under the same name whichever source serves it."""
-
-    id: str
-    sensor: str
-    profile: str
-    """Channels of its mosaics, a row of PROFILES."""
-    recipe: str
-    """How its mosaics are made unless the region says otherwise, a row of compositing.recipes.RECIPES."""
-    first_year: int
-    """First year with scenes."""
-    product: str
-    """Product type in official names: `MSIL2A`, `MSIL1C`, `L2SP`."""
-    stac: Mapping[str, str] = field(default_factory=dict)
-    """STAC collection id at each provider that serves it."""
-    earth_engine: str | None = None
-    """Earth Engine image collection, harmonised by Earth Engine; None where the platform does not read it from there."""
-
-
-COLLECTIONS: dict[str, Collection] = {
-    collection.id: collection
-    for collection in (
-        Collection(
-            id="sentinel-2-l2a",
-            sensor="sentinel-2",
-            profile="s2-12",
-            recipe="scl-median",
-            first_year=2015,
-            product="MSIL2A",
-            stac={"earth-search": "sentinel-2-l2a", "planetary-computer": "sentinel-2-l2a"},
-            earth_engine="COPERNICUS/S2_SR_HARMONIZED",
-        ),
-        Collection(
-            id="sentinel-2-c1-l2a",
-            sensor="sentinel-2",
-            profile="s2-12",
-            recipe="scl-median",
-            first_year=2015,
-            product="MSIL2A",
-            stac={"earth-search": "sentinel-2-c1-l2a"},
-            earth_engine="COPERNICUS/S2_SR_HARMONIZED",
-        ),
-        Collection(
-            id="sentinel-2-l1c",
-            sensor="sentinel-2",
-            profile="s2-12",
-            recipe="s2cloudless-median",
-            first_year=2015,
-            product="MSIL1C",
-            stac={"earth-search": "sentinel-2-l1c"},
-            earth_engine="COPERNICUS/S2_HARMONIZED",
-        ),
-        Collection(
-            id="landsat-c2-l2",
-            sensor="landsat",
-            profile="landsat-6",
-            recipe="qa-median",
-            first_year=1984,
-            product="L2SP",
-            stac={"planetary-computer": "landsat-c2-l2"},
-        ),
-    )
-}
-
-
-COLLECTIONS_BESIDE: Mapping[str, tuple[str, ...]] = {
-    "radar": ("sentinel-1-rtc", "sentinel-1-grd"),
-    "elevation": ("cop-dem-glo-30",),
-    "osm_context": ("openstreetmap",),
-}
-"""Products of the layers beside the scenes, the usual one first; the names are those of the STAC collections."""
-
-
-@dataclass(frozen=True)
-class Profile:
-    """An ordered stack of channels."""
-
-    id: str
-    channels: tuple[str, ...]
-    """Band ids, in order."""
-    description: str
-
-
-PROFILES: dict[str, Profile] = {
-    profile.id: profile
-    for profile in (
-        Profile("rgb", ("B04", "B03", "B02"), "Sentinel-2 red, green, blue"),
-        Profile(
-            "s2-12",
-            ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B11", "B12"),
-            "All twelve Sentinel-2 L2A bands, by wavelength",
-        ),
-        Profile(
-            "s2-13",
-            ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B10", "B11", "B12"),
-            "All thirteen Sentinel-2 L1C bands, with cirrus, by wavelength",
-        ),
-        Profile(
-            "s2-12+indices",
-            (
-                *("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B09", "B11", "B12"),
-                *INDICES,
-            ),
-            "All twelve Sentinel-2 L2A bands, and every index of them",
-        ),
-        Profile(
-            "s2-12+osm-5",
-            (
-                *("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B8A", "B08", "B09", "B11", "B12"),
-                *(f"OSM-{key}" for key in OSM_KEYS),
-            ),
-            "Twelve Sentinel-2 L2A bands in the order of Dissing and Kalo's code, B8A before B08, and five keys of OpenStreetMap",
-        ),
-        Profile(
-            "landsat-6",
-            ("L-blue", "L-green", "L-red", "L-nir", "L-swir1", "L-swir2"),
-            "The six bands that Landsat 4 to 9 share, by wavelength",
-        ),
-        Profile(
-            "landsat-7",
-            ("L-blue", "L-green", "L-red", "L-nir", "L-swir1", "L-thermal", "L-swir2"),
-            "The seven bands of the Thematic Mapper in its order, 1 to 7, the sixth thermal",
-        ),
-        Profile("rgb-display", ("RGB-red", "RGB-green", "RGB-blue"), "Pictures: red, green, blue as shown, no reflectance"),
-        Profile(
-            "smallmines-13",
-            ("B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B11", "B12", "S1-VV", "S1-VH", "DEM"),
-            "The channels of SmallMinesDS: ten Sentinel-2 bands, Sentinel-1 VV and VH in dB, height",
-        ),
-    )
-}
-
-
 def band(band_id: str) -> Band:
     """The row of a band; KeyError with the known ids and the remedy otherwise."""
     try:
@@ -365,16 +232,6 @@ def as_values(band_id: str, numbers: NDArray[np.uint16]) -> NDArray[np.float32]:
     return np.where(numbers == S2_NODATA, np.nan, numbers * scale + offset).astype(np.float32)
 
 
-def collection(collection_id: str) -> Collection:
-    """The row of a collection; KeyError with the known ids and the remedy otherwise."""
-    try:
-        return COLLECTIONS[collection_id]
-    except KeyError:
-        raise KeyError(
-            f"Unknown collection {collection_id!r}; known: {', '.join(COLLECTIONS)}. Add a row in mining_platform/bands.py."
-        ) from None
-
-
 def provider_name(band_id: str, provider: str) -> str | None:
     """What a provider calls a band or mask layer; None where it has none. KeyError for an unknown id."""
     row = LAYERS.get(band_id) or band(band_id)
@@ -394,13 +251,3 @@ def band_of_role(role: str, channels: tuple[str, ...] = PROFILES["s2-12"].channe
         if BANDS[band_id].role == role:
             return band_id
     raise KeyError(f"None of the channels {', '.join(channels)} has the role {role!r}; roles are in mining_platform/bands.py.")
-
-
-def profile(profile_id: str) -> Profile:
-    """The row of a profile; KeyError with the known ids and the remedy otherwise."""
-    try:
-        return PROFILES[profile_id]
-    except KeyError:
-        raise KeyError(
-            f"Unknown profile {profile_id!r}; known: {', '.join(PROFILES)}. Add a row in mining_platform/bands.py."
-        ) from None

@@ -8,7 +8,7 @@ from typing import Any
 
 from shapely.geometry import mapping as geojson_of
 
-from mining_platform import bands
+from mining_platform import profiles
 from mining_platform.artifacts import Ref, current_digest
 from mining_platform.datasets import Dataset
 from mining_platform.labels.recipes import RECIPES
@@ -144,14 +144,14 @@ def _sample(dataset: Dataset) -> Step:
 
 
 def _patches(dataset: Dataset, regions: Mapping[str, Region]) -> Step:
-    layers = layers_of(bands.PROFILES[dataset.profile].channels)
+    layers = layers_of(profiles.PROFILES[dataset.profile].channels)
 
     def inputs(platform: Platform, key: str) -> tuple[Ref, ...]:
         beside = (Ref(layer, key) for layer in layers)
         return (Ref(f"{dataset.id}/sample", key), Ref("mosaic", key), *beside, *_of_map(platform, key, "label"))
 
     def config(_platform: Platform, _key: str) -> dict[str, Any]:
-        channels = bands.PROFILES[dataset.profile].channels
+        channels = profiles.PROFILES[dataset.profile].channels
         return {
             "px": dataset.px,
             "channels": list(channels),

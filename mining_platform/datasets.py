@@ -32,7 +32,7 @@ class Dataset:
     px: int
     """Pixels per side of a patch (10 m each)."""
     profile: str
-    """Channels, a row of bands.PROFILES."""
+    """Channels, a row of profiles.PROFILES."""
     recipe: str
     """Label recipe, a row of labels.recipes.RECIPES."""
     quotas: Mapping[str, int]

@@ -18,7 +18,7 @@ class Experiment:
     model: str
     """Row of models.registry.MODELS."""
     profile: str
-    """Channels the model sees, a row of bands.PROFILES and a selection of the dataset's channels."""
+    """Channels the model sees, a row of profiles.PROFILES and a selection of the dataset's channels."""
     loss: Literal["bce"]
     """`bce`: binary cross-entropy on the logit."""
     weighting: Literal["balanced", "none"]

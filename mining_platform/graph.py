@@ -8,12 +8,12 @@ from dataclasses import asdict
 from typing import Any
 
 from mining_platform.artifacts import Ref
-from mining_platform.bands import profile
 from mining_platform.dataset_steps import drawing_steps, outline_of, release_inputs, release_steps
 from mining_platform.datasets import DATASETS, Dataset
 from mining_platform.experiments import EXPERIMENTS, Experiment
 from mining_platform.grid_steps import grid_steps, region_years
 from mining_platform.pipeline import Config, Platform, Reach, Step, key_parts
+from mining_platform.profiles import profile
 from mining_platform.regions import Region, required_scenes
 from mining_platform.stacks import layers_of
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from mining_platform import bands, stacks
+from mining_platform import profiles, stacks
 from mining_platform.artifacts import Ref
 from mining_platform.clouds.rules import cloud_rule, model_digest
 from mining_platform.compositing.recipes import PIXELS_VERSION, mosaic_recipe
@@ -41,7 +41,7 @@ def region_years(regions: Iterable[Region]) -> tuple[str, ...]:
 
 def layer_channels(layer: str, region_id: str, datasets: Iterable[Dataset]) -> tuple[str, ...]:
     """Channels of a region's layer: those it always has, and those that datasets over the region ask for besides."""
-    profiles = (bands.PROFILES[dataset.profile].channels for dataset in datasets if region_id in dataset.regions)
+    profiles = (profiles.PROFILES[dataset.profile].channels for dataset in datasets if region_id in dataset.regions)
     asked = (channel for channels in profiles for channel in stacks.channels_of_layer(layer, channels))
     return tuple(dict.fromkeys((*ALWAYS[layer], *asked)))
 
@@ -101,7 +101,7 @@ def _layer(
     layer: str, regions: Mapping[str, Region], datasets: Sequence[Dataset], sampled: tuple[tuple[str, Reach], ...]
 ) -> Step:
     """Radar, height or context; each reads a source of its own and rests on nothing but the windows."""
-    of_layer = [dataset for dataset in datasets if layer in stacks.layers_of(bands.profile(dataset.profile).channels)]
+    of_layer = [dataset for dataset in datasets if layer in stacks.layers_of(profiles.profile(dataset.profile).channels)]
 
     def inputs(platform: Platform, key: str) -> tuple[Ref, ...]:
         return _windows_of(platform, of_layer, key)

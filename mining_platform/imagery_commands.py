@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mining_platform import bands, mosaic_exports, mosaics, region_files, regions
+from mining_platform import mosaic_exports, mosaics, region_files, regions, scene_collections
 from mining_platform.clouds.sun import sun_position
 from mining_platform.compositing.recipes import RECIPES, mosaic_recipe
 from mining_platform.consoles import CommandError, console, progress_bar
@@ -24,7 +24,7 @@ def mosaic(  # noqa: PLR0913 - the options of a command
     epsg: Annotated[int | None, typer.Option(help="CRS for --bounds; default the UTM zone.")] = None,
     source: Annotated[str, typer.Option(help=f"One of {', '.join(regions.SCENE_SOURCES)}; default the region's.")] = "",
     place: Annotated[str, typer.Option(help="STAC API, catalog.json or folder; default the source's usual place.")] = "",
-    collection: Annotated[str, typer.Option(help=f"One of {', '.join(bands.COLLECTIONS)}.")] = "",
+    collection: Annotated[str, typer.Option(help=f"One of {', '.join(scene_collections.COLLECTIONS)}.")] = "",
     provider: Annotated[str, typer.Option(help=f"For stac: one of {', '.join(regions.STAC_APIS)}.")] = "",
     recipe: Annotated[str, typer.Option(help=f"One of {', '.join(RECIPES)}; default the collection's.")] = "",
 ) -> None:
@@ -98,7 +98,7 @@ def ingest(  # noqa: PLR0913 - the options of a command
     out: Annotated[Path, typer.Option(help="Archive folder; the scene becomes a folder in it.")],
     scene_id: Annotated[str, typer.Option(help="Name of the scene.")],
     date: Annotated[str, typer.Option(help="Time or day of acquisition, UTC, or first/last day where it is not known.")],
-    collection: Annotated[str, typer.Option(help=f"One of {', '.join(bands.COLLECTIONS)}.")] = "sentinel-2-l2a",
+    collection: Annotated[str, typer.Option(help=f"One of {', '.join(scene_collections.COLLECTIONS)}.")] = "sentinel-2-l2a",
     band_ids: Annotated[str, typer.Option("--bands", help="Ids in the stack's order; default by the names of its bands.")] = "",
     platform: Annotated[str, typer.Option(help="Such as sentinel-2a.")] = "sentinel-2",
     baseline: Annotated[str, typer.Option(help="Processing baseline such as 05.09; default told by dark pixels.")] = "",

@@ -120,7 +120,7 @@ def channel_positions(available: Sequence[str], wanted: Sequence[str]) -> list[i
     """Positions of channels by name; ValueError naming those that are not there."""
     unknown = [name for name in wanted if name not in available]
     if unknown or not wanted:
-        raise ValueError(f"Channels {unknown} are not among {', '.join(available)}. Ask for those, or rows of bands.PROFILES.")
+        raise ValueError(f"Channels {unknown} are not among {', '.join(available)}. Ask for those, or rows of profiles.PROFILES.")
     return [list(available).index(name) for name in wanted]
 
 

@@ -18,7 +18,7 @@ from shapely.geometry import box, mapping, shape
 from shapely.geometry.base import BaseGeometry
 from shapely.validation import explain_validity
 
-from mining_platform import bands, grids
+from mining_platform import grids, scene_collections
 from mining_platform.compositing.recipes import RECIPES
 from mining_platform.region_fields import Fields
 from mining_platform.regions import (
@@ -206,7 +206,7 @@ def _layers_beside(fields: Fields) -> dict[str, Beside]:
 
 def _beside(part: Fields, layer: str) -> Beside:
     source = part.text("source", choices=LAYERS_BESIDE[layer])
-    known = bands.COLLECTIONS_BESIDE[layer]
+    known = scene_collections.COLLECTIONS_BESIDE[layer]
     collection = part.text("collection", choices=known, default=known[0])
     named = "href" in part.properties or source in FILES_BESIDE
     href = part.href("href", with_year=True) if named else ""
@@ -223,7 +223,7 @@ def _scenes(fields: Fields) -> Scenes | None:
     if part is None:
         return None
     source = part.text("source", choices=SCENE_SOURCES)
-    collection = bands.COLLECTIONS[part.text("collection", choices=tuple(bands.COLLECTIONS))]
+    collection = scene_collections.COLLECTIONS[part.text("collection", choices=tuple(scene_collections.COLLECTIONS))]
     provider = part.text("provider", choices=tuple(STAC_APIS), default="earth-search")
     recipe = part.text("recipe", choices=tuple(RECIPES), default=collection.recipe)
     most = part.percentage("max_cloud_pct", default=NO_CLOUD_LIMIT)
@@ -256,7 +256,7 @@ def _check_years(region: Region, fields: Fields) -> None:
             span = f"{region.land_cover.source} collection {region.land_cover.collection} ({first} to {last})"
             raise fields.fail("years", f"{outside} lie outside {span}", "Remove them or name another collection.")
     if region.scenes:
-        collection = bands.COLLECTIONS[region.scenes.collection]
+        collection = scene_collections.COLLECTIONS[region.scenes.collection]
         early = [year for year in region.years if year < collection.first_year]
         if early:
             raise fields.fail("years", f"{early} lie before {collection.id} ({collection.first_year})", "Remove them.")

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from odc.geo.geobox import GeoBox
 from shapely.geometry.base import BaseGeometry
 
-from mining_platform import bands, grids, homes
+from mining_platform import grids, homes, profiles, scene_collections
 
 LAND_COVER_SOURCES = ("mapbiomas", "earth_engine", "polygons")
 SCENE_SOURCES = ("stac", "earth_engine", "archive")
@@ -76,7 +76,7 @@ class Scenes:
     source: str
     """One of SCENE_SOURCES: the one word that changes the source."""
     collection: str
-    """Row of bands.COLLECTIONS."""
+    """Row of scene_collections.COLLECTIONS."""
     provider: str
     """Whose band names STAC items use, one of STAC_APIS."""
     recipe: str
@@ -96,7 +96,7 @@ class Scenes:
     @property
     def channels(self) -> tuple[str, ...]:
         """Channels of the region's mosaics, ids of bands.BANDS."""
-        return bands.PROFILES[bands.COLLECTIONS[self.collection].profile].channels
+        return profiles.PROFILES[scene_collections.COLLECTIONS[self.collection].profile].channels
 
     @property
     def identity(self) -> dict[str, Any]:

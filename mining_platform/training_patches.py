@@ -7,7 +7,7 @@ import numpy as np
 from blake3 import blake3
 from numpy.typing import NDArray
 
-from mining_platform import bands
+from mining_platform import bands, profiles
 from mining_platform.dn_histograms import dn_histograms, dn_moments
 from mining_platform.experiments import Experiment
 from mining_platform.models.classifier import SCORING_BATCH, Normalisation
@@ -50,7 +50,7 @@ class SplitPatches:
 
 def check_patches(experiment: Experiment, train: SplitPatches, val: SplitPatches) -> None:
     """ValueError naming what keeps the experiment from training on these patches, and the remedy."""
-    wanted = bands.profile(experiment.profile).channels
+    wanted = profiles.profile(experiment.profile).channels
     for name, patches in (("training", train), ("validation", val)):
         where = f"Experiment {experiment.id}, {name} split"
         if patches.channels != wanted:

@@ -13,8 +13,9 @@ from affine import Affine
 from numpy.typing import ArrayLike, NDArray
 from shapely.geometry import box, mapping
 
-from mining_platform.bands import BANDS, LAYERS, PROFILES
+from mining_platform.bands import BANDS, LAYERS
 from mining_platform.grids import project
+from mining_platform.profiles import PROFILES
 from mining_platform.regions import LandCover, Region, Scenes
 
 EPSG = 32721

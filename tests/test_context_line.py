@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mining_platform import bands, patches
+from mining_platform import patches, profiles
 from mining_platform.artifacts import ArtifactStore, Ref, open_artifact, records
 from mining_platform.stages.files import MANIFEST_FILE
 from tests.conftest import SMALL, Installation, Line, small_regions
@@ -67,7 +67,7 @@ def store(home: Installation) -> ArtifactStore:
 
 def test_the_patches_have_seventeen_channels_and_the_last_five_are_0_and_1(store: ArtifactStore) -> None:
     artifact = open_artifact(store, Ref("sim_context/patches", KEY))
-    channels = list(bands.profile("s2-12+osm-5").channels)
+    channels = list(profiles.profile("s2-12+osm-5").channels)
     assert artifact.facts["channels"] == channels
     images = patches.read_images(artifact.path, range(artifact.facts["patches"]))
     assert images.shape[1:] == (17, 48, 48)

@@ -15,8 +15,9 @@ from scipy.ndimage import gaussian_filter
 from shapely.geometry import box
 from shapely.geometry.base import BaseGeometry
 
-from mining_platform.bands import BANDS, PROFILES
+from mining_platform.bands import BANDS
 from mining_platform.grids import project
+from mining_platform.profiles import PROFILES
 from mining_platform.regions import LandCover, Region, Scenes
 from mining_platform.scenes import Scene
 from mining_platform.sources.earth_engine_api import session as earth_engine_session

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-from mining_platform import bands
+from mining_platform import bands, profiles
 from mining_platform.imports.findings import Finding, PatchImportError
 from mining_platform.imports.found import LEFT_OUT
 
@@ -16,12 +16,12 @@ LISTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 def wanted_channels(text: str) -> tuple[str, ...]:
     """`B02,B03,-`, a profile such as `s2-12`, or a row of LISTS -> band ids; PatchImportError naming unknown ones."""
     words = tuple(word.strip() for word in text.split(",") if word.strip())
-    if len(words) == 1 and words[0] in {**bands.PROFILES, **LISTS}:
-        return LISTS.get(words[0]) or bands.PROFILES[words[0]].channels
+    if len(words) == 1 and words[0] in {**profiles.PROFILES, **LISTS}:
+        return LISTS.get(words[0]) or profiles.PROFILES[words[0]].channels
     if unknown := [word for word in words if word != LEFT_OUT and word not in bands.BANDS]:
         raise PatchImportError(
-            f"--channels: {', '.join(unknown)} are no channels. Name a profile ({', '.join((*bands.PROFILES, *LISTS))}), or for "
-            f"each band of the files one of {', '.join(bands.BANDS)}, or {LEFT_OUT} to leave it out."
+            f"--channels: {', '.join(unknown)} are no channels. Name a profile ({', '.join((*profiles.PROFILES, *LISTS))}), or "
+            f"for each band of the files one of {', '.join(bands.BANDS)}, or {LEFT_OUT} to leave it out."
         )
     kept = [word for word in words if word != LEFT_OUT]
     if len(set(kept)) < len(kept) or (words and not kept):
@@ -49,7 +49,7 @@ def channels_of(asked: Sequence[str], descriptions: Sequence[str | None], usual:
         return tuple(usual)
     raise PatchImportError(
         f"{where} has {count} bands, and nothing says which. Name them in order with --channels: a profile "
-        f"({', '.join((*bands.PROFILES, *LISTS))}), or band ids such as B02,B03,B04; {LEFT_OUT} leaves one out."
+        f"({', '.join((*profiles.PROFILES, *LISTS))}), or band ids such as B02,B03,B04; {LEFT_OUT} leaves one out."
     )
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mining_platform import bands
+from mining_platform import profiles
 from mining_platform.grids import window_geobox
 from mining_platform.imports.findings import PatchImportError, found, named
 from mining_platform.imports.found import ROW_DEFAULTS, Found, Request
@@ -55,7 +55,7 @@ def read_package(request: Request) -> Found:
     text = "images are 8-bit pictures: they are stored as shown and are no reflectance; export with all bands to have it"
     return Found(
         rows=rows,
-        channels=bands.profile("rgb-display").channels if is_picture else facts.channels,
+        channels=profiles.profile("rgb-display").channels if is_picture else facts.channels,
         image=lambda number: read_image(request.folder, str(getattr(patches[number], column))),
         label=label,
         findings=found("pictures", text, table[column]) if is_picture else (),

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mining_platform import bands
+from mining_platform import profiles
 from mining_platform.datasets import RANGES
 from mining_platform.imports.channels import channels_of, left_out
 from mining_platform.imports.findings import Finding, PatchImportError, found, named
@@ -36,7 +36,7 @@ def read_ranges(request: Request) -> Found:
             f"{request.source} has no images in folders range_000 to range_090_100. Name the folder above them."
         )
     first = next(iter(images.values()))
-    usual = bands.profile("rgb-display").channels if first[1].lower().endswith(PNG_SUFFIX) else ()
+    usual = profiles.profile("rgb-display").channels if first[1].lower().endswith(PNG_SUFFIX) else ()
     channels = channels_of(request.channels, read_header(request.folder, first[1]).descriptions, usual, first[1])
     masks = {name: file for name, (_, file) in labels.items() if _is_mask(request, file, images.get(name))}
     rows, told = _with_table(rows_of([_row(request, name, *images[name], masks.get(name, "")) for name in images]), request)

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mining_platform import bands
+from mining_platform import profiles
 from mining_platform.imports.channels import channels_of, left_out
 from mining_platform.imports.findings import Finding, PatchImportError, found, named
 from mining_platform.imports.found import Found, Pixels, Request, rows_of, side_of
@@ -47,7 +47,7 @@ def read_smallmines(request: Request) -> Found:
         )
     alone = [images[key] for key in images.keys() - masks.keys()], [masks[key] for key in masks.keys() - images.keys()]
     header = read_header(request.folder, images[pairs[0]])
-    channels = channels_of(request.channels, header.descriptions, bands.profile("smallmines-13").channels, images[pairs[0]])
+    channels = channels_of(request.channels, header.descriptions, profiles.profile("smallmines-13").channels, images[pairs[0]])
     splits, unread = _published_splits(request)
     rows = rows_of([_row(request, key, images[key], masks[key]) for key in pairs])
     rows, told = _with_splits(rows, splits)

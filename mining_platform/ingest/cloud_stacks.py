@@ -17,7 +17,7 @@ from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
-from mining_platform import bands
+from mining_platform import bands, profiles
 from mining_platform.ingest.pixels import IngestError
 from mining_platform.raster_files import opened_raster_file
 
@@ -28,7 +28,7 @@ ORDERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     }
 )
 """Roles of bands 1 to 7 by instrument: Thematic Mapper and OLI (Landsat 4-7 and 8-9 Collection 2 Science Product Guides). Every
-profile of bands.PROFILES is an order as well."""
+profile of profiles.PROFILES is an order as well."""
 CLOUD = "cloud"
 CLOUD_VALUES = (0, 1)
 
@@ -130,7 +130,7 @@ def _roles(stack: CloudStack, order: str) -> dict[str, int]:
     if not roles_found.keys() - {CLOUD}:
         raise IngestError(
             f"Nothing says which band of {stack.name} is what. Name the order with --bands: {', '.join(ORDERS)}, a profile "
-            f"({', '.join(bands.PROFILES)}), or pairs such as red=3,nir=4."
+            f"({', '.join(profiles.PROFILES)}), or pairs such as red=3,nir=4."
         )
     return roles_found
 
@@ -147,10 +147,10 @@ def _role_of_name() -> dict[str, str]:
 def _ordered(order: str) -> tuple[str, ...]:
     if order in ORDERS:
         return ORDERS[order]
-    if order in bands.PROFILES:
-        return tuple(bands.band(channel).role for channel in bands.PROFILES[order].channels)
+    if order in profiles.PROFILES:
+        return tuple(bands.band(channel).role for channel in profiles.PROFILES[order].channels)
     raise IngestError(
-        f"--bands {order}: no such order. Use {', '.join((*ORDERS, *bands.PROFILES))}, or pairs such as red=3,nir=4."
+        f"--bands {order}: no such order. Use {', '.join((*ORDERS, *profiles.PROFILES))}, or pairs such as red=3,nir=4."
     )
 
 

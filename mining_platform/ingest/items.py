@@ -9,7 +9,7 @@ from typing import Any
 from odc.geo.geobox import GeoBox
 from shapely.geometry import mapping
 
-from mining_platform import bands
+from mining_platform import bands, scene_collections
 from mining_platform.sources.archives.folders import epsg_of, outline_of
 from mining_platform.sources.listed_files import multihash
 
@@ -26,7 +26,7 @@ class StackScene:
     """What is said of a stack."""
 
     scene_id: str
-    collection: bands.Collection
+    collection: scene_collections.Collection
     acquired: datetime | tuple[datetime, datetime]
     """When, or the first and the last time it may have been."""
     platform: str

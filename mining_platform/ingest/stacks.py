@@ -25,7 +25,7 @@ import rasterio
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
-from mining_platform import bands
+from mining_platform import bands, profiles, scene_collections
 from mining_platform.ingest.items import PROVIDER, SIMULATED_MARK, StackOffset, StackScene, asset, asset_name, item
 from mining_platform.ingest.pixels import IngestError, band_numbers
 from mining_platform.offsets import dark_dn, detected_offset
@@ -64,7 +64,7 @@ def ingest_stack(  # noqa: PLR0913 - what is said of a scene
     unknown; `sun` azimuth and elevation in degrees. Equal input gives equal bytes and leaves a scene that is there as it
     is (`reused`). IngestError where that has other content, and for a stack that is missing or is not what it should be.
     """
-    row = bands.collection(collection)
+    row = scene_collections.collection(collection)
     scene = StackScene(scene_id, row, acquired, platform, baseline, sun, description, simulated)
     _check(scene)
     with _opened(stack) as source:
@@ -96,8 +96,8 @@ def _check(scene: StackScene) -> None:
         raise IngestError(f"{scene.scene_id}: sun {scene.sun} is no azimuth and elevation. Give degrees, or None.")
 
 
-def _profile(collection: bands.Collection) -> tuple[str, ...]:
-    return bands.profile(collection.profile).channels
+def _profile(collection: scene_collections.Collection) -> tuple[str, ...]:
+    return profiles.profile(collection.profile).channels
 
 
 @contextmanager
@@ -117,7 +117,7 @@ def _opened(stack: Path) -> Iterator[rasterio.DatasetReader]:
 
 
 def _channels(
-    source: rasterio.DatasetReader, band_ids: Sequence[str] | None, collection: bands.Collection, name: str
+    source: rasterio.DatasetReader, band_ids: Sequence[str] | None, collection: scene_collections.Collection, name: str
 ) -> list[str]:
     """Ids of the stack's bands, in its order; IngestError for an unknown, repeated or missing one."""
     known = _names(collection.sensor)

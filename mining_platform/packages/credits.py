@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from mining_platform import bands
+from mining_platform import scene_collections
 from mining_platform.regions import Region
 
 
@@ -81,7 +81,7 @@ def credits_of(regions: Iterable[Region], years: Sequence[int], points: str | No
             named = {"text": row.text.format(cover.collection), "author": row.author.format(cover.collection)}
             found.add(replace(row, **named))
         if scenes:
-            row = SCENE_CREDITS["simulated" if scenes.simulated else bands.COLLECTIONS[scenes.collection].sensor]
+            row = SCENE_CREDITS["simulated" if scenes.simulated else scene_collections.COLLECTIONS[scenes.collection].sensor]
             found.add(replace(row, text=row.text.format(years=told)))
     return tuple(sorted(found))
 

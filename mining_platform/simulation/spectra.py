@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mining_platform.bands import PROFILES
 from mining_platform.labels.mapbiomas import LEGEND, NO_CLASS_CODES
+from mining_platform.profiles import PROFILES
 
 CHANNELS = PROFILES["s2-12"].channels
 """Order of the twelve values of a spectrum."""

@@ -7,7 +7,7 @@ from typing import Any
 import geopandas as gpd
 import pandas as pd
 
-from mining_platform import bands, grids, patches, sampling
+from mining_platform import grids, patches, profiles, sampling
 from mining_platform.artifacts import Artifact, Ref
 from mining_platform.band_figures import band_preview
 from mining_platform.candidates import candidates
@@ -134,7 +134,7 @@ def cut_patches(dataset: Dataset, platform: Platform, key: str, inputs: Mapping[
     """`patches.zarr` and its index, and a contact sheet."""
     region, year = platform.region_year(key)
     windows = gpd.read_parquet(inputs[Ref(f"{dataset.id}/sample", key)].path / SAMPLE_FILE)
-    channels = bands.PROFILES[dataset.profile].channels
+    channels = profiles.PROFILES[dataset.profile].channels
     label = inputs.get(Ref("label", key))
     index, facts = patches.write_store(
         windows,
@@ -203,7 +203,7 @@ def list_patches(dataset: Dataset, platform: Platform, key: str, inputs: Mapping
     preview, means = band_preview(
         manifest,
         lambda region_id, _year, rows: patches.read_images(stores[region_id].path, rows),
-        bands.PROFILES[dataset.profile].channels,
+        profiles.PROFILES[dataset.profile].channels,
         f"Values of the patches by band and split: {dataset.id}, {key}",
         bool(manifest["simulated"].any()),
     )

@@ -9,7 +9,7 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 
-from mining_platform import bands, evaluation, evaluation_figures, figures, training
+from mining_platform import evaluation, evaluation_figures, figures, profiles, training
 from mining_platform.artifacts import Artifact, Ref
 from mining_platform.datasets import DATASETS, Dataset, caveat
 from mining_platform.evaluation import ndvi_baseline
@@ -108,7 +108,7 @@ def is_simulated(inputs: Mapping[Ref, Artifact]) -> bool:
 def open_patches(row: Experiment, inputs: Mapping[Ref, Artifact]) -> PatchDataset:
     """The patches of all regions with the experiment's channels, as digital numbers."""
     stores = [artifact.path for artifact in of_stage(inputs, "patches").values()]
-    return PatchDataset(stores, channels=bands.PROFILES[row.profile].channels, as_reflectance=False)
+    return PatchDataset(stores, channels=profiles.PROFILES[row.profile].channels, as_reflectance=False)
 
 
 def training_patches(

@@ -9,7 +9,7 @@ import geopandas as gpd
 import pandas as pd
 from numpy.typing import NDArray
 
-from mining_platform import bands, patches, sampling
+from mining_platform import patches, profiles, sampling
 from mining_platform.artifacts import Artifact, Ref, open_artifact
 from mining_platform.datasets import Dataset
 from mining_platform.labels.recipes import RECIPES
@@ -70,7 +70,7 @@ def release_of(
         title=f"{dataset.title}, {told}",
         years=tuple(sorted(years)),
         layout=layout_id,
-        channels=bands.PROFILES[dataset.profile].channels,
+        channels=profiles.PROFILES[dataset.profile].channels,
         px=dataset.px,
         recipe=RECIPES[dataset.recipe],
         profile=dataset.profile,

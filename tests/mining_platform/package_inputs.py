@@ -14,7 +14,6 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 
 from mining_platform import figures, manifests, sampling
-from mining_platform.bands import PROFILES
 from mining_platform.candidates import candidates
 from mining_platform.grids import WindowGrid
 from mining_platform.labels.recipes import RECIPES, label_of
@@ -22,6 +21,7 @@ from mining_platform.packages.contents import Release
 from mining_platform.packages.credits import Credit
 from mining_platform.packages.patch_pixels import PackageInput
 from mining_platform.packages.writing import write_package
+from mining_platform.profiles import PROFILES
 from mining_platform.resampling import read_on_grid
 from tests.mining_platform.class_maps import small_row
 

@@ -7,7 +7,6 @@ import pytest
 from odc.geo.geobox import GeoBox
 from scipy.ndimage import binary_dilation, binary_opening
 
-from mining_platform.bands import PROFILES
 from mining_platform.clouds.morphology import dilate, opened
 from mining_platform.clouds.rules import (
     CLOUD_CODES,
@@ -19,6 +18,7 @@ from mining_platform.clouds.rules import (
     on_grid,
 )
 from mining_platform.grids import lattice_geobox
+from mining_platform.profiles import PROFILES
 from mining_platform.scenes import Scene
 
 CLEAR = 4

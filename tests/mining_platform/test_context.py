@@ -16,7 +16,7 @@ from PIL import Image
 from pyproj import Transformer
 from shapely.geometry.base import BaseGeometry
 
-from mining_platform import bands, context_coverage
+from mining_platform import bands, context_coverage, profiles
 from mining_platform.artifacts import Artifact, Ref
 from mining_platform.context import MAX_DISTANCE_M, context_channels, context_on_grid, distance_on_grid, known_on_grid
 from mining_platform.context_dates import date_gap, the_extract_is_of_the_imagerys_time
@@ -195,7 +195,7 @@ def test_channels_are_stored_as_absent_present_and_not_known() -> None:
 
 
 def test_the_17_channels_are_in_the_order_of_the_authors() -> None:
-    channels = bands.PROFILES["s2-12+osm-5"].channels
+    channels = profiles.PROFILES["s2-12+osm-5"].channels
     names = ["B01", "B02", "B03", "B04", "B05", "B06", "B07", "B8A", "B08", "B09", "B11", "B12"]
     assert channels == (*names, *(f"OSM-{key}" for key in ("highway", "waterway", "building", "landuse", "aeroway")))
     assert bands.band("OSM-aeroway").role == "osm_aeroway"
@@ -286,7 +286,7 @@ def test_coverage_is_the_share_of_patches_with_a_feature_by_key_class_and_split(
 
 
 def test_coverage_is_of_the_flags_of_a_profile() -> None:
-    channels = (*bands.PROFILES["s2-12+osm-5"].channels, "OSM-highway-distance")
+    channels = (*profiles.PROFILES["s2-12+osm-5"].channels, "OSM-highway-distance")
     assert context_coverage.flag_channels(channels) == channels[12:17]
     images = np.zeros((1, 1, 4, 4), np.uint16)
     assert [each.tolist() for each in context_coverage.features_in(images)] == [[[False]], [[False]]]

@@ -12,10 +12,10 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 from pyproj import Transformer
 
-from mining_platform.bands import PROFILES
 from mining_platform.compositing.composites import Composite, compose_locally
 from mining_platform.compositing.recipes import RECIPES
 from mining_platform.grids import lattice_geobox
+from mining_platform.profiles import PROFILES
 from mining_platform.regions import Region
 from mining_platform.scenes import Scene, scenes_of
 from mining_platform.sources import earth_engine

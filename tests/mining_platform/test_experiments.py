@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from mining_platform import bands
+from mining_platform import profiles
 from mining_platform.datasets import DATASETS
 from mining_platform.experiments import EXPERIMENTS, Experiment, experiment
 from mining_platform.models.registry import MODELS
@@ -14,13 +14,13 @@ ROWS = pytest.mark.parametrize("row", EXPERIMENTS.values(), ids=list(EXPERIMENTS
 def test_an_experiment_names_a_dataset_a_model_and_a_profile_that_exist(row: Experiment) -> None:
     assert row.dataset in DATASETS
     assert row.model in MODELS
-    assert row.profile in bands.PROFILES
+    assert row.profile in profiles.PROFILES
 
 
 @ROWS
 def test_an_experiment_sees_only_channels_that_its_dataset_holds(row: Experiment) -> None:
-    held = bands.profile(DATASETS[row.dataset].profile).channels
-    assert set(bands.profile(row.profile).channels) <= set(held)
+    held = profiles.profile(DATASETS[row.dataset].profile).channels
+    assert set(profiles.profile(row.profile).channels) <= set(held)
 
 
 @ROWS

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from mining_platform import bands, patches
+from mining_platform import patches, profiles
 from mining_platform.artifacts import ArtifactStore, Ref, open_artifact, records
 from mining_platform.imports.findings import PatchImportError
 from tests.mining_platform.import_folders import PX, ground, imported, mask, stack, write_smallmines, write_splits, write_tif
@@ -39,7 +39,7 @@ def test_stacks_and_masks_become_a_store_a_year_in_the_channels_of_the_layout(tm
     ]
     out = open_artifact(store, STORE_2016).path
     attributes = patches.read_attributes(out)
-    assert attributes["channels"] == list(bands.PROFILES["smallmines-13"].channels)
+    assert attributes["channels"] == list(profiles.PROFILES["smallmines-13"].channels)
     assert (attributes["px"], attributes["epsg"], attributes["unit"]) == (PX, 32630, "per band")
     image = patches.read_images(out, [0])[0]
     assert (image[:10] == stack(1)[:10]).all()

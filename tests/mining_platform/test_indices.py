@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import rasterio
 
-from mining_platform import bands, indices
+from mining_platform import bands, indices, profiles, scene_collections
 from mining_platform.labels.recipes import RECIPES
 from mining_platform.scenes import harmonised
 from mining_platform.sources.archives.landsat import metadata_groups
@@ -32,7 +32,9 @@ KNOWN = {
 
 def pixels(profile: str, spectrum: dict[str, float] = SPECTRUM) -> dict[str, np.ndarray]:
     """One pixel of a spectrum by the channels of a profile; bands of other roles have 0.9."""
-    return {name: np.array([spectrum.get(bands.band(name).role, 0.9)], np.float32) for name in bands.PROFILES[profile].channels}
+    return {
+        name: np.array([spectrum.get(bands.band(name).role, 0.9)], np.float32) for name in profiles.PROFILES[profile].channels
+    }
 
 
 @pytest.mark.parametrize("profile", ["s2-12", "landsat-6", "landsat-7"])
@@ -73,8 +75,8 @@ def test_a_new_index_is_one_row() -> None:
 import numpy as np
 from mining_platform import indices
 indices.INDICES["GNDVI"] = indices.Index("GNDVI", "Chlorophyll", ("nir",), ("green",), "Gitelson, Kaufman and Merzlyak 1996")
-from mining_platform import bands
-assert bands.band("GNDVI").role == "gndvi" and bands.PROFILES["s2-12+indices"].channels[-1] == "GNDVI"
+from mining_platform import bands, profiles
+assert bands.band("GNDVI").role == "gndvi" and profiles.PROFILES["s2-12+indices"].channels[-1] == "GNDVI"
 values = indices.index_of("GNDVI", {"L-green": np.array([0.1]), "L-nir": np.array([0.3])})
 print(bands.as_stored("GNDVI", values).tolist())
 """
@@ -91,12 +93,12 @@ def test_the_swir_composite_shows_forest_green_soil_magenta_and_no_data_black() 
 
 
 def test_profiles_have_the_bands_that_their_names_say() -> None:
-    assert [bands.band(name).role for name in bands.PROFILES["landsat-7"].channels] == [
+    assert [bands.band(name).role for name in profiles.PROFILES["landsat-7"].channels] == [
         *("blue", "green", "red", "nir", "swir1", "thermal", "swir2")
     ]
-    assert set(bands.PROFILES["s2-13"].channels) - set(bands.PROFILES["s2-12"].channels) == {"B10"}
-    assert bands.PROFILES["s2-13"].channels[10] == "B10"
-    assert bands.PROFILES["s2-12+indices"].channels == (*bands.PROFILES["s2-12"].channels, *indices.INDICES)
+    assert set(profiles.PROFILES["s2-13"].channels) - set(profiles.PROFILES["s2-12"].channels) == {"B10"}
+    assert profiles.PROFILES["s2-13"].channels[10] == "B10"
+    assert profiles.PROFILES["s2-12+indices"].channels == (*profiles.PROFILES["s2-12"].channels, *indices.INDICES)
 
 
 def test_temperature_is_in_kelvin_by_the_scale_of_collection_2() -> None:
@@ -128,11 +130,11 @@ def test_the_real_mtl_numbers_its_bands_as_the_table_does() -> None:
         pytest.skip(f"the real scene {folder} is absent; set MINING_PLATFORM_REALDATA")
     groups = metadata_groups(path.read_bytes(), path.name)
     assert groups["PRODUCT_METADATA"]["SENSOR_ID"] == "TM"
-    ours = [bands.provider_name(name, "landsat-tm") or "" for name in bands.PROFILES["landsat-7"].channels]
+    ours = [bands.provider_name(name, "landsat-tm") or "" for name in profiles.PROFILES["landsat-7"].channels]
     files = [groups["PRODUCT_METADATA"][f"FILE_NAME_BAND_{number}"] for number in range(1, 8)]
     assert [name.rpartition("_B")[2] for name in ours] == [name.removesuffix(".TIF").rpartition("_B")[2] for name in files]
     values = {}
-    for channel, name in zip(bands.PROFILES["landsat-7"].channels, files, strict=True):
+    for channel, name in zip(profiles.PROFILES["landsat-7"].channels, files, strict=True):
         with rasterio.open(folder / name) as source:
             values[channel] = source.read(1).astype(np.float32)
     assert np.nanmedian(indices.index_of("NDVI", values)) > 0.6, "the scene is mostly forest"
@@ -144,7 +146,11 @@ def test_a_temperature_goes_through_a_mosaic_as_it_is(tmp_path: Path, monkeypatc
     place = at(tmp_path, "landsat-c2-l2", "qa-median")
     (scene,) = listed(place, 2024)
     assert harmonised(np.array([44_177], np.uint16), scene).tolist() == [10_149], "which no temperature may become"
-    monkeypatch.setitem(bands.COLLECTIONS, "landsat-c2-l2", replace(bands.COLLECTIONS["landsat-c2-l2"], profile="landsat-7"))
+    monkeypatch.setitem(
+        scene_collections.COLLECTIONS,
+        "landsat-c2-l2",
+        replace(scene_collections.COLLECTIONS["landsat-c2-l2"], profile="landsat-7"),
+    )
     made = composed(place, 2024)
     assert np.unique(made.image[5, 5:-5, 5:-5]).tolist() == [44_177]
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from odc.geo.geobox import GeoBox
 
-from mining_platform import bands, layers, stacks
+from mining_platform import bands, layers, profiles, stacks
 from mining_platform.layer_figures import layer_picture
 from mining_platform.layers import open_layer, read_layer, write_layer
 from mining_platform.zarr_arrays import ArrayError
@@ -83,11 +83,11 @@ def test_the_picture_is_a_png_that_says_simulated(path: Path) -> None:
 
 
 def test_the_place_of_a_channel_follows_from_its_sensor() -> None:
-    channels = bands.profile("smallmines-13").channels
+    channels = profiles.profile("smallmines-13").channels
     assert stacks.layers_of(channels) == ("radar", "elevation")
     assert stacks.channels_of_layer("radar", channels) == CHANNELS
-    assert stacks.layers_of(bands.profile("s2-12+indices").channels) == ()
-    assert stacks.layers_of(bands.profile("s2-12+osm-5").channels) == ("osm_context",)
+    assert stacks.layers_of(profiles.profile("s2-12+indices").channels) == ()
+    assert stacks.layers_of(profiles.profile("s2-12+osm-5").channels) == ("osm_context",)
     assert layers.layer_name("radar") == "radar.zarr"
 
 

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import rasterio
 
-from mining_platform import bands
+from mining_platform import profiles
 from mining_platform.imports.found import Pixels
 from mining_platform.imports.quantities import own_numbers
 from mining_platform.packages import sites, smallmines
 from mining_platform.packages.patch_files import Place, as_floats, write_stack
 from mining_platform.packages.stac_records import _asset
 
-STACK = bands.profile("smallmines-13").channels
+STACK = profiles.profile("smallmines-13").channels
 NODATA = smallmines.IMAGE_NODATA
 
 
@@ -45,7 +45,7 @@ def test_stac_tells_each_bands_unit_where_they_differ_and_once_where_they_do_not
     assert "unit" not in stack
     told = {row["name"]: (row["unit"], row["raster:scale"], row["raster:offset"]) for row in stack["bands"]}
     assert (told["B02"], told["S1-VV"], told["DEM"]) == (("reflectance", 1e-4, 0.0), ("dB", 1.0, 0.0), ("m", 1.0, 0.0))
-    plain = _asset(sites.kinds(bands.profile("s2-12").channels)[0])
+    plain = _asset(sites.kinds(profiles.profile("s2-12").channels)[0])
     assert (plain["unit"], plain["raster:scale"], plain["raster:offset"]) == ("reflectance", 1e-4, 0.0)
     assert all("unit" not in row for row in plain["bands"])
 

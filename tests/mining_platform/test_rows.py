@@ -2,7 +2,7 @@
 
 import pytest
 
-from mining_platform import bands, regions
+from mining_platform import bands, profiles, regions, scene_collections
 from mining_platform.clouds.rules import CLOUD_RULES
 from mining_platform.compositing.recipes import RECIPES as MOSAIC_RECIPES
 from mining_platform.datasets import DATASETS, RANGES, dataset
@@ -27,7 +27,7 @@ def test_the_range_dataset_wants_what_the_document_gives() -> None:
 @pytest.mark.parametrize("row", DATASETS.values(), ids=lambda row: row.id)
 def test_a_dataset_row_fits_the_other_tables(row: object) -> None:
     made = dataset(row.id)
-    assert made.profile in bands.PROFILES
+    assert made.profile in profiles.PROFILES
     assert made.recipe in RECIPES
     assert set(made.quotas) == set(RANGES)
     assert abs(sum(made.split.fractions.values()) - 1) < 1e-12
@@ -41,7 +41,7 @@ def test_siblings_cover_the_same_regions_and_years() -> None:
 
 @pytest.mark.parametrize(
     ("look_up", "remedy"),
-    [(dataset, "datasets.py"), (bands.band, "bands.py"), (bands.profile, "bands.py"), (bands.band_of_role, "bands.py")],
+    [(dataset, "datasets.py"), (bands.band, "bands.py"), (profiles.profile, "profiles.py"), (bands.band_of_role, "bands.py")],
 )
 def test_an_unknown_row_is_refused_with_the_remedy(look_up: object, remedy: str) -> None:
     with pytest.raises(KeyError, match=remedy):
@@ -60,12 +60,12 @@ def test_the_region_file_may_name_just_the_sources_that_the_router_knows() -> No
 
 def test_every_source_and_sensor_has_its_credit() -> None:
     assert set(LAND_COVER_CREDITS) == {"simulated", *regions.LAND_COVER_SOURCES}
-    assert set(SCENE_CREDITS) == {"simulated", *(row.sensor for row in bands.COLLECTIONS.values())}
+    assert set(SCENE_CREDITS) == {"simulated", *(row.sensor for row in scene_collections.COLLECTIONS.values())}
 
 
 def test_collections_profiles_and_recipes_name_rows_that_exist() -> None:
-    for row in bands.COLLECTIONS.values():
-        assert {bands.BANDS[band_id].sensor for band_id in bands.PROFILES[row.profile].channels} == {row.sensor}
+    for row in scene_collections.COLLECTIONS.values():
+        assert {bands.BANDS[band_id].sensor for band_id in profiles.PROFILES[row.profile].channels} == {row.sensor}
         assert row.recipe in MOSAIC_RECIPES
         assert set(row.stac) <= set(bands.PROVIDERS)
     for recipe in MOSAIC_RECIPES.values():

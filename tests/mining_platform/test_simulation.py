@@ -15,7 +15,7 @@ from odc.geo.geobox import GeoBox
 from rasterio.warp import transform_bounds
 from shapely.geometry import box, shape
 
-from mining_platform import bands
+from mining_platform import bands, profiles
 from mining_platform.labels.mapbiomas import LEGEND
 from mining_platform.regions import Region
 from mining_platform.simulation import calendar, catalog, landscape, painting, rasters, scenes, sky, spectra
@@ -47,7 +47,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-CHANNELS = bands.PROFILES["s2-12"].channels
+CHANNELS = profiles.PROFILES["s2-12"].channels
 
 
 def items_of(archive: Path) -> list[pystac.Item]:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from shapely.geometry import box
 
-from mining_platform.bands import PROFILES
+from mining_platform.profiles import PROFILES
 from mining_platform.regions import Region, Scenes
 from mining_platform.scenes import Scene, harmonised
 from mining_platform.sources.protocol import SourceError

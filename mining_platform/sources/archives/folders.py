@@ -62,7 +62,7 @@ class Candidate:
     """A scene as its name, or its item, tells."""
 
     collections: frozenset[str]
-    """Ids of bands.COLLECTIONS that it can be asked for as."""
+    """Ids of scene_collections.COLLECTIONS that it can be asked for as."""
     year: int | None
     """Calendar year (UTC); None where it is not known, of an item of a collection that is not asked for."""
     read: Callable[[Touches], Found | None]

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from mining_platform import bands
+from mining_platform import scene_collections
 from mining_platform.regions import Region, required_scenes
 from mining_platform.sources.archives.folders import Candidate, FolderError, Found, Touches, metadata_bytes
 from mining_platform.sources.remote.network import without_query
@@ -34,7 +34,7 @@ def candidate(root: Path, folder: Path, region: Region) -> Candidate | None:
 def _collections(region: Region, item: Mapping[str, Any]) -> frozenset[str]:
     """What the item can be asked for as; an item that names no collection is of the one asked for."""
     named, provider = item.get("collection"), required_scenes(region).provider
-    served = {row.id: row.stac[provider] for row in bands.COLLECTIONS.values() if provider in row.stac}
+    served = {row.id: row.stac[provider] for row in scene_collections.COLLECTIONS.values() if provider in row.stac}
     return frozenset(collection for collection, name in served.items() if named in (name, None))
 
 

@@ -16,7 +16,7 @@ from typing import Any
 from shapely.geometry import Polygon
 from shapely.geometry.base import BaseGeometry
 
-from mining_platform import bands
+from mining_platform import bands, scene_collections
 from mining_platform.scenes import Scene, solar_day
 from mining_platform.sources.archives.folders import (
     Candidate,
@@ -91,7 +91,7 @@ def candidate(root: Path, folder: Path, *, simulated: bool) -> Candidate | None:
     name = product_name(folder.name)
     if name is None:
         return None
-    collections = frozenset(row.id for row in bands.COLLECTIONS.values() if row.product == _PRODUCT)
+    collections = frozenset(row.id for row in scene_collections.COLLECTIONS.values() if row.product == _PRODUCT)
     return Candidate(collections, name.year, partial(read_product, root, folder, name, simulated=simulated))
 
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from functools import cache, partial
 from pathlib import Path, PurePosixPath
 
-from mining_platform import bands
+from mining_platform import bands, scene_collections
 from mining_platform.scenes import Scene, solar_day
 from mining_platform.sources.archives import safe_metadata
 from mining_platform.sources.archives.folders import (
@@ -70,7 +70,7 @@ def candidate(root: Path, folder: Path, *, simulated: bool) -> Candidate | None:
     name = product_name(folder.name)
     if name is None:
         return None
-    collections = frozenset(row.id for row in bands.COLLECTIONS.values() if row.product == name.product)
+    collections = frozenset(row.id for row in scene_collections.COLLECTIONS.values() if row.product == name.product)
     return Candidate(collections, name.sensed.year, partial(read_product, root, folder, name, simulated=simulated))
 
 

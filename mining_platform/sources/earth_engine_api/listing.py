@@ -10,7 +10,7 @@ from shapely.errors import GEOSException
 from shapely.geometry import Polygon, shape
 from shapely.geometry.base import BaseGeometry
 
-from mining_platform import bands
+from mining_platform import bands, profiles, scene_collections
 from mining_platform.clouds.rules import cloud_rule
 from mining_platform.compositing.recipes import MosaicRecipe, mosaic_recipe
 from mining_platform.regions import Region, required_scenes
@@ -65,9 +65,9 @@ def check_recipe(region: Region, year: int, recipe: MosaicRecipe) -> None:
 
 def collections_of(region: Region, year: int) -> list[str]:
     """Earth Engine's name of the region's collection, then of those its recipe joins; SourceError where it has none."""
-    collection = bands.collection(required_scenes(region).collection)
+    collection = scene_collections.collection(required_scenes(region).collection)
     if collection.earth_engine is None:
-        known = ", ".join(row.id for row in bands.COLLECTIONS.values() if row.earth_engine)
+        known = ", ".join(row.id for row in scene_collections.COLLECTIONS.values() if row.earth_engine)
         raise refuse(region, year, "the collection is not read from Earth Engine", f"Use another source, or one of: {known}.")
     return [collection.earth_engine, *(JOINED_COLLECTIONS[layer] for layer in _joined_layers(region))]
 
@@ -175,7 +175,7 @@ def _hrefs(region: Region, year: int, image: dict[str, Any]) -> dict[str, str]:
     own = [*bands.BANDS, *(layer for layer in bands.LAYERS if layer not in JOINED_COLLECTIONS)]
     names = {band_id: bands.provider_name(band_id, PROVIDER) for band_id in own}
     hrefs = {band_id: f"{image['id']}:{name}" for band_id, name in names.items() if name in has}
-    profile = bands.profile(bands.collection(required_scenes(region).collection).profile)
+    profile = profiles.profile(scene_collections.collection(required_scenes(region).collection).profile)
     missing = [f"{band_id} ({names[band_id]})" for band_id in profile.channels if band_id not in hrefs]
     if missing:
         problem = f"scene {index_of(image)} lacks bands {', '.join(missing)}; it has {', '.join(sorted(has))}"

@@ -17,7 +17,7 @@ from shapely.errors import GEOSException
 from shapely.geometry import shape
 from shapely.geometry.base import BaseGeometry
 
-from mining_platform import bands
+from mining_platform import bands, scene_collections
 from mining_platform.regions import Region, required_scenes
 from mining_platform.scenes import Scene, solar_day
 from mining_platform.sources.protocol import SourceError, refusal
@@ -165,9 +165,9 @@ def stac_collection(region: Region, year: int | None, provider: str) -> str:
 
     Collections of layers beside the scenes have the names of their STAC collections.
     """
-    if any(required_scenes(region).collection in known for known in bands.COLLECTIONS_BESIDE.values()):
+    if any(required_scenes(region).collection in known for known in scene_collections.COLLECTIONS_BESIDE.values()):
         return required_scenes(region).collection
-    row = bands.COLLECTIONS[required_scenes(region).collection]
+    row = scene_collections.COLLECTIONS[required_scenes(region).collection]
     if provider not in row.stac:
         problem = f"the provider {provider} does not serve {row.id}"
         raise refuse(region, year, problem, f"Name one of: {', '.join(row.stac)}.")
@@ -208,7 +208,7 @@ class _Item:
 
     @property
     def sensor(self) -> str:
-        return bands.COLLECTIONS[required_scenes(self.region).collection].sensor
+        return scene_collections.COLLECTIONS[required_scenes(self.region).collection].sensor
 
     def fail(self, problem: str, remedy: str) -> SourceError:
         return refuse(self.region, self.year, f"item {self.id} {problem}", remedy)
