@@ -41,8 +41,8 @@ def region_years(regions: Iterable[Region]) -> tuple[str, ...]:
 
 def layer_channels(layer: str, region_id: str, datasets: Iterable[Dataset]) -> tuple[str, ...]:
     """Channels of a region's layer: those it always has, and those that datasets over the region ask for besides."""
-    profiles = (profiles.PROFILES[dataset.profile].channels for dataset in datasets if region_id in dataset.regions)
-    asked = (channel for channels in profiles for channel in stacks.channels_of_layer(layer, channels))
+    stacked = (profiles.PROFILES[dataset.profile].channels for dataset in datasets if region_id in dataset.regions)
+    asked = (channel for channels in stacked for channel in stacks.channels_of_layer(layer, channels))
     return tuple(dict.fromkeys((*ALWAYS[layer], *asked)))
 
 
