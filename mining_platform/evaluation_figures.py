@@ -1,6 +1,7 @@
-"""Figures of training and evaluation: recall per mining range, precision and recall, scores, losses.
+"""Figures of evaluation: precision and recall, ROC, scores, calibration.
 
-Each returns a matplotlib Figure made in the project's style; figures.figure_png turns it into bytes.
+Each returns a matplotlib Figure made in the project's style; figures.figure_png turns it into bytes. `range_figures` has those by
+mining range and by group.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from mining_platform.datasets import RANGES
-from mining_platform.evaluation import average_precision, precision_recall
+from mining_platform.evaluations.counts import ranking_scores
+from mining_platform.evaluations.curves import precision_recall, roc
 from mining_platform.figures import INK, MUTED, PALETTE, SIMULATED_INK, mark_title, new_figure, styled
 
 if TYPE_CHECKING:
@@ -18,60 +19,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
-    from mining_platform.training import Epoch
-
 SIZE_IN = (7.5, 4.2)  # 900 x 504 pixels at figures.FIGURE_DPI
-ZERO_AT = -0.3  # place of the patches without mining on the range axis, apart from the ranges at 1 to 10
 SCORE_BINS = np.linspace(0, 1, 41).tolist()
-
-
-def recall_figure(evaluation: Mapping[str, Any], *, title: str, simulated: bool) -> "Figure":
-    """Share of patches called mining in each range with 95 % intervals; patches without mining stand apart on the left.
-
-    `evaluation` is the result of evaluation.evaluate. Ranges without a patch are marked as such, not drawn as 0.
-    """
-    rates = evaluation["recall_by_range"]
-    with styled():
-        figure, axes = _titled(title, _counts(evaluation), simulated)
-        for position, name in enumerate(RANGES[1:], start=1):
-            _rate(axes, position, rates[name], "recall", PALETTE["mining"])
-        _rate(axes, ZERO_AT, evaluation["no_mining"], "false_positive_rate", PALETTE["other"])
-        if evaluation["recall"] is not None:
-            label = f"recall over all ranges {evaluation['recall']:.2f}"
-            axes.plot([0.55, 10.45], [evaluation["recall"]] * 2, color=MUTED, linewidth=1, linestyle=(0, (4, 3)), label=label)
-            axes.legend(loc="lower right", bbox_to_anchor=(1, 1.0), fontsize=8, borderaxespad=0.1)
-        axes.axvline(0.5, color=MUTED, linewidth=0.8)
-        counts = [evaluation["no_mining"]["n"], *(rates[name]["n"] for name in RANGES[1:])]
-        ticks = [f"{name}\nn = {n}" for name, n in zip(_range_names(), counts, strict=True)]
-        axes.set_xticks([ZERO_AT, *range(1, len(ticks))], ticks, fontsize=8)
-        axes.tick_params(axis="x", length=0)
-        axes.set(xlim=(-0.8, 10.8), ylim=(-0.03, 1.08), yticks=np.linspace(0, 1, 6), ylabel="share called mining, 95 % interval")
-        axes.set_xlabel("area of the patch that is mining, %  (left of the line: false positives; right: recall)")
-        axes.grid(visible=False, axis="x")
-        return figure
-
-
-def _range_names() -> list[str]:
-    """Tick labels: `0`, `0-10` ... `90-100`."""
-    return ["0", *(f"{low}–{low + 10}" for low in range(0, 100, 10))]
-
-
-def _rate(axes: "Axes", position: float, row: Mapping[str, Any], name: str, colour: str) -> None:
-    if row[name] is None:
-        axes.text(position, 0.02, "no\npatch", ha="center", va="bottom", fontsize=7.5, color=MUTED)
-        return
-    axes.vlines(position, row["low"], row["high"], color=colour, linewidth=6, alpha=0.28)
-    axes.plot(position, row[name], "o", color=colour, markersize=7, markeredgecolor="white", markeredgewidth=0.8)
-    axes.annotate(
-        f"{row[name]:.2f}",
-        (position, row[name]),
-        xytext=(7, 0),
-        textcoords="offset points",
-        va="center",
-        fontsize=8,
-        color=INK,
-        bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8, "alpha": 0.85},
-    )
+BAR_WIDTH = 0.094  # of a bin of 0.1, with a gap
+CURVE_COLOURS = tuple(PALETTE[name] for name in ("mining", "neutral", "val", "train"))
 
 
 def precision_recall_figure(
@@ -82,55 +33,104 @@ def precision_recall_figure(
     The point is the model at its threshold; the dashed line is the share of mining patches, what guessing would reach.
     """
     with styled():
-        figure, axes = _titled(title, _counts(evaluation), simulated)
-        colours = [PALETTE["mining"], PALETTE["neutral"], PALETTE["val"], PALETTE["train"]]
-        for (name, table), colour in zip(predictions.items(), colours, strict=False):
-            _curve(axes, table, name, colour)
+        figure, axes = titled(title, counts_line(evaluation), simulated)
+        for (name, table), colour in zip(predictions.items(), CURVE_COLOURS, strict=False):
+            is_mining, scores = _arrays(table)
+            area = ranking_scores(is_mining, scores)["pr_auc"]
+            if area is not None:
+                curve = precision_recall(is_mining, scores)
+                recall, precision = [0.0, *curve["recall"]], [curve["precision"].iloc[0], *curve["precision"]]
+                axes.step(recall, precision, where="pre", color=colour, linewidth=1.8, label=f"{name}\nPR-AUC {area:.3f}")
         share = evaluation["positives"] / evaluation["patches"]
         axes.axhline(share, color=MUTED, linewidth=1, linestyle=(0, (4, 3)), label=f"guessing, {share:.2f}")
-        if evaluation["precision"] is not None and evaluation["recall"] is not None:
-            label = f"at threshold {evaluation['threshold']:.2f}"
-            axes.plot(evaluation["recall"], evaluation["precision"], "o", color=PALETTE["mining"], markersize=8, label=label)
+        _point(axes, evaluation, "recall", "precision")
         axes.set(xlim=(0, 1.02), ylim=(0, 1.04), xlabel="recall", ylabel="precision")
         _legend_beside(axes)
         return figure
 
 
-def _curve(axes: "Axes", table: pd.DataFrame, name: str, colour: str) -> None:
-    is_mining, scores = table["is_mining"].to_numpy(bool), table["score"].to_numpy(float)
-    area = average_precision(is_mining, scores)
-    if area is None:
-        return
-    curve = precision_recall(is_mining, scores)
-    recall, precision = [0.0, *curve["recall"]], [curve["precision"].iloc[0], *curve["precision"]]
-    axes.step(recall, precision, where="pre", color=colour, linewidth=1.8, label=f"{name}\nPR-AUC {area:.2f}")
+def roc_figure(
+    predictions: Mapping[str, pd.DataFrame], evaluation: Mapping[str, Any], *, title: str, simulated: bool
+) -> "Figure":
+    """Recall against false positive rate, one line for each table of predictions, the model first; at most 4.
+
+    The point is the model at its threshold; the dashed line is what guessing would reach.
+    """
+    with styled():
+        figure, axes = titled(title, counts_line(evaluation), simulated)
+        for (name, table), colour in zip(predictions.items(), CURVE_COLOURS, strict=False):
+            is_mining, scores = _arrays(table)
+            area = ranking_scores(is_mining, scores)["roc_auc"]
+            if area is not None:
+                curve = roc(is_mining, scores)
+                false_rate, recall = [0.0, *curve["false_positive_rate"]], [0.0, *curve["recall"]]
+                axes.plot(false_rate, recall, color=colour, linewidth=1.8, label=f"{name}\nROC-AUC {area:.3f}")
+        axes.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle=(0, (4, 3)), label="guessing, 0.50")
+        _point(axes, evaluation, "false_positive_rate", "recall")
+        axes.set(
+            xlim=(-0.02, 1.02), ylim=(0, 1.04), xlabel="false positive rate (1 - specificity)", ylabel="recall (sensitivity)"
+        )
+        _legend_beside(axes)
+        return figure
+
+
+def _arrays(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    return table["is_mining"].to_numpy(bool), table["score"].to_numpy(float)
+
+
+def _point(axes: "Axes", evaluation: Mapping[str, Any], x: str, y: str) -> None:
+    """The model at its threshold, where there is one and both scores are defined."""
+    if evaluation.get(x) is not None and evaluation.get(y) is not None:
+        label = f"at threshold {evaluation['threshold']:.2f}"
+        axes.plot(evaluation[x], evaluation[y], "o", color=PALETTE["mining"], markersize=8, label=label)
+
+
+def calibration_figure(evaluation: Mapping[str, Any], *, title: str, simulated: bool) -> "Figure":
+    """Share of mining by score with 95 % intervals, and the number of patches of each bin of scores below it.
+
+    Where scores are no probabilities the figure says so.
+    """
+    facts = evaluation["calibration"]
+    table = [row for row in facts["reliability"] or () if row["patches"]]
+    told = facts.get("reason") or (
+        f"expected calibration error {facts['expected_calibration_error']:.3f}, Brier score {facts['brier_score']:.3f}"
+    )
+    with styled():
+        figure = new_figure(SIZE_IN[0], SIZE_IN[1] + 0.6)
+        upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
+        _suptitle(figure, title, simulated)
+        upper.set_title(f"{counts_line(evaluation)}; {told}", fontsize=8.5, fontweight="normal", color=MUTED)
+        upper.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle=(0, (4, 3)), label="calibrated")
+        for row in table:
+            upper.vlines(row["mean_score"], row["low"], row["high"], color=PALETTE["mining"], linewidth=5, alpha=0.28)
+        means, shares = [row["mean_score"] for row in table], [row["mining_share"] for row in table]
+        label = "patches of a bin of scores,\n95 % interval"
+        upper.plot(means, shares, "o-", color=PALETTE["mining"], markersize=6, linewidth=1.2, label=label)
+        upper.set(xlim=(-0.02, 1.02), ylim=(-0.03, 1.05), ylabel="share with mining")
+        _legend_beside(upper)
+        _bin_counts(lower, table)
+        return figure
+
+
+def _bin_counts(axes: "Axes", table: Sequence[Mapping[str, Any]]) -> None:
+    middles = [(row["score_from"] + row["score_to"]) / 2 for row in table]
+    bars = axes.bar(middles, [row["patches"] for row in table], width=BAR_WIDTH, color=PALETTE["neutral"])
+    axes.bar_label(bars, fontsize=7.5, color=MUTED, padding=1)
+    axes.set(xlabel="score", ylabel="patches", yticks=[])
+    axes.margins(y=0.25)
+    axes.grid(visible=False, axis="y")
 
 
 def score_figure(predictions: pd.DataFrame, threshold: float, *, title: str, simulated: bool) -> "Figure":
     """Histogram of the scores in [0, 1] of patches with and without mining, and the threshold."""
-    is_mining = predictions["is_mining"].to_numpy(bool)
-    scores = predictions["score"].to_numpy(float)
+    is_mining, scores = _arrays(predictions)
     with styled():
-        figure, axes = _titled(title, f"{is_mining.sum()} patches with mining, {(~is_mining).sum()} without", simulated)
+        figure, axes = titled(title, f"{is_mining.sum()} patches with mining, {(~is_mining).sum()} without", simulated)
         for rows, name, colour in ((~is_mining, "without mining", "other"), (is_mining, "with mining", "mining")):
             axes.hist(scores[rows], SCORE_BINS, color=PALETTE[colour], alpha=0.65, label=f"{name}\nn = {rows.sum()}")
         axes.axvline(threshold, color=INK, linewidth=1.2, linestyle=(0, (4, 3)), label=f"threshold {threshold:.2f}")
         axes.set(xlim=(0, 1), xlabel="score", ylabel="patches")
         axes.yaxis.set_major_locator(_whole_numbers())
-        _legend_beside(axes)
-        return figure
-
-
-def history_figure(history: "Sequence[Epoch]", best_epoch: int, *, title: str, simulated: bool) -> "Figure":
-    """Training and validation loss by epoch; the line marks the epoch whose weights were kept."""
-    epochs = [epoch.epoch for epoch in history]
-    with styled():
-        figure, axes = _titled(title, "weighted binary cross-entropy, mean per patch", simulated)
-        axes.plot(epochs, [epoch.train_loss for epoch in history], "o-", color=PALETTE["train"], markersize=4, label="training")
-        axes.plot(epochs, [epoch.val_loss for epoch in history], "o-", color=PALETTE["val"], markersize=4, label="validation")
-        axes.axvline(best_epoch, color=MUTED, linewidth=1.2, linestyle=(0, (4, 3)), label=f"kept: epoch {best_epoch}")
-        axes.set(xlabel="epoch", ylabel="loss", ylim=(0, None), xlim=(0.5, max(epochs) + 0.5))
-        axes.xaxis.set_major_locator(_whole_numbers())
         _legend_beside(axes)
         return figure
 
@@ -146,14 +146,20 @@ def _whole_numbers() -> "MaxNLocator":
     return MaxNLocator(integer=True)
 
 
-def _counts(evaluation: Mapping[str, Any]) -> str:
+def counts_line(evaluation: Mapping[str, Any]) -> str:
+    """How many patches a figure rests on."""
     return f"{evaluation['positives']} patches with mining, {evaluation['negatives']} without"
 
 
-def _titled(title: str, subtitle: str, simulated: bool) -> "tuple[Figure, Axes]":
+def titled(title: str, subtitle: str, simulated: bool) -> "tuple[Figure, Axes]":
+    """A figure of SIZE_IN with one pair of axes; to be called inside `styled`."""
     figure = new_figure(*SIZE_IN)
     axes = figure.subplots()
-    colour = SIMULATED_INK if simulated else INK
-    figure.suptitle(mark_title(title, simulated=simulated), x=0.01, ha="left", fontsize=11, fontweight="bold", color=colour)
+    _suptitle(figure, title, simulated)
     axes.set_title(subtitle, fontsize=8.5, fontweight="normal", color=MUTED)
     return figure, axes
+
+
+def _suptitle(figure: "Figure", title: str, simulated: bool) -> None:
+    colour = SIMULATED_INK if simulated else INK
+    figure.suptitle(mark_title(title, simulated=simulated), x=0.01, ha="left", fontsize=11, fontweight="bold", color=colour)

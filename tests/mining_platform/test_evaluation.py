@@ -7,39 +7,12 @@ import pytest
 from sklearn import metrics
 
 from mining_platform.datasets import RANGES
-from mining_platform.evaluation import (
-    average_precision,
-    best_threshold,
-    evaluate,
-    f1_bootstrap,
-    ndvi_baseline,
-    precision_at,
-    precision_recall,
-    wilson_interval,
-)
-from mining_platform.evaluation_figures import precision_recall_figure, recall_figure, score_figure
-from mining_platform.figures import figure_png
+from mining_platform.evaluations.counts import precision_at
+from mining_platform.evaluations.intervals import wilson_interval
+from mining_platform.evaluations.patch_scores import evaluate, range_table
+from tests.mining_platform.prediction_tables import SIX, noisy, predictions
 
 SEEDS = pytest.mark.parametrize("seed", range(8))
-
-
-def predictions(rows: list[tuple[str, float]]) -> pd.DataFrame:
-    """A table of predictions from (range, score)."""
-    ranges, scores = [row[0] for row in rows], [row[1] for row in rows]
-    ids = [f"w{row}_2024" for row in range(len(rows))]
-    is_mining = [name != "000" for name in ranges]
-    return pd.DataFrame({"patch_id": ids, "is_mining": is_mining, "score": scores, "range": ranges, "region": "sim-serra"})
-
-
-def noisy(seed: int, n: int = 120) -> pd.DataFrame:
-    random = np.random.default_rng(seed)
-    names = random.choice(RANGES, n, p=[0.5, *[0.05] * 10])
-    scores = (random.normal(0.35, 0.2, n) + 0.3 * (names != "000")).clip(0, 1).round(2)  # rounded, so that scores tie
-    return predictions(list(zip(names.tolist(), scores.tolist(), strict=True)))
-
-
-# Two of three mines found, one false alarm among three patches without mining.
-SIX = predictions([("000_010", 0.2), ("000_010", 0.9), ("090_100", 0.8), ("000", 0.7), ("000", 0.1), ("000", 0.3)])
 
 
 def test_scores_of_six_patches_are_those_counted_by_hand() -> None:
@@ -67,6 +40,7 @@ def test_recall_is_told_for_each_range() -> None:
         "low": None,
         "high": None,
         "reason": "no patch in this range",
+        "separation": None,
     }
 
 
@@ -91,71 +65,6 @@ def test_scores_equal_those_of_scikit_learn(seed: int) -> None:
     assert facts["recall"] == pytest.approx(metrics.recall_score(truth, called))
     assert facts["f1"] == pytest.approx(metrics.f1_score(truth, called))
     assert facts["pr_auc"] == pytest.approx(metrics.average_precision_score(truth, table["score"]))
-
-
-@SEEDS
-def test_the_curve_equals_that_of_scikit_learn(seed: int) -> None:
-    table = noisy(seed)
-    curve = precision_recall(table["is_mining"].to_numpy(), table["score"].to_numpy())
-    precision, recall, threshold = metrics.precision_recall_curve(table["is_mining"], table["score"])
-    np.testing.assert_allclose(curve["threshold"], threshold[::-1])
-    np.testing.assert_allclose(curve["precision"], precision[-2::-1])
-    np.testing.assert_allclose(curve["recall"], recall[-2::-1])
-
-
-@SEEDS
-def test_no_threshold_has_a_higher_f1_than_the_best(seed: int) -> None:
-    table = noisy(seed)
-    truth, scores = table["is_mining"].to_numpy(), table["score"].to_numpy()
-    reached = metrics.f1_score(truth, scores >= best_threshold(truth, scores))
-    assert reached == pytest.approx(max(metrics.f1_score(truth, scores >= value) for value in np.unique(scores)))
-
-
-def test_the_best_threshold_lies_half_way_between_the_classes() -> None:
-    assert best_threshold(np.array([False, True, False, True]), np.array([0.1, 0.7, 0.3, 0.9])) == pytest.approx(0.5)
-
-
-def test_of_equal_thresholds_the_one_with_fewer_alarms_is_taken() -> None:
-    truth = np.array([True, False, False, True])  # one alarm: F1 2/3; all alarms: F1 2/3
-    assert best_threshold(truth, np.array([0.9, 0.6, 0.5, 0.1])) == pytest.approx(0.75)
-
-
-def test_equal_scores_leave_only_the_threshold_that_calls_all() -> None:
-    assert best_threshold(np.array([True, False]), np.array([0.4, 0.4])) == 0.4
-
-
-def test_a_threshold_between_neighbouring_floats_still_parts_them() -> None:
-    low = 0.5
-    high = float(np.nextafter(low, 1))
-    threshold = best_threshold(np.array([False, True]), np.array([low, high]))
-    assert low < threshold <= high
-
-
-def test_a_threshold_needs_mining_patches() -> None:
-    with pytest.raises(ValueError, match="no patch holds mining"):
-        best_threshold(np.array([False, False]), np.array([0.1, 0.2]))
-
-
-def test_the_bootstrap_interval_is_that_of_patches_drawn_one_by_one() -> None:
-    table = noisy(1, n=200)
-    truth, called = table["is_mining"].to_numpy(), table["score"].to_numpy() >= 0.5
-    rows = np.random.default_rng(0).integers(0, 200, (4000, 200))
-    drawn = np.array([metrics.f1_score(truth[row], called[row]) for row in rows[:400]])
-    facts = evaluate(table, 0.5, seed=5, resamples=4000)["f1_bootstrap"]
-    assert facts["mean"] == pytest.approx(drawn.mean(), abs=0.01)
-    assert facts["low"] == pytest.approx(np.quantile(drawn, 0.025), abs=0.025)
-    assert facts["high"] == pytest.approx(np.quantile(drawn, 0.975), abs=0.025)
-
-
-def test_the_bootstrap_of_a_perfect_model_has_no_width() -> None:
-    facts = f1_bootstrap({"tp": 30, "fp": 0, "fn": 0, "tn": 30}, seed=1, resamples=200)
-    assert (facts["low"], facts["mean"], facts["high"], facts["undefined_resamples"]) == (1.0, 1.0, 1.0, 0)
-
-
-def test_resamples_without_f1_are_counted() -> None:
-    facts = f1_bootstrap({"tp": 1, "fp": 0, "fn": 0, "tn": 1}, seed=1, resamples=1000)
-    assert facts["undefined_resamples"] == pytest.approx(250, abs=60)
-    assert facts["mean"] == 1.0
 
 
 def test_the_wilson_interval_is_the_published_one() -> None:
@@ -236,7 +145,7 @@ def test_regions_are_told_apart() -> None:
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        (SIX.drop(columns="range"), "lack the columns range"),
+        (SIX.drop(columns="score"), "lack the columns score; they have patch_id, is_mining"),
         (SIX.iloc[:0], "test split is empty"),
         (pd.concat([SIX, SIX.iloc[:1]]), "1 patches occur twice, first w0_2024"),
         (SIX.assign(score=[0.1, np.nan, 0.2, 0.3, 0.4, 0.5]), "1 patches have no finite score, first w1_2024"),
@@ -249,45 +158,53 @@ def test_a_table_unfit_for_evaluation_is_refused(table: pd.DataFrame, message: s
         evaluate(table, 0.5, seed=1)
 
 
-def test_the_ndvi_baseline_scores_the_share_of_bare_pixels() -> None:
-    red_and_nir = np.array([[[[300, 2000], [1000, 0]], [[3000, 2500], [3000, 3000]]]], dtype=np.uint16)  # (1, 2, 2, 2)
-    # NDVI 0.82, 0.11, exactly 0.5 (not vegetation) and one pixel without red
-    assert ndvi_baseline(red_and_nir, ("B04", "B08")).tolist() == [2 / 3]
+def test_a_range_is_as_separate_from_no_mining_as_its_patches_score_above_it() -> None:
+    facts = evaluate(SIX, 0.5, seed=1)["recall_by_range"]
+    assert facts["000_010"]["separation"] == pytest.approx((1 + 3) / 6)  # 0.2 beats one of three, 0.9 all
+    assert facts["090_100"]["separation"] == 1.0
 
 
-def test_a_patch_without_data_scores_zero_in_the_baseline() -> None:
-    assert ndvi_baseline(np.zeros((1, 2, 4, 4), np.uint16), ("B04", "B08")).tolist() == [0.0]
+def test_without_a_threshold_only_what_needs_none_is_told() -> None:
+    facts = evaluate(SIX, None, seed=1)
+    assert "f1" not in facts
+    assert "f1_bootstrap" not in facts
+    assert facts["threshold"] is None
+    assert facts["pr_auc"] == evaluate(SIX, 0.5, seed=1)["pr_auc"]
+    row = facts["recall_by_range"]["000_010"]
+    assert (row["n"], row["detected"], row["recall"], row["reason"]) == (2, None, None, "no threshold was given")
+    assert row["separation"] == pytest.approx(2 / 3)
+    json_numbers(facts)
 
 
-def test_the_ndvi_baseline_needs_a_near_infrared_channel() -> None:
-    with pytest.raises(KeyError, match="role 'nir'"):
-        ndvi_baseline(np.zeros((1, 3, 4, 4), np.uint16), ("B04", "B03", "B02"))
-
-
-def test_average_precision_of_a_perfect_ranking_is_one() -> None:
-    assert average_precision(np.array([True] * 45 + [False] * 5), np.linspace(1, 0, 50)) == 1.0
-
-
-def test_figures_are_drawn_with_equal_bytes_even_for_ranges_without_patches() -> None:
-    facts = evaluate(SIX, 0.5, seed=1)
-    curves = {"sim-cnn": SIX, "always no": SIX.assign(score=0.0)}
-    for draw in (
-        lambda: recall_figure(facts, title="Recall", simulated=True),
-        lambda: precision_recall_figure(curves, facts, title="Curve", simulated=True),
-        lambda: score_figure(SIX, 0.5, title="Scores", simulated=False),
-    ):
-        first, second = figure_png(draw()), figure_png(draw())
-        assert first == second
-
-
-def test_figures_say_that_data_are_simulated() -> None:
-    facts = evaluate(SIX, 0.5, seed=1)
-    titles = [recall_figure(facts, title="Recall", simulated=flag).get_suptitle() for flag in (True, False)]
-    assert titles == ["SIMULATED · Recall", "Recall"]
-
-
-def test_figures_are_drawn_for_a_test_split_without_mining() -> None:
-    table = predictions([("000", 0.1), ("000", 0.2)])
+def test_patches_of_unknown_range_are_counted_apart() -> None:
+    table = SIX.assign(range=["", "000_010", "090_100", "", "000", "000"])
     facts = evaluate(table, 0.5, seed=1)
-    assert figure_png(recall_figure(facts, title="Recall", simulated=True))
-    assert figure_png(precision_recall_figure({"model": table}, facts, title="Curve", simulated=True))
+    assert (facts["recall_by_range"]["not known"]["n"], facts["recall_by_range"]["not known"]["detected"]) == (1, 0)
+    assert (facts["no_mining"]["n"], facts["no_mining"]["false_positives"]) == (3, 1)
+    assert sum(row["n"] for row in facts["recall_by_range"].values()) == facts["positives"]
+
+
+def test_a_table_needs_neither_ranges_nor_regions() -> None:
+    facts = evaluate(SIX[["patch_id", "is_mining", "score"]], 0.5, seed=1)
+    assert facts["recall"] == pytest.approx(2 / 3)
+    assert not {"recall_by_range", "no_mining", "by_region", "by_group"} & set(facts)
+
+
+def test_recall_of_a_group_has_the_interval_of_its_own_patches() -> None:
+    facts = evaluate(SIX.assign(group=["a", "a", "b", "a", "b", "b"]), 0.5, seed=1)["by_group"]
+    assert facts["a"]["recall_interval"] == wilson_interval(1, 2)
+    assert facts["b"]["specificity_interval"] == wilson_interval(2, 2)
+
+
+def test_the_table_of_ranges_starts_with_the_patches_without_mining() -> None:
+    table = range_table(evaluate(SIX, 0.5, seed=1))
+    assert table["range"].tolist() == list(RANGES)
+    assert table.loc[:1, ["patches", "called_mining"]].to_numpy().tolist() == [[3, 1], [2, 1]]
+    assert table["share_called_mining"].iloc[:2].tolist() == pytest.approx([1 / 3, 1 / 2])
+    assert table.loc[table["range"] == "050_060", "share_called_mining"].isna().all()
+
+
+def test_the_table_of_ranges_needs_no_threshold() -> None:
+    table = range_table(evaluate(SIX, None, seed=1))
+    assert table["called_mining"].isna().all()
+    assert table.loc[table["range"] == "090_100", "separation"].tolist() == [1.0]
