@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+from mining_platform.models.blueprints import Blueprint
+
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
@@ -9,25 +11,23 @@ WIDTHS = (24, 32, 48, 64)  # feature maps after each convolution
 DROPOUT = 0.2
 
 
-def small_cnn(channels: int, px: int) -> "nn.Module":
-    """Untrained classifier: (n, channels, px, px) float32 normalised reflectance -> (n,) logits of mining.
+def small_cnn(blueprint: Blueprint) -> "nn.Module":
+    """Untrained classifier: (n, channels, px, px) float32 normalised -> (n,) logits of mining.
 
     Global average and global maximum are pooled side by side, so that a mine of a few pixels is not averaged away
     (concatenated pooling, as in Howard & Gugger 2020, fastai). Sums and `amax` are used instead of adaptive pooling,
-    whose backward pass is not deterministic on every device. No layer depends on the patch size, so `px` is not used:
-    one set of weights also slides over whole mosaics.
+    whose backward pass is not deterministic on every device. No layer depends on the patch size: one set of weights
+    also slides over whole mosaics.
     """
     import torch
     from torch import nn
-
-    del px
 
     class SmallCnn(nn.Module):
         """Strided convolutions with batch normalisation, then pooled features to one logit."""
 
         def __init__(self) -> None:
             super().__init__()
-            inputs = (channels, *WIDTHS[:-1])
+            inputs = (blueprint.channels, *WIDTHS[:-1])
             strides = (2, 2, 2, 1)
             self.features = nn.Sequential(*(_block(i, o, s) for i, o, s in zip(inputs, WIDTHS, strides, strict=True)))
             self.head = nn.Sequential(nn.Dropout(DROPOUT), nn.Linear(2 * WIDTHS[-1], 1))
