@@ -1,16 +1,17 @@
 """Random changes of training patches under which a mine stays a mine: flips, quarter turns, rotation, shear and zoom."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from mining_platform.labels.recipes import NO_LABEL
 from mining_platform.patch_datasets import LabelledPatches
-from mining_platform.training_batches import SYMMETRIES, turned
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
+SYMMETRIES = 8  # the flips and quarter turns of a square
 VALID_WEIGHT = 0.5  # a pixel interpolated for the larger part from nodata is nodata
 
 
@@ -28,6 +29,17 @@ class Augmentation:
     """Largest factor of enlargement, and of its inverse; 1 for none."""
 
 
+AUGMENTATIONS: Mapping[str, Augmentation | None] = MappingProxyType(
+    {
+        "none": None,
+        "flips": Augmentation(symmetries=True, rotation_deg=0, shear_deg=0, zoom=1),
+        "document": Augmentation(symmetries=True, rotation_deg=30, shear_deg=10, zoom=1.2),
+    }
+)
+"""Rows that experiments name. `document`: rotation, shear, zoom and flips as Dissing and Kalo have them; their text gives no
+limits, these are ours."""
+
+
 def augment(
     patches: LabelledPatches, augmentation: Augmentation, *, seed: int, binary_channels: Sequence[int] = ()
 ) -> LabelledPatches:
@@ -37,6 +49,8 @@ def augment(
     are 0. The label and `binary_channels` (positions in the image) take the nearest pixel. What comes from outside a patch is
     nodata (0), its label 255. Warped by kornia (Riba et al. 2020, WACV, arXiv:1910.02190). ValueError for images that are not
     float32, and for a zoom below 1.
+
+    Numbers as they are stored do as well as reflectance: 0 is nodata in both.
     """
     import torch
 
@@ -52,6 +66,18 @@ def augment(
     if augmentation.rotation_deg or augmentation.shear_deg or augmentation.zoom > 1:
         image, label = _warped(image, label, _matrices(len(image), image.shape[-1], augmentation, draws), binary_channels)
     return LabelledPatches(image, label, patches.item)
+
+
+def turned(images: "Tensor", symmetry: "Tensor") -> "Tensor":
+    """(n, band, y, x) squares, each by its own symmetry, (n,) of 0 to 7: quarter turns, from 4 on after a flip of x."""
+    import torch
+
+    out = torch.empty_like(images)
+    for number in range(SYMMETRIES):
+        rows = symmetry == number
+        flipped = images[rows].flip(3) if number >= SYMMETRIES // 2 else images[rows]
+        out[rows] = flipped.rot90(number % 4, (2, 3))
+    return out
 
 
 def _matrices(count: int, px: int, augmentation: Augmentation, draws: "Generator") -> "Tensor":

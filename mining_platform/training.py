@@ -1,182 +1,146 @@
-"""Train a patch classifier: the loop, the best epoch, the threshold and the card.
+"""Train a model for patches or their pixels: the runs, the best epochs, the threshold and the card.
 
 Equal experiment and equal patches give equal weights, bit by bit, on one processor type.
 """
 
-import math
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
+from blake3 import blake3
 
-from mining_platform.evaluation import best_threshold, threshold_scores
 from mining_platform.experiments import Experiment
-from mining_platform.models.classifier import (
-    Classifier,
-    Normalisation,
-    deterministic_torch,
-    logits,
-    probabilities,
-    write_classifier,
-)
-from mining_platform.models.registry import build_model
-from mining_platform.training_batches import Batches, training_epochs
-from mining_platform.training_patches import SplitPatches, channel_statistics, check_patches, class_weights
-
-if TYPE_CHECKING:
-    from torch import Tensor, nn
-    from torch.optim import Optimizer
+from mining_platform.models.classifier import Classifier, module_of, write_classifier
+from mining_platform.models.ensembles import joined_weights
+from mining_platform.models.registry import model
+from mining_platform.training_devices import Device, device_of, reproducible
+from mining_platform.training_losses import LOSSES, class_weights
+from mining_platform.training_patches import SplitPatches, channel_statistics, check_patches, class_counts, content_digest
+from mining_platform.training_runs import Epoch, Run, Setting, run
+from mining_platform.training_validation import Validated, validated
 
 Progress = Callable[[str, float], None]
 """Called with a line and the share of the epochs done."""
 
 
 @dataclass(frozen=True)
-class Epoch:
-    """Mean loss a patch in one pass over the data; class weights apply to both."""
-
-    epoch: int
-    """From 1."""
-    train_loss: float
-    val_loss: float
-
-
-@dataclass(frozen=True)
 class Trained:
-    """A classifier and how it came to be."""
+    """A model and how it came to be."""
 
     experiment: Experiment
     classifier: Classifier
-    history: tuple[Epoch, ...]
-    best_epoch: int
-    """Epoch with the least validation loss, the first one on a tie; the classifier holds its weights."""
+    runs: tuple[Run, ...]
+    """One a member of an ensemble, in order; else one."""
     train_counts: Mapping[str, int]
     validation: Mapping[str, Any]
     """Counts and scores at the threshold on the validation patches: optimistic, for the threshold was chosen there."""
+    device: str
 
 
 def fit(
-    experiment: Experiment, train: SplitPatches, val: SplitPatches, *, workers: int = 0, progress: Progress | None = None
+    experiment: Experiment,
+    train: SplitPatches,
+    val: SplitPatches,
+    *,
+    workers: int = 0,
+    progress: Progress | None = None,
+    checkpoints: Path | None = None,
+    device: Device = "auto",
 ) -> Trained:
-    """Train on `train`, choose epoch and threshold on `val`; images are read a batch at a time, by `workers` if there are any.
+    """Train on `train`, choose epochs and threshold on `val`; images are read a batch at a time, by `workers` if there are any.
 
-    Patches weigh total / (2 * patches of their class) of the training split where the experiment balances classes; the
-    threshold is the argmax of F1 on validation (evaluation.best_threshold). `progress` is told a line and the share done
-    after each epoch. The number of workers changes no result. Raises ValueError when channels or sizes do not fit, or a split
-    lacks mining or non-mining patches, and ArrayError for damaged stores.
+    Members of an ensemble are trained one after the other, with the seeds from the experiment's on; the threshold is chosen for
+    their mean. `progress` is told a line and the share done after each epoch. A killed training goes on where the files in
+    `checkpoints` left it, and ends with the same bytes; neither that nor the number of workers changes a result. Raises
+    ValueError when channels, sizes or classes do not fit, or a split lacks mining or anything else, ArrayError for damaged
+    stores.
     """
     check_patches(experiment, train, val)
-    normalisation = channel_statistics(train.batches(), train.channels)
-    with deterministic_torch(experiment.seed):
-        module = build_model(experiment.model, len(train.channels), train.px)
-        snapshots = _snapshots(module, experiment, train, val, normalisation, workers)
-        history, best = _best_snapshot(snapshots, experiment, progress)
-    threshold = best_threshold(val.is_mining, best.val_scores)
-    classifier = Classifier(experiment.model, train.px, normalisation, threshold, best.weights)
-    counts = {"patches": len(train.is_mining), "mining": int(train.is_mining.sum())}
-    validation = threshold_scores(val.is_mining, best.val_scores, threshold)
-    return Trained(experiment, classifier, history, best.epoch.epoch, counts, validation)
+    row, loss = model(experiment.model), LOSSES[experiment.loss]
+    if row.pretrained:
+        raise ValueError(f"Model {row.id} starts from weights that the user names, which experiments do not yet. Use `unet`.")
+    counts = class_counts(train, loss.task)
+    setting = Setting(
+        train=train,
+        val=val,
+        normalisation=channel_statistics(train.batches(), train.channels),
+        loss=loss,
+        class_weights=class_weights(counts, balanced=experiment.weighting == "balanced"),
+        device=device_of(device),
+        workers=workers,
+        told="",
+    )
+    if checkpoints is not None:
+        setting = replace(setting, told=_told(experiment, setting))
+    runs = tuple(_runs(experiment, setting, progress, checkpoints))
+    classifier, seen = _joined(experiment, setting, runs)
+    named = {"patches": len(train.is_mining), "mining": int(train.is_mining.sum())}
+    if loss.task == "segmentation":
+        named |= {f"pixels_{name}": number for name, number in zip(train.label_names, counts.tolist(), strict=True)}
+    return Trained(experiment, classifier, runs, named, seen.scores, setting.device.type)
 
 
 def save_model(trained: Trained, out: Path, card: Mapping[str, Any]) -> None:
-    """Write the classifier and its card into the folder `out`; equal training gives equal bytes.
+    """Write the model and its card into the folder `out`; equal training gives equal bytes.
 
     `card` adds what the caller knows, such as data digests and the simulated mark: JSON, under keys of its own.
     """
     own = {
         "experiment": asdict(trained.experiment),
-        "training": dict(trained.train_counts),
+        "training": {**trained.train_counts, "device": trained.device},
         "validation": dict(trained.validation),
-        "history": [asdict(epoch) for epoch in trained.history],
-        "best_epoch": trained.best_epoch,
+        "runs": [
+            {"seed": each.seed, "best_epoch": each.best_epoch, "history": [asdict(epoch) for epoch in each.history]}
+            for each in trained.runs
+        ],
     }
     if repeated := sorted(set(own) & set(card)):
         raise ValueError(f"The model card repeats {', '.join(repeated)}; training writes these itself. Rename them.")
     write_classifier(trained.classifier, out, {**own, **card})
 
 
-@dataclass(frozen=True)
-class _Snapshot:
-    """The model after an epoch."""
-
-    epoch: Epoch
-    weights: Mapping[str, np.ndarray]
-    val_scores: np.ndarray
-
-
-def _best_snapshot(
-    snapshots: Iterator[_Snapshot], experiment: Experiment, progress: Progress | None
-) -> tuple[tuple[Epoch, ...], _Snapshot]:
-    """History and the snapshot of the least validation loss; stops `patience` epochs after it."""
-    best = next(snapshots)
-    history = [best.epoch]
-    _report(progress, best.epoch, experiment)
-    for snapshot in snapshots:
-        history.append(snapshot.epoch)
-        _report(progress, snapshot.epoch, experiment)
-        if snapshot.epoch.val_loss < best.epoch.val_loss:
-            best = snapshot
-        if snapshot.epoch.epoch - best.epoch.epoch >= experiment.patience:
-            break
-    return tuple(history), best
+def _runs(experiment: Experiment, setting: Setting, progress: Progress | None, checkpoints: Path | None) -> list[Run]:
+    row = model(experiment.model)
+    made = []
+    for member in range(row.members):
+        each = replace(experiment, model=row.member or row.id, seed=experiment.seed + member)
+        path = checkpoints / f"member-{member}.pt" if checkpoints else None
+        made.append(run(each, setting, path, _teller(progress, experiment, member, row.members)))
+    return made
 
 
-def _report(progress: Progress | None, epoch: Epoch, experiment: Experiment) -> None:
-    if not (math.isfinite(epoch.train_loss) and math.isfinite(epoch.val_loss)):
-        raise ValueError(f"Experiment {experiment.id} diverged in epoch {epoch.epoch}: the loss is not finite. Lower its rate.")
-    if progress:
-        line = f"epoch {epoch.epoch}: training loss {epoch.train_loss:.3f}, validation loss {epoch.val_loss:.3f}"
-        progress(line, epoch.epoch / experiment.epochs)
+def _teller(progress: Progress | None, experiment: Experiment, member: int, members: int) -> Callable[[Epoch], None]:
+    """What turns an epoch into a line and the share of all epochs."""
+    of = f"member {member + 1} of {members}, " if members > 1 else ""
+
+    def tell(epoch: Epoch) -> None:
+        if progress:
+            f1 = "undefined" if epoch.val_f1 is None else f"{epoch.val_f1:.3f}"
+            losses = f"training loss {epoch.train_loss:.3f}, validation loss {epoch.val_loss:.3f}, F1 {f1}"
+            progress(f"{of}epoch {epoch.epoch}: {losses}", (member + epoch.epoch / experiment.epochs) / members)
+
+    return tell
 
 
-def _snapshots(
-    module: "nn.Module",
-    experiment: Experiment,
-    train: SplitPatches,
-    val: SplitPatches,
-    normalisation: Normalisation,
-    workers: int,
-) -> Iterator[_Snapshot]:
-    """Train epoch by epoch; to be drawn inside `deterministic_torch`."""
-    import torch
-
-    weights = class_weights(train.is_mining, balanced=experiment.weighting == "balanced")
-    optimiser = torch.optim.Adam(module.parameters(), lr=experiment.learning_rate)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, T_max=experiment.epochs)
-    epochs = training_epochs(train, normalisation, experiment, workers=workers)
-    for number, batches in enumerate(epochs, start=1):
-        train_loss = train_epoch(module, optimiser, batches, weights)
-        schedule.step()
-        logit = np.concatenate([logits(module, images, normalisation) for images in val.batches()])
-        epoch = Epoch(number, train_loss, weighted_loss(logit, val.is_mining, weights))
-        state = {name: values.detach().numpy().copy() for name, values in module.state_dict().items()}
-        yield _Snapshot(epoch, state, probabilities(logit))
+def _joined(experiment: Experiment, setting: Setting, runs: tuple[Run, ...]) -> tuple[Classifier, Validated]:
+    """The classifier of the runs' best epochs, and how it does on validation."""
+    names = setting.train.label_names if setting.loss.task == "segmentation" else ("mining",)
+    weights = joined_weights([each.weights for each in runs]) if len(runs) > 1 else runs[0].weights
+    made = Classifier(
+        experiment.model, setting.train.px, setting.normalisation, 0.5, weights, names, pixel_m=setting.train.pixel_m
+    )
+    if len(runs) == 1:
+        seen = runs[0].validated
+    else:
+        with reproducible(experiment.seed, setting.device):
+            module = module_of(made).to(setting.device)
+            seen = validated(module, setting.loss, setting.val, setting.normalisation, setting.class_weights)
+    return replace(made, threshold=seen.threshold), seen
 
 
-def train_epoch(module: "nn.Module", optimiser: "Optimizer", batches: Batches, weights: np.ndarray) -> float:
-    """One pass over the batches, a step of the optimiser each; the mean loss a patch, `weights` (2,) by class applied."""
-    module.train()
-    losses, count = 0.0, 0
-    for images, is_mining in batches:
-        losses += _step(module, optimiser, images, is_mining.numpy(), weights) * len(is_mining)
-        count += len(is_mining)
-    return losses / count
-
-
-def _step(module: "nn.Module", optimiser: "Optimizer", images: "Tensor", is_mining: np.ndarray, weights: np.ndarray) -> float:
-    """One step of the optimiser; the mean loss of the batch before it."""
-    import torch
-
-    target, weight = torch.from_numpy(is_mining.astype(np.float32)), torch.from_numpy(weights[is_mining.astype(int)])
-    optimiser.zero_grad()
-    loss = torch.nn.functional.binary_cross_entropy_with_logits(module(images), target, weight=weight)
-    loss.backward()
-    optimiser.step()
-    return loss.item()
-
-
-def weighted_loss(logit: np.ndarray, is_mining: np.ndarray, weights: np.ndarray) -> float:
-    """Mean binary cross-entropy of (n,) logits, each patch times the weight of its class."""
-    return float(np.mean(weights[is_mining.astype(int)] * (np.logaddexp(0, logit) - logit * is_mining)))
+def _told(experiment: Experiment, setting: Setting) -> str:
+    """Digest of what decides the results: the experiment, the patches of both sides, the device."""
+    told = [asdict(experiment), content_digest(setting.train), content_digest(setting.val), setting.device.type]
+    return blake3(json.dumps(told, sort_keys=True).encode()).hexdigest()

@@ -1,91 +1,170 @@
 """Stages of the group `models`: training on a release, and the only reading of its test split."""
 
 import json
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import geopandas as gpd
-import numpy as np
 import pandas as pd
 
-from mining_platform import evaluation, evaluation_figures, figures, profiles, training
+from mining_platform import evaluation_figures, figures, profiles, range_figures, training, training_figures
 from mining_platform.artifacts import Artifact, Ref
 from mining_platform.datasets import DATASETS, Dataset, caveat
-from mining_platform.evaluation import ndvi_baseline
+from mining_platform.evaluations.baseline_scores import (
+    ALWAYS_NO,
+    NAMES,
+    baseline_facts,
+    baseline_scorers,
+    baseline_thresholds,
+    scored,
+)
+from mining_platform.evaluations.patch_scores import evaluate, range_table
 from mining_platform.experiments import EXPERIMENTS, Experiment
-from mining_platform.models.classifier import Classifier, load_model, predict
+from mining_platform.models.classifier import Classifier, load_model, module_of, predict
 from mining_platform.patch_datasets import PatchDataset
 from mining_platform.pipeline import Platform, key_parts
 from mining_platform.splits.blocks import block_of
+from mining_platform.stages import segmentations
 from mining_platform.stages.datasets import of_stage
-from mining_platform.stages.files import EVALUATION_FILE, MANIFEST_FILE, PREDICTIONS_FILE, PREVIEW_FILE
+from mining_platform.stages.files import EVALUATION_FILE, MANIFEST_FILE, PREDICTIONS_FILE, PREVIEW_FILE, RANGES_FILE
+from mining_platform.store import durable
+from mining_platform.training_checkpoints import CHECKPOINTS
+from mining_platform.training_losses import LOSSES
 from mining_platform.training_patches import SplitPatches, hold_out
+
+_log = logging.getLogger(__name__)
 
 
 def train_model(_platform: Platform, key: str, inputs: Mapping[Ref, Artifact], out: Path) -> dict[str, Any]:
-    """`model.safetensors`, its card and the training curve; the test split is not read."""
+    """`weights.safetensors`, its card and the curves of the training; the test split is not read.
+
+    Of unfinished work only the checkpoints are kept, from which a killed training goes on.
+    """
     row, dataset = experiment_of(key)
-    train, val = training_patches(row, dataset, manifest_of(inputs, key), open_patches(row, inputs))
-    trained = training.fit(row, train, val)
+    for left in out.iterdir():
+        if left.name != CHECKPOINTS:
+            durable.remove(left)
+    manifest = manifest_of(inputs, key)
+    train, val = training_patches(row, dataset, manifest, open_patches(row, inputs))
+    trained = training.fit(row, train, val, progress=_teller(key), checkpoints=out / CHECKPOINTS)
     simulated = is_simulated(inputs)
-    digests = {str(ref): artifact.digest for ref, artifact in sorted(inputs.items())}
-    training.save_model(trained, out, {"inputs": digests, "simulated": simulated})
-    figure = evaluation_figures.history_figure(
-        trained.history, trained.best_epoch, title=f"Training of {row.id}, {key_parts(key)[1]}", simulated=simulated
-    )
+    training.save_model(trained, out, told_of(key, dataset, inputs, manifest, train, val) | {"simulated": simulated})
+    unit, title = LOSSES[row.loss].unit, f"Training of {row.id}, {key_parts(key)[1]}"
+    figure = training_figures.curves_figure(trained.runs, unit=unit, title=title, simulated=simulated)
     (out / PREVIEW_FILE).write_bytes(figures.figure_png(figure))
+    durable.remove(out / CHECKPOINTS)
     return {
         "train": dict(trained.train_counts),
-        "epochs": len(trained.history),
-        "best_epoch": trained.best_epoch,
+        "epochs": sum(len(each.history) for each in trained.runs),
+        "best_epochs": ", ".join(str(each.best_epoch) for each in trained.runs),
         "threshold": trained.classifier.threshold,
         "validation": dict(trained.validation),
+        "device": trained.device,
+    }
+
+
+def _teller(key: str) -> training.Progress:
+    """What writes a line an epoch into the log."""
+    return lambda line, _share: _log.info("%s: %s", key, line)
+
+
+def told_of(
+    key: str,
+    dataset: Dataset,
+    inputs: Mapping[Ref, Artifact],
+    manifest: gpd.GeoDataFrame,
+    train: SplitPatches,
+    val: SplitPatches,
+) -> dict[str, Any]:
+    """What the card tells of the data: digests, the split, where and when the training patches lie."""
+    year, ids = key_parts(key)[1], [train.dataset.patch_id(item) for item in train.items.tolist()]
+    bbox = manifest[manifest["patch_id"].isin(ids)].to_crs(4326).total_bounds
+    return {
+        "inputs": {str(ref): artifact.digest for ref, artifact in sorted(inputs.items())},
+        "split": {"method": dataset.split.method, "train_patches": len(train.items), "validation_patches": len(val.items)},
+        "limits": [f"Its labels: {caveat(dataset).removeprefix(' · ')}."] if caveat(dataset) else [],
+        "extent": {
+            "bbox": [round(float(edge), 6) for edge in bbox],
+            "start": f"{year}-01-01T00:00:00Z",
+            "end": f"{year}-12-31T23:59:59Z",
+        },
     }
 
 
 def evaluate_model(_platform: Platform, key: str, inputs: Mapping[Ref, Artifact], out: Path) -> dict[str, Any]:
-    """`predictions.parquet`, `evaluation.json` and figures on the test split, beside the NDVI baseline."""
+    """`predictions.parquet`, `evaluation.json`, `recall_by_range.csv` and figures on the test split, beside the baselines.
+
+    Neighbours, for intervals over clusters, are the patches of one block of ground of the dataset's `block_m`.
+    """
     row, dataset = experiment_of(key)
     classifier = load_model(inputs[Ref("model", key)].path)
-    manifest = manifest_of(inputs, key)
+    manifest, stored = manifest_of(inputs, key), open_patches(row, inputs)
+    if len(classifier.class_names) > 1:
+        return evaluate_pixels(key, classifier, manifest, stored, is_simulated(inputs), out)
+    train, val = training_patches(row, dataset, manifest, stored)
+    baselines = baseline_scorers(train)
+    thresholds = baseline_thresholds(baselines, val)
     test = manifest[(manifest["split"] == "test") & ~manifest["dropped"]]
-    stored = open_patches(row, inputs)
-    columns = ["patch_id", "window_id", "region", "range", "share", "is_mining"]
-    predictions = in_order(test)[columns].reset_index(drop=True)
-    predictions = predictions.assign(**split_scores(classifier, split_patches(stored, test)))
+    patches = split_patches(stored, test)
+    module, told = module_of(classifier), patches.quantities
+    scorers = {"score": lambda images: predict(classifier, images, patches.channels, stored=told, module=module)}
+    scorers |= {f"score_{name}": scorer for name, scorer in baselines.items()}
+    predictions = patches_to_score(test, dataset).assign(**scored(scorers, patches))
     predictions.to_parquet(out / PREDICTIONS_FILE, index=False)
-    facts = evaluation.evaluate(predictions, classifier.threshold, seed=row.seed)
-    _, val = training_patches(row, dataset, manifest, stored)
-    facts["ndvi_baseline"] = ndvi_scores(predictions, val)
+    facts = evaluate(predictions, classifier.threshold, seed=row.seed)
+    facts["cluster_by"] = f"blocks of {dataset.split.block_m:,} m"
+    facts["baselines"] = baseline_facts(predictions, classifier.threshold, thresholds, seed=row.seed)
     (out / EVALUATION_FILE).write_text(json.dumps(facts, indent=1, sort_keys=True, allow_nan=False) + "\n")
+    range_table(facts).to_csv(out / RANGES_FILE, index=False, lineterminator="\n")
     write_figures(out, predictions, facts, f"{row.id}, {key_parts(key)[1]}{caveat(dataset)}", is_simulated(inputs))
     return facts
 
 
-def split_scores(classifier: Classifier, rows: SplitPatches) -> dict[str, np.ndarray]:
-    """Scores of the model and of the NDVI baseline, in the order of the patches, which are read a batch at a time."""
-    parts = [(predict(classifier, images, rows.channels), ndvi_baseline(images, rows.channels)) for images in rows.batches()]
-    model, ndvi = (np.concatenate([np.empty(0), *scores]) for scores in (zip(*parts, strict=True) if parts else ((), ())))
-    return {"score": model, "score_ndvi": ndvi}
+def evaluate_pixels(
+    key: str, classifier: Classifier, manifest: gpd.GeoDataFrame, stored: PatchDataset, simulated: bool, out: Path
+) -> dict[str, Any]:
+    """`predictions.parquet`, `evaluation.json` and a figure of segmentation on the test split, whose labels are pixels."""
+    row, dataset = experiment_of(key)
+    test = manifest[(manifest["split"] == "test") & ~manifest["dropped"]]
+    table, confusions = segmentations.segmented(classifier, split_patches(stored, test), patches_to_score(test, dataset))
+    table.to_parquet(out / PREDICTIONS_FILE, index=False)
+    facts = segmentations.pixel_facts(classifier, table, confusions, seed=row.seed)
+    facts["cluster_by"] = f"blocks of {dataset.split.block_m:,} m"
+    (out / EVALUATION_FILE).write_text(json.dumps(facts, indent=1, sort_keys=True, allow_nan=False) + "\n")
+    title = f"Intersection over union: {row.id}, {key_parts(key)[1]}{caveat(dataset)}"
+    figure = segmentations.iou_figure(facts, title=title, simulated=simulated)
+    (out / PREVIEW_FILE).write_bytes(figures.figure_png(figure))
+    return facts
 
 
-def ndvi_scores(predictions: pd.DataFrame, val: SplitPatches) -> dict[str, Any]:
-    """Scores of the share of pixels without vegetation, its threshold chosen on validation like the model's."""
-    val_scores = np.concatenate([ndvi_baseline(images, val.channels) for images in val.batches()])
-    threshold = evaluation.best_threshold(val.is_mining, val_scores)
-    return evaluation.threshold_scores(
-        predictions["is_mining"].to_numpy(bool), predictions["score_ndvi"].to_numpy(float), threshold
-    )
+def patches_to_score(test: pd.DataFrame, dataset: Dataset) -> pd.DataFrame:
+    """What is known of the test patches, `in_order`."""
+    columns = ["patch_id", "window_id", "region", "range", "share", "is_mining"]
+    rows = in_order(test)[columns].reset_index(drop=True)
+    return pd.DataFrame(rows.assign(cluster=block_of(rows["window_id"], dataset.split.block_m)))
 
 
 def write_figures(out: Path, predictions: pd.DataFrame, facts: Mapping[str, Any], name: str, simulated: bool) -> None:
-    """Recall per mining range (also the preview), precision and recall, and the scores."""
-    recall = evaluation_figures.recall_figure(facts, title=f"Recall by mining share: {name}", simulated=simulated)
-    tables = {"model": predictions, "bare pixels (NDVI)": predictions.assign(score=predictions["score_ndvi"])}
-    curves = evaluation_figures.precision_recall_figure(tables, facts, title=f"Precision and recall: {name}", simulated=simulated)
-    scores = evaluation_figures.score_figure(predictions, facts["threshold"], title=f"Scores: {name}", simulated=simulated)
-    for file_name, figure in ((PREVIEW_FILE, recall), ("precision_recall.png", curves), ("scores.png", scores)):
+    """Recall per mining range (also the preview), curves beside the baselines, calibration, scores and regions."""
+    shown = [baseline for baseline in facts["baselines"] if baseline != ALWAYS_NO]
+    tables = {"model": predictions} | {NAMES[each]: predictions.assign(score=predictions[f"score_{each}"]) for each in shown}
+    drawn = {
+        PREVIEW_FILE: range_figures.recall_figure(facts, title=f"Recall by mining share: {name}", simulated=simulated),
+        "precision_recall.png": evaluation_figures.precision_recall_figure(
+            tables, facts, title=f"Precision and recall: {name}", simulated=simulated
+        ),
+        "roc.png": evaluation_figures.roc_figure(tables, facts, title=f"ROC: {name}", simulated=simulated),
+        "calibration.png": evaluation_figures.calibration_figure(facts, title=f"Calibration: {name}", simulated=simulated),
+        "scores.png": evaluation_figures.score_figure(
+            predictions, facts["threshold"], title=f"Scores: {name}", simulated=simulated
+        ),
+        "regions.png": range_figures.group_figure(
+            facts, facts["by_region"], title=f"Recall by region: {name}", simulated=simulated
+        ),
+    }
+    for file_name, figure in drawn.items():
         (out / file_name).write_bytes(figures.figure_png(figure))
 
 

@@ -15,7 +15,7 @@ from mining_platform.training_patches import SplitPatches, channel_statistics
 from tests.mining_platform.patch_stores import write_pixels
 
 RGB = ("B04", "B03", "B02")
-PLAIN = replace(EXPERIMENTS["sim-cnn"], profile="rgb", batch_size=4, epochs=3, augmentation="none", seed=5)
+PLAIN = replace(EXPERIMENTS["sim-cnn"], profile="rgb", batch_size=4, epochs=3, augmentation="none", seed=6)
 ITEMS = np.array([9, 1, 4, 3, 6, 7, 0])
 
 
@@ -49,7 +49,7 @@ def test_an_epoch_holds_each_patch_once_with_its_class_in_another_order_than_the
     assert len({tuple(order) for order in orders}) == 3
 
 
-@pytest.mark.parametrize("augmentation", ["none", "flips"])
+@pytest.mark.parametrize("augmentation", ["none", "flips", "document"])
 def test_workers_give_the_batches_that_the_process_itself_gives(patches: SplitPatches, augmentation: str) -> None:
     alone, helped = (epochs_of(patches, workers, augmentation=augmentation) for workers in (0, 2))
     for first, second in zip(alone, helped, strict=True):
@@ -71,3 +71,28 @@ def test_drawing_leaves_the_random_numbers_of_torch_alone(patches: SplitPatches)
     before = torch.random.get_rng_state()
     epochs_of(patches, augmentation="flips")
     assert torch.equal(torch.random.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("augmentation", ["none", "document"])
+def test_training_that_begins_with_a_later_epoch_sees_what_one_from_the_first_sees_then(
+    patches: SplitPatches, augmentation: str
+) -> None:
+    statistics = channel_statistics(patches.batches(), RGB)
+    experiment = replace(PLAIN, augmentation=augmentation)
+    (later,) = [list(batches) for batches in training_epochs(patches, statistics, experiment, first=3)]
+    whole = [list(batches) for batches in training_epochs(patches, statistics, experiment)][2]
+    for (images, classes), (expected, of_expected) in zip(later, whole, strict=True):
+        assert torch.equal(images, expected)
+        assert torch.equal(classes, of_expected)
+
+
+def test_pixels_turned_in_from_outside_are_nodata_and_have_no_class(patches: SplitPatches) -> None:
+    statistics = channel_statistics(patches.batches(), RGB)
+    experiment = replace(PLAIN, augmentation="document", loss="cross-entropy", epochs=8)
+    seen = [batch for batches in training_epochs(patches, statistics, experiment) for batch in batches]
+    images, labels = (torch.cat(parts) for parts in zip(*seen, strict=True))
+    outside = labels == 255
+    assert 0 < outside.float().mean() < 0.5
+    blank = (images == 0).all(1)  # what nodata is normalised to
+    assert blank.any()
+    assert (outside | ~blank).float().mean() > 0.9  # nearest and bilinear part ways at edges
