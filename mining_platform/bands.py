@@ -20,11 +20,12 @@ S2_OFFSET_DN = -1000  # BOA_ADD_OFFSET and RADIO_ADD_OFFSET, in products since b
 S2_OFFSET_BASELINE = 4.0  # first processing baseline that carries the offset
 S2_NODATA = 0
 LANDSAT_SCALE, LANDSAT_OFFSET = 2.75e-5, -0.2  # surface reflectance, Landsat 8-9 Collection 2 Level 2 Science Product Guide
+LANDSAT_GAIN, LANDSAT_OFFSET_DN = LANDSAT_SCALE * 10_000, round(LANDSAT_OFFSET * 10_000)  # the same in steps of S2_SCALE
 LANDSAT_KELVIN_SCALE, LANDSAT_KELVIN_OFFSET = 0.00341802, 149.0  # surface temperature in kelvin, same guide
 
 PROVIDERS = ("earth-search", "planetary-computer", "safe", "earth-engine", "landsat-tm", "landsat-oli")
 """Who names bands: two STAC services, the files of Sentinel-2 products, Earth Engine, the files of Landsat products of the
-Thematic Mappers (Landsat 4, 5, 7) and of the Operational Land Imagers (Landsat 8, 9)."""
+Thematic Mappers (Landsat 4, 5, 7) and of the Operational Land Imagers (Landsat 8, 9), whose names Earth Engine keeps."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Collections: the kinds of products that scenes and the layers beside them come in. A new one is one row of `COLLECTIONS`."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 
@@ -11,7 +11,7 @@ class Collection:
     id: str
     sensor: str
     profile: str
-    """Channels of its mosaics, a row of PROFILES."""
+    """Channels of its mosaics unless the region says otherwise, a row of PROFILES."""
     recipe: str
     """How its mosaics are made unless the region says otherwise, a row of compositing.recipes.RECIPES."""
     first_year: int
@@ -20,8 +20,8 @@ class Collection:
     """Product type in official names: `MSIL2A`, `MSIL1C`, `L2SP`."""
     stac: Mapping[str, str] = field(default_factory=dict)
     """STAC collection id at each provider that serves it."""
-    earth_engine: str | None = None
-    """Earth Engine image collection, harmonised by Earth Engine; None where the platform does not read it from there."""
+    earth_engine: Mapping[str, str] = field(default_factory=dict)
+    """Earth Engine image collections whose images it is there, each by whose names its bands have, one of bands.PROVIDERS."""
 
 
 COLLECTIONS: dict[str, Collection] = {
@@ -35,7 +35,7 @@ COLLECTIONS: dict[str, Collection] = {
             first_year=2015,
             product="MSIL2A",
             stac={"earth-search": "sentinel-2-l2a", "planetary-computer": "sentinel-2-l2a"},
-            earth_engine="COPERNICUS/S2_SR_HARMONIZED",
+            earth_engine={"COPERNICUS/S2_SR_HARMONIZED": "earth-engine"},
         ),
         Collection(
             id="sentinel-2-c1-l2a",
@@ -45,7 +45,7 @@ COLLECTIONS: dict[str, Collection] = {
             first_year=2015,
             product="MSIL2A",
             stac={"earth-search": "sentinel-2-c1-l2a"},
-            earth_engine="COPERNICUS/S2_SR_HARMONIZED",
+            earth_engine={"COPERNICUS/S2_SR_HARMONIZED": "earth-engine"},
         ),
         Collection(
             id="sentinel-2-l1c",
@@ -55,7 +55,7 @@ COLLECTIONS: dict[str, Collection] = {
             first_year=2015,
             product="MSIL1C",
             stac={"earth-search": "sentinel-2-l1c"},
-            earth_engine="COPERNICUS/S2_HARMONIZED",
+            earth_engine={"COPERNICUS/S2_HARMONIZED": "earth-engine"},
         ),
         Collection(
             id="landsat-c2-l2",
@@ -65,10 +65,21 @@ COLLECTIONS: dict[str, Collection] = {
             first_year=1984,
             product="L2SP",
             stac={"planetary-computer": "landsat-c2-l2"},
+            earth_engine={
+                "LANDSAT/LT04/C02/T1_L2": "landsat-tm",
+                "LANDSAT/LT05/C02/T1_L2": "landsat-tm",
+                "LANDSAT/LE07/C02/T1_L2": "landsat-tm",
+                "LANDSAT/LC08/C02/T1_L2": "landsat-oli",
+                "LANDSAT/LC09/C02/T1_L2": "landsat-oli",
+            },
         ),
     )
 }
 
+
+LACKED_BANDS: Mapping[str, frozenset[str]] = {"L2SR": frozenset({"L-thermal"})}
+"""Bands that products of a processing level do not have. Landsat scenes without an emissivity to derive temperature with, and
+those of night, are L2SR (Landsat Collection 2 Level 2 Science Product Guides); all others are L2SP."""
 
 COLLECTIONS_BESIDE: Mapping[str, tuple[str, ...]] = {
     "radar": ("sentinel-1-rtc", "sentinel-1-grd"),
@@ -76,6 +87,11 @@ COLLECTIONS_BESIDE: Mapping[str, tuple[str, ...]] = {
     "osm_context": ("openstreetmap",),
 }
 """Products of the layers beside the scenes, the usual one first; the names are those of the STAC collections."""
+
+
+def has_bands(level: str, channels: Iterable[str]) -> bool:
+    """Whether products of a processing level, as their names and metadata have it, have all of these bands."""
+    return LACKED_BANDS.get(level, frozenset()).isdisjoint(channels)
 
 
 def collection(collection_id: str) -> Collection:

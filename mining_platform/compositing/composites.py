@@ -41,7 +41,10 @@ class Composite:
     """One composite of a year's scenes."""
 
     image: NDArray[np.uint16]
-    """(band, y, x) reflectance x 10,000, offset removed, at least 1; 0 in all bands where no day is clear in all of them."""
+    """(band, y, x) numbers of `bands.stored_as`, at least 1: reflectance x 10,000, offset removed, and temperature in its steps.
+
+    0 in all bands where one of them has no clear day.
+    """
     clear_count: NDArray[np.uint16]
     """(y, x) solar days on which the pixel is clear; 0 where the image is."""
     observed_count: NDArray[np.uint16]
@@ -140,12 +143,18 @@ def _reduce(work: _Work, takes: Sequence[DayTakes], box: GeoBox, image: NDArray[
 
 
 def _medoid(work: _Work, takes: Sequence[DayTakes], box: GeoBox, image: NDArray[np.uint16]) -> None:
-    """All bands of the day nearest to the median; bands are read twice, so that one band of all days is held at a time."""
+    """All bands of the day nearest to the median; bands are read twice, so that one band of all days is held at a time.
+
+    What is no reflectance has no part in the distance, since a kelvin is no share of light; the day needs a value of it.
+    """
     distance = np.zeros((len(takes), *box.shape), np.uint32)
     valid = np.ones((len(takes), *box.shape), bool)
     for channel in work.channels:
         stack = _stack(work, takes, channel, box)
-        reducers.add_distance(distance, valid, stack, median_of_values(stack))
+        if bands.band(channel).unit == "reflectance":
+            reducers.add_distance(distance, valid, stack, median_of_values(stack))
+        else:
+            np.logical_and(valid, stack, out=valid)
     chosen = reducers.nearest_day(distance, valid)
     for band, channel in enumerate(work.channels):
         image[band] = reducers.values_of_day(_stack(work, takes, channel, box), chosen)

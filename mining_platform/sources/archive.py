@@ -25,12 +25,13 @@ from mining_platform.compositing.composites import Composite, compose_locally
 from mining_platform.compositing.recipes import MosaicRecipe
 from mining_platform.regions import Region, required_scenes
 from mining_platform.scenes import Scene, scenes_table
+from mining_platform.sources import rasters
 from mining_platform.sources.archives.folders import FolderError, Found, epsg_of, path_within, raster_box
 from mining_platform.sources.archives.listing import listing, remedy_of, root_of
 from mining_platform.sources.listed_files import problem_of_file
 from mining_platform.sources.protocol import Cost, PixelSource, SourceError
 from mining_platform.sources.rasters import RasterError, read_scene_band
-from mining_platform.sources.stac_metadata.items import refuse
+from mining_platform.sources.stac_metadata.declared_source import refuse
 
 MAX_PARALLEL = 8
 CLOUD_CODES = (8, 9, 10)  # cloud of medium and of high probability, thin cirrus: what the products' own cloud share counts
@@ -86,11 +87,25 @@ def open_scene_band(region: Region, scene: Scene, band_id: str, geobox: GeoBox, 
         raise _damaged(region, scene, band_id, str(error)) from None
 
 
+def scene_grid(region: Region, scene: Scene, band_id: str) -> GeoBox:
+    """See PixelSource."""
+    path = _path(region, root_of(region, scene.acquired.year), scene, band_id)
+    try:
+        return rasters.scene_grid(str(path), scene)
+    except RasterError as error:
+        raise _damaged(region, scene, band_id, str(error)) from None
+
+
+def pixels(region: Region) -> PixelSource:  # noqa: ARG001 - the same for every region
+    """See SceneSource."""
+    return cast(PixelSource, sys.modules[__name__])
+
+
 def composite(
     region: Region, scenes: Sequence[Scene], channels: Sequence[str], geobox: GeoBox, recipe: MosaicRecipe
 ) -> Composite:
     """See SceneSource."""
-    return compose_locally(cast(PixelSource, sys.modules[__name__]), region, scenes, channels, geobox, recipe)
+    return compose_locally(pixels(region), region, scenes, channels, geobox, recipe)
 
 
 def parallel_composites(region: Region) -> int:  # noqa: ARG001 - the same for every region

@@ -20,10 +20,10 @@ from mining_platform.regions import Region, expand, required_scenes
 from mining_platform.sources.archive import ends_of_file
 from mining_platform.sources.archives.folders import FolderError, files_within, is_half_made, outline_of, path_within, raster_box
 from mining_platform.sources.archives.listing import remedy_of, root_of
-from mining_platform.sources.protocol import SourceError
+from mining_platform.sources.protocol import Cost, SourceError
 from mining_platform.sources.rasters import RasterError
 from mining_platform.sources.stac_elevation import around_the_grid, none_found
-from mining_platform.sources.stac_metadata.items import refuse
+from mining_platform.sources.stac_metadata.declared_source import refuse
 from mining_platform.sources.stac_metadata.layers import declared_layer, layer_region
 from mining_platform.sources.value_rasters import elevation_of
 from mining_platform.terrain import ElevationFile, TerrainError, check_metres
@@ -75,6 +75,11 @@ def open_elevation(region: Region, year: int, files: Sequence[ElevationFile], ge
     except (RasterError, FolderError) as error:
         names = ", ".join(file.file_id for file in files)
         raise _refused(asked, year, f"one of the surface models {names} {str(error).rstrip('.')}") from None
+
+
+def cost_elevation(region: Region, files: int, geobox: GeoBox) -> Cost:  # noqa: ARG001 - files at hand
+    """Nothing."""
+    return Cost()
 
 
 def _places(asked: Region, year: int) -> tuple[Path, list[str]]:

@@ -22,8 +22,9 @@ from mining_platform.sources.archive import ends_of_file
 from mining_platform.sources.archives.folders import FolderError, path_within
 from mining_platform.sources.archives.listing import remedy_of, root_of
 from mining_platform.sources.archives.radar_files import DECIBELS, RadarFiles, band_of, found_files, place_and_unit, scene_of
+from mining_platform.sources.protocol import Cost
 from mining_platform.sources.rasters import RasterError
-from mining_platform.sources.stac_metadata.items import refuse
+from mining_platform.sources.stac_metadata.declared_source import refuse
 from mining_platform.sources.stac_metadata.layers import declared_layer, layer_region
 from mining_platform.sources.stac_radar import none_found
 from mining_platform.sources.value_rasters import read_values
@@ -61,6 +62,11 @@ def open_radar(region: Region, scene: RadarScene, polarisation: str, geobox: Geo
         problem = f"scene {scene.scene_id}, polarisation {polarisation}: the raster {str(error).rstrip('.')}"
         raise refuse(asked, scene.acquired.year, problem, remedy_of(asked)) from None
     return np.where(power > 0, power, np.nan).astype(np.float32)
+
+
+def cost_radar(region: Region, geobox: GeoBox) -> Cost:  # noqa: ARG001 - files at hand
+    """Nothing."""
+    return Cost()
 
 
 def _found(region: Region, year: int) -> list[tuple[RadarScene, RadarFiles]]:

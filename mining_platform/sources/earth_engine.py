@@ -1,7 +1,8 @@
-"""Sentinel-2 scenes of Earth Engine, composed there and read on exactly the grid that is asked for.
+"""Scenes of Earth Engine, composed there and read on exactly the grid that is asked for.
 
-Scenes are listed from metadata; a composite names each of them, so that what was listed is what is composed. Collections
-are those whose offset of processing baseline 04.00 Earth Engine has removed (`COPERNICUS/S2_SR_HARMONIZED` and its like).
+Scenes are listed from metadata; a composite names each of them, so that what was listed is what is composed. Collections of
+Sentinel-2 are those whose offset of processing baseline 04.00 Earth Engine has removed (`COPERNICUS/S2_SR_HARMONIZED` and its
+like); those of Landsat hold tier 1 of Collection 2 Level 2 as it is, a collection a satellite, and make one list of a year.
 """
 
 import json
@@ -22,6 +23,7 @@ from mining_platform.grids import PIXEL_M
 from mining_platform.regions import Region, required_scenes
 from mining_platform.scenes import Scene, scenes_table
 from mining_platform.sources.earth_engine_api.expressions import CLEAR_COUNT, OBSERVED_COUNT, composite_expression
+from mining_platform.sources.earth_engine_api.listed_scenes import scene_of
 from mining_platform.sources.earth_engine_api.listing import (
     check_recipe,
     collections_of,
@@ -29,12 +31,11 @@ from mining_platform.sources.earth_engine_api.listing import (
     index_of,
     list_year,
     refuse,
-    scene_of,
     told,
 )
 from mining_platform.sources.earth_engine_api.requests import bytes_per_px, read_pixels, request_boxes, workload_tag
 from mining_platform.sources.earth_engine_api.session import ask
-from mining_platform.sources.protocol import Cost
+from mining_platform.sources.protocol import Cost, PixelSource, refusal
 
 PARALLEL_COMPOSITES = 16
 """A composite and its answer take some 100 MB here; and two mosaics made at once stay below 40 requests in flight."""
@@ -49,7 +50,7 @@ _DTYPE = np.uint16
 
 
 def list_scenes(region: Region, year: int) -> gpd.GeoDataFrame:
-    """See SceneSource; scenes without the layer that the region's recipe takes from another collection are left out."""
+    """See SceneSource; left out are scenes without a layer that the region's recipe joins, or without temperature it needs."""
     images = list_year(region, year).images
     return scenes_table([scene_of(region, year, image) for image in images], [footprint_of(image) for image in images])
 
@@ -83,7 +84,9 @@ def composite(
 ) -> Composite:
     """See SceneSource; equal to `compose_locally` on the same pixels where scenes have the grid's CRS.
 
-    Scenes in another CRS are read by nearest neighbour at exact positions; the local reader's are within 0.01 px of them.
+    Scenes in another CRS are read by nearest neighbour at exact positions; the local reader's are within 0.01 px of them. So
+    centres of the grid that lie on edges of native pixels, as every third does on Landsat's own grids, may have the value of
+    either neighbour.
     ValueError where a scene's shadows cannot be projected.
     """
     if not scenes:
@@ -97,6 +100,12 @@ def composite(
     with told(region, year):
         pixels = read_pixels(_expression(wanted), geobox, names, _DTYPE, workload_tag(f"mosaic-{region.id}"))
     return Composite(pixels[:-2], pixels[-2], pixels[-1])
+
+
+def pixels(region: Region) -> PixelSource:
+    """See SceneSource: Earth Engine is asked for composites only."""
+    remedy = "Name the source stac or archive in the region file for datasets of scenes."
+    raise refusal(region, None, "earth_engine", "single scenes are not read from Earth Engine, only composites", remedy)
 
 
 def parallel_composites(_region: Region) -> int:

@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
 from mining_platform.regions import Region
+from mining_platform.sources.earth_engine_api.costs import cost_of_values
 from mining_platform.sources.earth_engine_api.listing import footprint_of, index_of, refuse, told, touching_images
 from mining_platform.sources.earth_engine_api.requests import read_pixels, workload_tag
 from mining_platform.sources.earth_engine_api.session import ask
+from mining_platform.sources.protocol import Cost
 from mining_platform.sources.stac_elevation import around_the_grid, none_found
 from mining_platform.sources.stac_metadata.layers import declared_layer, layer_region
 from mining_platform.terrain import HIGHEST_M, LOWEST_M, ElevationFile
@@ -51,6 +53,11 @@ def open_elevation(region: Region, year: int, files: Sequence[ElevationFile], ge
             height = np.where((height > LOWEST_M) & (height < HIGHEST_M), height, np.nan)
             found = np.where(np.isnan(found), height, found).astype(np.float32)
     return found
+
+
+def cost_elevation(_region: Region, files: int, geobox: GeoBox) -> Cost:
+    """See ElevationSource; tiles with pixels of two sizes, of which a chunk touches no more, are two expressions."""
+    return cost_of_values(geobox, files) * min(files, 2)
 
 
 def _expression(lattice: Sequence[ElevationFile]) -> Any:

@@ -15,9 +15,11 @@ from odc.geo.geobox import GeoBox
 
 from mining_platform.radar import POLARISATIONS, Orbit, RadarScene, radar_table
 from mining_platform.regions import Region, required_scenes
+from mining_platform.sources.earth_engine_api.costs import cost_of_values
 from mining_platform.sources.earth_engine_api.listing import footprint_of, index_of, refuse, told, touching_images
 from mining_platform.sources.earth_engine_api.requests import read_pixels, workload_tag
 from mining_platform.sources.earth_engine_api.session import ask
+from mining_platform.sources.protocol import Cost
 from mining_platform.sources.stac_metadata.layers import declared_layer, layer_region
 from mining_platform.sources.stac_radar import none_found
 from mining_platform.speckle import Power
@@ -50,6 +52,11 @@ def open_radar(region: Region, scene: RadarScene, polarisation: str, geobox: Geo
         expression = ask(lambda ee: ee.Image(image).select([name], [_BAND]).resample("bilinear").unmask(0, False).toFloat())
         power = read_pixels(expression, geobox, [_BAND], np.float32, workload_tag(f"radar-{region.id}"))[0]
     return np.where(power > 0, power, np.nan).astype(np.float32)
+
+
+def cost_radar(_region: Region, geobox: GeoBox) -> Cost:
+    """See RadarSource."""
+    return cost_of_values(geobox)
 
 
 def _asked(region: Region, year: int) -> Region:

@@ -9,9 +9,10 @@ from odc.geo.geobox import GeoBox
 
 from mining_platform.regions import Region
 from mining_platform.sources import archive_elevation, earth_engine_elevation, stac_elevation
-from mining_platform.sources.protocol import ElevationSource, LayerReading, refusal
+from mining_platform.sources.nearby import count_near
+from mining_platform.sources.protocol import Cost, ElevationSource, LayerReading, refusal
 from mining_platform.sources.stac_metadata.layers import declared_layer
-from mining_platform.terrain import check_channels, files_near, terrain_on_grid
+from mining_platform.terrain import FILE_MARGIN_M, check_channels, files_near, read_around, terrain_on_grid
 
 LAYER, THREADS = "elevation", 4
 ELEVATIONS: Mapping[str, ElevationSource] = {
@@ -50,3 +51,12 @@ def open_elevation_layer(region: Region, year: int, channels: Sequence[str]) -> 
     beside = region.beside[LAYER]
     facts = {"collection": beside.collection, "files": [file.file_id for file in files], "unit": "m", "resampling": "bilinear"}
     return LayerReading(compute, facts, beside.simulated, THREADS)
+
+
+def costs_elevation(region: Region, year: int, geoboxes: Sequence[GeoBox]) -> list[Cost]:
+    """See BesideSource; the files are listed where reading them takes something."""
+    source, read = elevation_source(region, year), [read_around(geobox) for geobox in geoboxes]
+    if all(source.cost_elevation(region, 1, each) == Cost() for each in read):
+        return [Cost()] * len(read)
+    counts = count_near([file.footprint for file in source.list_elevation(region, year)], read, FILE_MARGIN_M)
+    return [source.cost_elevation(region, count, each) for count, each in zip(counts, read, strict=True)]

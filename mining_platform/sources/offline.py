@@ -18,6 +18,7 @@ from mining_platform.sources.protocol import (
     LandCoverSource,
     LayerReading,
     NotAskedError,
+    PixelSource,
     SceneSource,
 )
 from mining_platform.sources.remote.network import is_url
@@ -59,6 +60,11 @@ class OfflineScenes:
     def cost(self, region: Region, scene_count: int, channels: Sequence[str], geoboxes: Sequence[GeoBox]) -> Cost:
         """See SceneSource."""
         return self.source.cost(region, scene_count, channels, geoboxes)
+
+    def pixels(self, region: Region) -> PixelSource:
+        """See SceneSource; NotAskedError for scenes of a service."""
+        _refuse_service_scenes(region)
+        return self.source.pixels(region)
 
 
 @dataclass(frozen=True)
@@ -102,6 +108,11 @@ class OfflineBeside:
         """See BesideSource; NotAskedError for a layer of a service."""
         _refuse_service_layer(region, layer)
         return self.source.open_layer(layer, region, year, channels)
+
+    def costs(self, layer: str, region: Region, year: int, geoboxes: Sequence[GeoBox]) -> list[Cost]:
+        """See BesideSource; NotAskedError for a layer of a service, whose scenes would have to be listed."""
+        _refuse_service_layer(region, layer)
+        return self.source.costs(layer, region, year, geoboxes)
 
 
 def _refuse_service_layer(region: Region, layer: str) -> None:

@@ -117,9 +117,9 @@ def fingerprint_context(region: Region, year: int) -> dict[str, Any]:
     return {**beside.identity, "year": year, "bytes": path.stat().st_size, "blake3": file_digest(path)}
 
 
-def cost_context(region: Region, year: int) -> Cost:  # noqa: ARG001 - the same for every region
+def costs_context(region: Region, year: int, geoboxes: Sequence[GeoBox]) -> list[Cost]:  # noqa: ARG001 - the same for every region
     """Nothing: the file is at hand."""
-    return Cost()
+    return [Cost()] * len(geoboxes)
 
 
 def _beside(region: Region, year: int) -> Beside:

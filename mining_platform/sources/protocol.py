@@ -72,6 +72,10 @@ class Cost:
         """The cost of both."""
         return Cost(self.requests + other.requests, self.bytes + other.bytes, self.eecu_s + other.eecu_s)
 
+    def __mul__(self, times: int) -> "Cost":
+        """The cost of the same so many times."""
+        return Cost(self.requests * times, self.bytes * times, self.eecu_s * times)
+
 
 class SceneSource(Protocol):
     """Satellite scenes and their yearly composites.
@@ -112,6 +116,10 @@ class SceneSource(Protocol):
         """What composites of so many scenes on these grids take."""
         ...
 
+    def pixels(self, region: Region) -> "PixelSource":
+        """What reads the region's scenes one by one; SourceError where the source gives nothing but composites."""
+        ...
+
 
 @dataclass(frozen=True)
 class LayerReading:
@@ -137,6 +145,10 @@ class BesideSource(Protocol):
         """The layer's channels over the region in a year; SourceError where there is nothing, or what there is cannot be read."""
         ...
 
+    def costs(self, layer: str, region: Region, year: int, geoboxes: Sequence[GeoBox]) -> list[Cost]:
+        """What computing the layer's channels takes at most on each of some grids; SourceError as `open_layer`."""
+        ...
+
 
 class PixelSource(Protocol):
     """A source whose scenes can be read band by band; `compositing.composites.compose_locally` makes its composites."""
@@ -148,6 +160,10 @@ class PixelSource(Protocol):
         else bilinear between native pixel centres. Bands are uint16, layers uint8 or uint16. SourceError naming scene and
         band where the raster cannot be read.
         """
+        ...
+
+    def scene_grid(self, region: Region, scene: Scene, band_id: str) -> GeoBox:
+        """The whole grid of a band's or layer's raster, in the scene's own CRS; SourceError as `open_scene_band`."""
         ...
 
 
@@ -171,6 +187,10 @@ class RadarSource(Protocol):
         """
         ...
 
+    def cost_radar(self, region: Region, geobox: GeoBox) -> Cost:
+        """What `open_radar` takes at most, whatever the scene."""
+        ...
+
 
 class ElevationSource(Protocol):
     """Surface models in metres; `terrain` makes channels of them."""
@@ -188,4 +208,8 @@ class ElevationSource(Protocol):
 
         SourceError naming the files where one cannot be read, or has heights that are not told to be metres.
         """
+        ...
+
+    def cost_elevation(self, region: Region, files: int, geobox: GeoBox) -> Cost:
+        """What `open_elevation` takes at most, of so many files."""
         ...

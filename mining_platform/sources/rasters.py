@@ -54,13 +54,26 @@ def read_scene_band(place: str, scene: Scene, band_id: str, geobox: GeoBox, *, n
     RasterError also for a raster in another CRS than the scene, which lies somewhere else, and for a band that is not
     uint16.
     """
+    with _opened_scene(place, scene) as source:
+        if band_id in BANDS and source.dtypes[0] != "uint16":
+            raise RasterError(f"holds {source.dtypes[0]}, where digital numbers of a band are uint16")
+        return _on_grid(source, geobox, nearest=nearest)
+
+
+def scene_grid(place: str, scene: Scene) -> GeoBox:
+    """The whole grid of a raster of a scene, by its header; `place` and errors as in `read_scene_band`."""
+    with _opened_scene(place, scene) as source:
+        return GeoBox(source.shape, source.transform, f"EPSG:{scene.epsg}")
+
+
+@contextmanager
+def _opened_scene(place: str, scene: Scene) -> Iterator[rasterio.DatasetReader]:
+    """A scene's raster that is one band in the scene's CRS, for the body."""
     with opened_raster(place) as (source, file):
         _check(source, file.size_bytes)
         if source.crs.to_epsg() != scene.epsg:
             raise RasterError(f"is in {source.crs.to_string()} where the scene's metadata say EPSG:{scene.epsg}")
-        if band_id in BANDS and source.dtypes[0] != "uint16":
-            raise RasterError(f"holds {source.dtypes[0]}, where digital numbers of a band are uint16")
-        return _on_grid(source, geobox, nearest=nearest)
+        yield source
 
 
 def read_band(place: str, geobox: GeoBox, *, nearest: bool) -> NDArray[Any]:

@@ -15,7 +15,7 @@ from mining_platform.compositing.recipes import MosaicRecipe
 from mining_platform.regions import Region, required_scenes
 from mining_platform.scenes import Scene
 from mining_platform.sources import archive, earth_engine, earth_engine_maps, mapbiomas, polygons, stac
-from mining_platform.sources.protocol import Cost, LandCoverSource, SceneSource, refusal
+from mining_platform.sources.protocol import Cost, LandCoverSource, PixelSource, SceneSource, refusal
 
 Source = TypeVar("Source")
 
@@ -95,6 +95,11 @@ def composite(
 def parallel_composites(region: Region) -> int:
     """See SceneSource."""
     return scene_source(region).parallel_composites(region)
+
+
+def pixels(region: Region) -> PixelSource:
+    """See SceneSource."""
+    return scene_source(region).pixels(region)
 
 
 def cost(region: Region, scene_count: int, channels: Sequence[str], geoboxes: Sequence[GeoBox]) -> Cost:

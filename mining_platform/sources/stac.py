@@ -2,7 +2,8 @@
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, cast
 
 import geopandas as gpd
@@ -14,6 +15,7 @@ from mining_platform.compositing.composites import Composite, compose_locally
 from mining_platform.compositing.recipes import MosaicRecipe
 from mining_platform.regions import Region, expand, required_scenes
 from mining_platform.scenes import Scene, scenes_table
+from mining_platform.sources import rasters
 from mining_platform.sources.listed_files import problem_of_file
 from mining_platform.sources.protocol import Cost, PixelSource, SourceError
 from mining_platform.sources.rasters import RasterError, read_scene_band
@@ -21,7 +23,8 @@ from mining_platform.sources.remote.costs import cost_of_ranges
 from mining_platform.sources.remote.network import NetworkError, checked_url, is_url
 from mining_platform.sources.stac_metadata import apis as stac_apis
 from mining_platform.sources.stac_metadata import catalogues as stac_catalogues
-from mining_platform.sources.stac_metadata.items import ListedScene, newest_products, refuse
+from mining_platform.sources.stac_metadata.declared_source import refuse
+from mining_platform.sources.stac_metadata.items import ListedScene, newest_products
 
 MAX_PARALLEL = 8
 
@@ -65,19 +68,26 @@ def check_scenes(region: Region, scenes: Sequence[Scene], ids: Sequence[str]) ->
 
 def open_scene_band(region: Region, scene: Scene, band_id: str, geobox: GeoBox, *, nearest: bool) -> NDArray[Any]:
     """See PixelSource."""
-    href = _href(region, scene, band_id)
-    try:
-        place = checked_url(href) if is_url(href) else str(stac_catalogues.raster_file(region, scene, href))
-        return read_scene_band(place, scene, band_id, geobox, nearest=nearest)
-    except (RasterError, NetworkError) as error:
-        raise _damaged(region, scene, band_id, str(error).rstrip(".")) from None
+    with _told(region, scene, band_id):
+        return read_scene_band(_place(region, scene, band_id), scene, band_id, geobox, nearest=nearest)
+
+
+def scene_grid(region: Region, scene: Scene, band_id: str) -> GeoBox:
+    """See PixelSource."""
+    with _told(region, scene, band_id):
+        return rasters.scene_grid(_place(region, scene, band_id), scene)
+
+
+def pixels(region: Region) -> PixelSource:  # noqa: ARG001 - the same for every region
+    """See SceneSource."""
+    return cast(PixelSource, sys.modules[__name__])
 
 
 def composite(
     region: Region, scenes: Sequence[Scene], channels: Sequence[str], geobox: GeoBox, recipe: MosaicRecipe
 ) -> Composite:
     """See SceneSource."""
-    return compose_locally(cast(PixelSource, sys.modules[__name__]), region, scenes, channels, geobox, recipe)
+    return compose_locally(pixels(region), region, scenes, channels, geobox, recipe)
 
 
 def parallel_composites(region: Region) -> int:  # noqa: ARG001 - the same for every region
@@ -104,6 +114,21 @@ def _newest(region: Region, year: int) -> tuple[list[ListedScene], int]:
         raise refuse(region, year, "no scene touches the outline in that year", remedy)
     newest = newest_products(found)
     return newest, len(found) - len(newest)
+
+
+@contextmanager
+def _told(region: Region, scene: Scene, band_id: str) -> Iterator[None]:
+    """SourceError naming scene and band in place of what reading a raster raises."""
+    try:
+        yield
+    except (RasterError, NetworkError) as error:
+        raise _damaged(region, scene, band_id, str(error).rstrip(".")) from None
+
+
+def _place(region: Region, scene: Scene, band_id: str) -> str:
+    """Where a raster is read from: a URL that may be reached, or a file."""
+    href = _href(region, scene, band_id)
+    return checked_url(href) if is_url(href) else str(stac_catalogues.raster_file(region, scene, href))
 
 
 def _href(region: Region, scene: Scene, band_id: str) -> str:

@@ -17,13 +17,17 @@ from shapely.geometry import box
 from mining_platform import bands
 from mining_platform.context import degrees_around
 from mining_platform.regions import Region
-from mining_platform.sources.protocol import SourceError
+from mining_platform.sources.protocol import Cost, SourceError
 from mining_platform.sources.rasters import RasterError
+from mining_platform.sources.remote.costs import cost_of_values
 from mining_platform.sources.remote.network import NetworkError
-from mining_platform.sources.stac_metadata.items import footprint_of_item, places_of_item, refuse
+from mining_platform.sources.stac_metadata.declared_source import refuse
+from mining_platform.sources.stac_metadata.item_assets import places_of_item
+from mining_platform.sources.stac_metadata.item_fields import footprint_of_item
 from mining_platform.sources.stac_metadata.layers import (
     PROVIDER,
     declared_layer,
+    is_service,
     layer_items,
     layer_region,
     local_or_remote,
@@ -33,6 +37,8 @@ from mining_platform.sources.value_rasters import elevation_of
 from mining_platform.terrain import FILE_MARGIN_M, HEIGHT, ElevationFile
 
 LAYER = "elevation"
+FINEST_M = 16
+"""Narrowest pixels of GLO-30: 3 seconds of arc at 80 degrees of latitude, 5 at 84 (Product Handbook, table of spacings)."""
 
 
 def list_elevation(region: Region, year: int) -> list[ElevationFile]:
@@ -58,6 +64,11 @@ def open_elevation(region: Region, year: int, files: Sequence[ElevationFile], ge
     except (RasterError, NetworkError) as error:
         problem = f"one of the surface models {names} {str(error).rstrip('.')}"
         raise refuse(asked, year, problem, remedy_of(asked, files[0].place)) from None
+
+
+def cost_elevation(region: Region, files: int, geobox: GeoBox) -> Cost:
+    """See ElevationSource; nothing for a catalogue on disk."""
+    return cost_of_values(geobox, FINEST_M) * files if is_service(layer_region(region, LAYER, None)) else Cost()
 
 
 def around_the_grid(region: Region) -> Region:

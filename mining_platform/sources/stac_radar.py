@@ -14,14 +14,18 @@ from odc.geo.geobox import GeoBox
 from mining_platform import bands
 from mining_platform.radar import POLARISATIONS, Orbit, RadarScene, radar_table
 from mining_platform.regions import Region
-from mining_platform.sources.protocol import SourceError
+from mining_platform.sources.protocol import Cost, SourceError
 from mining_platform.sources.rasters import RasterError
+from mining_platform.sources.remote.costs import cost_of_values
 from mining_platform.sources.remote.network import NetworkError
-from mining_platform.sources.stac_metadata import items as stac_items
-from mining_platform.sources.stac_metadata.items import FoundItem, refuse
+from mining_platform.sources.stac_metadata.declared_source import refuse
+from mining_platform.sources.stac_metadata.item_assets import places_of_item
+from mining_platform.sources.stac_metadata.item_fields import FoundItem, acquired_of_item, epsg_of_item, footprint_of_item
+from mining_platform.sources.stac_metadata.items import touches
 from mining_platform.sources.stac_metadata.layers import (
     PROVIDER,
     declared_layer,
+    is_service,
     layer_items,
     layer_region,
     local_or_remote,
@@ -31,6 +35,7 @@ from mining_platform.sources.value_rasters import read_values
 from mining_platform.speckle import Power
 
 LAYER = "radar"
+PIXEL_M = 10
 CORRECTED = "sentinel-1-rtc"
 """The collection whose rasters lie on the ground and are gamma nought."""
 _ORBITS: dict[str, Orbit] = {"ascending": "ascending", "descending": "descending"}
@@ -64,10 +69,15 @@ def open_radar(region: Region, scene: RadarScene, polarisation: str, geobox: Geo
     return np.where(power > 0, power, np.nan).astype(np.float32)
 
 
+def cost_radar(region: Region, geobox: GeoBox) -> Cost:
+    """See RadarSource; nothing for a catalogue on disk."""
+    return cost_of_values(geobox, PIXEL_M) if is_service(layer_region(region, LAYER, None)) else Cost()
+
+
 def _found(region: Region, year: int) -> list[tuple[RadarScene, bytes]]:
     """Scenes that touch the outline and what identifies their items, by time and id."""
     asked = layer_region(region, LAYER, year)
-    touching = (found for found in layer_items(asked, year) if stac_items.touches(asked, found.item, year))
+    touching = (found for found in layer_items(asked, year) if touches(asked, found.item, year))
     found = [(radar_scene_of(asked, each, year), each.identity()) for each in touching]
     if not found:
         raise refuse(asked, year, "no radar scene touches the outline in that year", none_found(region))
@@ -82,13 +92,13 @@ def radar_scene_of(asked: Region, found: FoundItem, year: int) -> RadarScene:
     scenes = asked.scenes
     return RadarScene(
         scene_id=str(found.item.get("id")),
-        acquired=stac_items.acquired_of_item(asked, found.item, year),
+        acquired=acquired_of_item(asked, found.item, year),
         orbit=_ORBITS.get(str(properties.get("sat:orbit_state")).lower(), ""),
-        epsg=stac_items.epsg_of_item(asked, found.item, year),
+        epsg=epsg_of_item(asked, found.item, year),
         measure="gamma0" if scenes and scenes.collection == CORRECTED else "sigma0",
         simulated=bool(properties.get("simulated") or (scenes and scenes.simulated)),
-        hrefs=stac_items.places_of_item(asked, found, names, year, optional=True),
-        footprint=stac_items.footprint_of_item(asked, found.item, year),
+        hrefs=places_of_item(asked, found, names, year, optional=True),
+        footprint=footprint_of_item(asked, found.item, year),
     )
 
 

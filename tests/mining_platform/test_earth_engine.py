@@ -17,10 +17,12 @@ from mining_platform.compositing.recipes import RECIPES
 from mining_platform.grids import lattice_geobox
 from mining_platform.profiles import PROFILES
 from mining_platform.regions import Region
+from mining_platform.scene_collections import COLLECTIONS
 from mining_platform.scenes import Scene, scenes_of
 from mining_platform.sources import earth_engine
 from mining_platform.sources.earth_engine_api import requests as earth_engine_requests
-from mining_platform.sources.earth_engine_api.listing import footprint_of, list_year, scene_of
+from mining_platform.sources.earth_engine_api.listed_scenes import scene_of
+from mining_platform.sources.earth_engine_api.listing import footprint_of, list_year
 from mining_platform.sources.earth_engine_api.session import ask
 from mining_platform.sources.protocol import SourceError
 from tests.earth_engine.archive import FakeArchive
@@ -181,9 +183,9 @@ def listed_scene(*ids: str) -> Scene:
     return Scene("one", datetime(2024, 6, 1, tzinfo=UTC), "2024-06-01", "sentinel-2a", "21MXN", 1.0, 5.1, 0, EPSG, True, hrefs)
 
 
-@pytest.mark.parametrize("recipe", ["scl-medoid", "scl-p25", "scl-median-bilinear", "qa-median", "s2cloudless-median"])
+@pytest.mark.parametrize("recipe", ["scl-medoid", "scl-p25", "scl-median-bilinear", "s2cloudless-median"])
 def test_a_recipe_that_cannot_be_computed_there_is_refused_with_those_that_can(recipe: str) -> None:
-    working = r"scl-median, probability-median, score-median, all-median"
+    working = r"scl-median, probability-median, score-median, qa-median, all-median"
     with pytest.raises(SourceError, match=rf"recipe {recipe} cannot be computed there\. .*{working}"):
         earth_engine.composite(region_of(), [listed_scene()], ("B04",), SMALL, RECIPES[recipe])
 
@@ -378,9 +380,13 @@ def test_a_scene_without_a_band_of_the_profile_is_an_error_that_names_both(monke
         earth_engine.list_scenes(region_of(), 2024)
 
 
-def test_a_collection_that_is_not_read_from_there_is_refused() -> None:
-    with pytest.raises(SourceError, match=r"landsat-c2-l2: the collection is not read from Earth Engine.*sentinel-2-l2a"):
-        earth_engine.list_scenes(region_of("qa-median", collection="landsat-c2-l2"), 2024)
+def test_a_collection_that_is_not_read_from_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    row = replace(COLLECTIONS["sentinel-2-c1-l2a"], earth_engine={})
+    monkeypatch.setitem(COLLECTIONS, row.id, row)
+    with pytest.raises(
+        SourceError, match=r"sentinel-2-c1-l2a: the collection is not read from Earth Engine.*one of: sentinel-2-l2a"
+    ):
+        earth_engine.list_scenes(region_of(collection=row.id), 2024)
 
 
 def test_scenes_listed_without_a_layer_are_refused_by_name() -> None:

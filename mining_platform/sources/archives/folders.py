@@ -67,6 +67,8 @@ class Candidate:
     """Calendar year (UTC); None where it is not known, of an item of a collection that is not asked for."""
     read: Callable[[Touches], Found | None]
     """The whole of it, None where it does not touch; FolderError names the file that is wrong."""
+    level: str = ""
+    """Processing level by its name, where products of its kind have several: see scene_collections.LACKED_BANDS."""
 
 
 @dataclass(frozen=True)

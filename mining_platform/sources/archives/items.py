@@ -11,6 +11,7 @@ from mining_platform.regions import Region, required_scenes
 from mining_platform.sources.archives.folders import Candidate, FolderError, Found, Touches, metadata_bytes
 from mining_platform.sources.remote.network import without_query
 from mining_platform.sources.stac_metadata import items as stac_items
+from mining_platform.sources.stac_metadata.item_fields import ItemFields, acquired_of_item, footprint_of_item
 
 
 def candidate(root: Path, folder: Path, region: Region) -> Candidate | None:
@@ -28,7 +29,8 @@ def candidate(root: Path, folder: Path, region: Region) -> Candidate | None:
         return None
     collections, read = _collections(region, item), partial(_read, root, folder, region, item, content)
     asked = required_scenes(region).collection in collections
-    return Candidate(collections, stac_items.acquired_of_item(region, item).year if asked else None, read)
+    year = acquired_of_item(region, item).year if asked else None
+    return Candidate(collections, year, read, ItemFields(region, None, item).level)
 
 
 def _collections(region: Region, item: Mapping[str, Any]) -> frozenset[str]:
@@ -39,9 +41,9 @@ def _collections(region: Region, item: Mapping[str, Any]) -> frozenset[str]:
 
 
 def _read(root: Path, folder: Path, region: Region, item: Mapping[str, Any], content: bytes, touches: Touches) -> Found | None:
-    if not touches(stac_items.footprint_of_item(region, item)):
+    if not touches(footprint_of_item(region, item)):
         return None
-    year = stac_items.acquired_of_item(region, item).year
+    year = acquired_of_item(region, item).year
     here = {**item, "assets": _assets_here(folder, item)}
     listed = stac_items.listed(region, here, partial(_place_of, root, folder), content, year)
     return Found(

@@ -29,13 +29,12 @@ from mining_platform.sources.archives.folders import (
     metadata_bytes,
     raster_box,
 )
-from mining_platform.sources.stac_metadata.items import LANDSAT_GAIN, LANDSAT_OFFSET_DN
 
 _PROVIDERS = {"LT04": "landsat-tm", "LT05": "landsat-tm", "LE07": "landsat-tm"} | dict.fromkeys(
     ("LC08", "LO08", "LC09", "LO09"), "landsat-oli"
 )
 _NAME = re.compile(
-    r"(?P<sensor>L[CTEO]0[45789])_L2S[PR]_(?P<tile>\d{6})_(?P<date>\d{8})_(?P<made>\d{8})_02_T[12]",
+    r"(?P<sensor>L[CTEO]0[45789])_(?P<level>L2S[PR])_(?P<tile>\d{6})_(?P<date>\d{8})_(?P<made>\d{8})_02_T[12]",
 )
 _PRODUCT = "L2SP"
 _REFLECTANCE, _TEMPERATURE = "LEVEL2_SURFACE_REFLECTANCE_PARAMETERS", "LEVEL2_SURFACE_TEMPERATURE_PARAMETERS"
@@ -66,6 +65,8 @@ class ProductName:
     id: str
     sensor: str
     """E.g. `LC08`."""
+    level: str
+    """`L2SP`, or `L2SR` without temperature."""
     tile: str
     """Path and row, `PPPRRR`."""
     year: int
@@ -83,7 +84,9 @@ def product_name(folder: str) -> ProductName | None:
     found = _NAME.fullmatch(folder)
     if found is None or found["sensor"] not in _PROVIDERS:
         return None
-    return ProductName(folder, found["sensor"], found["tile"], int(found["date"][:4]), found["date"], found["made"])
+    return ProductName(
+        folder, found["sensor"], found["level"], found["tile"], int(found["date"][:4]), found["date"], found["made"]
+    )
 
 
 def candidate(root: Path, folder: Path, *, simulated: bool) -> Candidate | None:
@@ -92,7 +95,7 @@ def candidate(root: Path, folder: Path, *, simulated: bool) -> Candidate | None:
     if name is None:
         return None
     collections = frozenset(row.id for row in scene_collections.COLLECTIONS.values() if row.product == _PRODUCT)
-    return Candidate(collections, name.year, partial(read_product, root, folder, name, simulated=simulated))
+    return Candidate(collections, name.year, partial(read_product, root, folder, name, simulated=simulated), name.level)
 
 
 def read_product(root: Path, folder: Path, name: ProductName, touches: Touches, *, simulated: bool) -> Found | None:
@@ -117,12 +120,12 @@ def read_product(root: Path, folder: Path, name: ProductName, touches: Touches, 
         tile=name.tile,
         cloud_pct=max(cloud_pct, 0.0),
         baseline=0.0,
-        offset_dn=LANDSAT_OFFSET_DN,
+        offset_dn=bands.LANDSAT_OFFSET_DN,
         epsg=epsg_of(raster_box(root, min(rasters.values()))),
         simulated=simulated,
         hrefs=rasters,
         sizes={band_id: files[raster] for band_id, raster in rasters.items()},
-        gain=LANDSAT_GAIN,
+        gain=bands.LANDSAT_GAIN,
         sun_azimuth_deg=_number(image, place, "SUN_AZIMUTH"),
         sun_elevation_deg=_number(image, place, "SUN_ELEVATION"),
     )

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mining_platform.regions import Region, expand, required_scenes
+from mining_platform.scene_collections import has_bands
 from mining_platform.sources.archives import items as archive_items
 from mining_platform.sources.archives import landsat, safe
 from mining_platform.sources.archives.folders import Candidate, FolderError, Found, SceneFolder, scene_folders, unread
-from mining_platform.sources.stac_metadata.items import refuse
+from mining_platform.sources.stac_metadata.declared_source import refuse
 
 _OTHER_COLLECTION, _OTHER_YEAR, _ELSEWHERE = "of other collections", "of other years", "elsewhere"
+_WITHOUT_BANDS = "without bands that are asked for"
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,8 @@ def _found(root: Path, folder: SceneFolder, region: Region, year: int, passed: C
         reason = _OTHER_COLLECTION
     elif candidate.year != year:
         reason = _OTHER_YEAR
+    elif not has_bands(candidate.level, required_scenes(region).channels):
+        reason = _WITHOUT_BANDS
     else:
         reason, found = _ELSEWHERE, candidate.read(region.geometry.intersects)
     passed[reason] += found is None

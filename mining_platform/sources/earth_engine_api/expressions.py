@@ -9,8 +9,15 @@ since it is read off a histogram otherwise; and clouds move by `changeProj`, sin
 from collections.abc import Sequence
 from typing import Any
 
-from mining_platform.bands import CLOUD_PROBABILITY, CLOUD_SCORE, SCL, band_of_role
-from mining_platform.clouds.rules import CLOUD_CODES, NEVER_CLEAR_CODES, CloudRule, cloud_rule
+from mining_platform.bands import CLOUD_PROBABILITY, CLOUD_SCORE, QA_PIXEL, SCL, band, band_of_role
+from mining_platform.clouds.rules import (
+    CLOUD_CODES,
+    NEVER_CLEAR_CODES,
+    QA_CLOUD_BITS,
+    QA_FILL_BIT,
+    CloudRule,
+    cloud_rule,
+)
 from mining_platform.clouds.shadows import DARK_NIR, shadow_steps
 from mining_platform.compositing.recipes import RECIPES, MosaicRecipe
 from mining_platform.scenes import Scene, SolarDay, solar_days
@@ -18,8 +25,8 @@ from mining_platform.scenes import Scene, SolarDay, solar_days
 CLEAR_COUNT, OBSERVED_COUNT = "clear_count", "observed_count"
 """Bands beside the channels: clear days, 0 where the channels are; and days with data."""
 
-METHODS = ("codes", "probability", "score", "none")
-"""Methods of cloud rules that an expression can say: the others need a model, or another sensor."""
+METHODS = ("codes", "probability", "score", "bits", "none")
+"""Methods of cloud rules that an expression can say: the other needs a model."""
 
 _NIR = "B08"
 _PER_CENT = 100  # Cloud Score+ is stored from 0 to 1 there
@@ -75,23 +82,37 @@ def _layer(ee: Any, scene: Scene, band_id: str) -> Any:
 
 
 def _values(ee: Any, scene: Scene, channels: Sequence[str]) -> Any:
-    """Reflectance x 10,000 of the channels: at least 1, and 0 where there is no data, valid everywhere.
+    """The channels as composites hold them: at least 1, and 0 where there is no data, valid everywhere.
 
-    Earth Engine masks what has no data, so that a 0 is ground too dark for the offset that it has removed.
+    Earth Engine masks what has no data, so that a 0 of Sentinel-2 is ground too dark for the offset that it has removed.
     """
     images = {scene.hrefs[channel].rpartition(":")[0] for channel in channels}
     if len(images) != 1:
         raise ValueError(f"Scene {scene.scene_id} has its bands in several images {sorted(images)}; list the scenes anew.")
     names = [scene.hrefs[channel].rpartition(":")[2] for channel in channels]
-    return ee.Image(images.pop()).select(names, list(channels)).max(1).unmask(0, False)
+    stored = ee.Image(images.pop()).select(names, list(channels))
+    in_steps = stored if scene.gain == 1.0 else _harmonised(ee, stored, scene, channels)
+    return in_steps.max(1).unmask(0, False)
+
+
+def _harmonised(ee: Any, stored: Any, scene: Scene, channels: Sequence[str]) -> Any:
+    """As `scenes.harmonised` of the channels that are reflectance, others as they are stored; masked where 0 is stored.
+
+    Double precision here and single precision there round alike for every number of 16 bits.
+    """
+    reflects = [band(channel).unit == "reflectance" for channel in channels]
+    gains = [scene.gain if each else 1.0 for each in reflects]
+    offsets = [scene.offset_dn + 0.5 if each else 0.5 for each in reflects]
+    values = stored.multiply(ee.Image.constant(gains)).add(ee.Image.constant(offsets)).floor()
+    return values.updateMask(stored.neq(0))
 
 
 def _clear_and_observed(ee: Any, scene: Scene, channels: Sequence[str], rule: CloudRule, epsg: int) -> tuple[Any, Any]:
     """Where a scene is clear, and where it has data: 0 or 1, valid everywhere."""
     if rule.method == "codes":
-        codes = _layer(ee, scene, SCL).unmask(0, False)
-        observed, cloud = _among(ee, codes, NEVER_CLEAR_CODES).Not(), _cleaned(ee, _among(ee, codes, CLOUD_CODES), rule)
-        return _on_lattice(observed.And(cloud.Not()), rule, epsg), _on_lattice(observed, rule, epsg)
+        return _by_codes(ee, scene, rule, epsg)
+    if rule.method == "bits":
+        return _by_bits(ee, scene)
     observed = _layer(ee, scene, band_of_role("red", tuple(channels))).gte(0).unmask(0, False)
     match rule.method:
         case "probability":
@@ -102,6 +123,18 @@ def _clear_and_observed(ee: Any, scene: Scene, channels: Sequence[str], rule: Cl
             return observed.And(_layer(ee, scene, CLOUD_SCORE).gte(rule.threshold / _PER_CENT).unmask(0, False)), observed
         case _:
             return observed, observed
+
+
+def _by_codes(ee: Any, scene: Scene, rule: CloudRule, epsg: int) -> tuple[Any, Any]:
+    codes = _layer(ee, scene, SCL).unmask(0, False)
+    observed, cloud = _among(ee, codes, NEVER_CLEAR_CODES).Not(), _cleaned(ee, _among(ee, codes, CLOUD_CODES), rule)
+    return _on_lattice(observed.And(cloud.Not()), rule, epsg), _on_lattice(observed, rule, epsg)
+
+
+def _by_bits(ee: Any, scene: Scene) -> tuple[Any, Any]:
+    quality = _layer(ee, scene, QA_PIXEL).unmask(0, False)
+    observed = quality.bitwiseAnd(1 << QA_FILL_BIT).eq(0).And(quality.neq(0))
+    return observed.And(quality.bitwiseAnd(sum(1 << bit for bit in QA_CLOUD_BITS)).eq(0)), observed
 
 
 def _among(ee: Any, codes: Any, wanted: Sequence[int]) -> Any:

@@ -1,26 +1,23 @@
-"""What Earth Engine lists for a region and year, and the platform's scenes of it."""
+"""What Earth Engine lists for a region and year, from metadata alone."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from shapely.errors import GEOSException
 from shapely.geometry import Polygon, shape
 from shapely.geometry.base import BaseGeometry
 
-from mining_platform import bands, profiles, scene_collections
+from mining_platform import bands, scene_collections
 from mining_platform.clouds.rules import cloud_rule
 from mining_platform.compositing.recipes import MosaicRecipe, mosaic_recipe
 from mining_platform.regions import Region, required_scenes
-from mining_platform.scenes import Scene, solar_day
 from mining_platform.sources.earth_engine_api.expressions import can_express, expressible_recipes
 from mining_platform.sources.earth_engine_api.requests import list_images
 from mining_platform.sources.earth_engine_api.session import EarthEngineError
 from mining_platform.sources.protocol import SourceError, refusal
 
-PROVIDER = "earth-engine"
 JOINED_COLLECTIONS = {
     bands.CLOUD_PROBABILITY: "COPERNICUS/S2_CLOUD_PROBABILITY",
     bands.CLOUD_SCORE: "GOOGLE/CLOUD_SCORE_PLUS/V1/S2_HARMONIZED",
@@ -37,7 +34,7 @@ class Listing:
     images: list[dict[str, Any]]
     """Assets in order of id, which have every joined layer."""
     dropped: list[str]
-    """Ids of scenes without a joined layer."""
+    """Ids of scenes without a joined layer, or without a band that the region's mosaics have."""
 
 
 def refuse(region: Region, year: int | None, problem: str, remedy: str) -> SourceError:
@@ -64,29 +61,32 @@ def check_recipe(region: Region, year: int, recipe: MosaicRecipe) -> None:
 
 
 def collections_of(region: Region, year: int) -> list[str]:
-    """Earth Engine's name of the region's collection, then of those its recipe joins; SourceError where it has none."""
-    collection = scene_collections.collection(required_scenes(region).collection)
-    if collection.earth_engine is None:
-        known = ", ".join(row.id for row in scene_collections.COLLECTIONS.values() if row.earth_engine)
-        raise refuse(region, year, "the collection is not read from Earth Engine", f"Use another source, or one of: {known}.")
-    return [collection.earth_engine, *(JOINED_COLLECTIONS[layer] for layer in _joined_layers(region))]
+    """Earth Engine's names of the region's collection, then of those its recipe joins; SourceError where it has none."""
+    return [*_own(region, year), *(JOINED_COLLECTIONS[layer] for layer in joined_layers(region))]
 
 
 def list_year(region: Region, year: int) -> Listing:
     """Images that touch the outline, from metadata alone; SourceError where there are none."""
-    own, *joined = collections_of(region, year)
+    own = _own(region, year)
     check_recipe(region, year, mosaic_recipe(required_scenes(region).recipe))
     with told(region, year):
-        whole = touching_images(region, own, (year, year + 1))
-        having = {index_of(image) for image in whole}
-        for collection in joined:
-            having &= {index_of(image) for image in _images(region, collection, (year, year + 1), ids_only=True)}
+        whole = [image for collection in own for image in touching_images(region, collection, (year, year + 1))]
+        having = {index_of(image) for image in whole if _has_bands(region, image)}
+        for layer in joined_layers(region):
+            joined = _images(region, JOINED_COLLECTIONS[layer], (year, year + 1), ids_only=True)
+            having &= {index_of(image) for image in joined}
     if not having:
-        without = f", or none of {len(whole)} has {', '.join(_joined_layers(region))}" if whole else ""
+        without = f", or none of {len(whole)} has {', '.join(_may_lack(region))}" if whole else ""
         remedy = f"Ask for another year: {', '.join(map(str, region.years))} are declared."
         raise refuse(region, year, f"no scene touches the outline in that year{without}", remedy)
     images = sorted((image for image in whole if index_of(image) in having), key=index_of)
     return Listing(images, sorted({index_of(image) for image in whole} - having))
+
+
+def joined_layers(region: Region) -> list[str]:
+    """Layers that the region's recipe needs from collections of their own."""
+    rule = cloud_rule(mosaic_recipe(required_scenes(region).recipe).clouds)
+    return [layer for layer in rule.layers if layer in JOINED_COLLECTIONS]
 
 
 def touching_images(region: Region, collection: str, years: tuple[int, int]) -> list[dict[str, Any]]:
@@ -106,53 +106,25 @@ def footprint_of(image: dict[str, Any]) -> BaseGeometry:
     return Polygon(outline.coords) if outline.geom_type == "LinearRing" else outline
 
 
-def scene_of(region: Region, year: int, image: dict[str, Any]) -> Scene:
-    """The scene of an asset; SourceError where it lacks a property, or a band of the collection's profile."""
-    try:
-        return _scene(region, year, image)
-    except SourceError:
-        raise
-    except (KeyError, IndexError, TypeError, ValueError) as error:
-        problem = f"scene {index_of(image)} is described wrongly ({type(error).__name__}: {error})"
-        raise refuse(region, year, problem, "Report it to the service.") from None
+def _own(region: Region, year: int) -> list[str]:
+    """Earth Engine's names of the region's collection; SourceError where it has none."""
+    collection = scene_collections.collection(required_scenes(region).collection)
+    if not collection.earth_engine:
+        known = ", ".join(row.id for row in scene_collections.COLLECTIONS.values() if row.earth_engine)
+        raise refuse(region, year, "the collection is not read from Earth Engine", f"Use another source, or one of: {known}.")
+    return list(collection.earth_engine)
 
 
-def _scene(region: Region, year: int, image: dict[str, Any]) -> Scene:
-    listed = image.get("properties", {})
-
-    def property_of(name: str) -> Any:
-        if listed.get(name) is None:
-            raise refuse(region, year, f"scene {index_of(image)} lacks the property {name}", "Report it to the service.")
-        return listed[name]
-
-    acquired = datetime.fromisoformat(image["startTime"]).astimezone(UTC)
-    zenith_deg = _degrees(listed.get("MEAN_SOLAR_ZENITH_ANGLE"))
-    return Scene(
-        scene_id=index_of(image),
-        acquired=acquired,
-        solar_day=solar_day(acquired, footprint_of(image).centroid.x),
-        platform=str(property_of("SPACECRAFT_NAME")).lower(),
-        tile=str(property_of("MGRS_TILE")),
-        cloud_pct=float(property_of("CLOUDY_PIXEL_PERCENTAGE")),
-        baseline=float(property_of("PROCESSING_BASELINE")),
-        offset_dn=0,
-        epsg=int(str(image["bands"][0]["grid"]["crsCode"]).removeprefix("EPSG:")),
-        simulated=required_scenes(region).simulated,
-        hrefs=_hrefs(region, year, image),
-        sun_azimuth_deg=_degrees(listed.get("MEAN_SOLAR_AZIMUTH_ANGLE")),
-        sun_elevation_deg=None if zenith_deg is None else 90.0 - zenith_deg,
-    )
+def _may_lack(region: Region) -> list[str]:
+    """What scenes may be without: joined layers, and bands that products of some level do not have."""
+    lacked = frozenset[str]().union(*scene_collections.LACKED_BANDS.values())
+    return [*joined_layers(region), *(channel for channel in required_scenes(region).channels if channel in lacked)]
 
 
-def _degrees(value: Any) -> float | None:
-    return None if value is None else float(value)
-
-
-def _joined_layers(region: Region) -> list[str]:
-    """Layers that the region's recipe needs from collections of their own."""
-    return [
-        layer for layer in cloud_rule(mosaic_recipe(required_scenes(region).recipe).clouds).layers if layer in JOINED_COLLECTIONS
-    ]
+def _has_bands(region: Region, image: dict[str, Any]) -> bool:
+    """Whether the bands of the region's mosaics hold anything: Landsat's temperature is there and empty where it lacks."""
+    level = str(image.get("properties", {}).get("PROCESSING_LEVEL"))
+    return scene_collections.has_bands(level, required_scenes(region).channels)
 
 
 def _images(region: Region, collection: str, years: tuple[int, int], *, ids_only: bool = False) -> list[dict[str, Any]]:
@@ -167,19 +139,3 @@ def _touches(region: Region, year: int, image: dict[str, Any]) -> bool:
         return bool(footprint_of(image).intersects(region.geometry))
     except (GEOSException, KeyError, TypeError, ValueError, AttributeError):
         raise refuse(region, year, f"scene {index_of(image)} has no usable geometry", "Report it to the service.") from None
-
-
-def _hrefs(region: Region, year: int, image: dict[str, Any]) -> dict[str, str]:
-    """`<image>:<band>` of the image's own bands and layers, and of the joined ones."""
-    has = {str(band["id"]) for band in image["bands"]}
-    own = [*bands.BANDS, *(layer for layer in bands.LAYERS if layer not in JOINED_COLLECTIONS)]
-    names = {band_id: bands.provider_name(band_id, PROVIDER) for band_id in own}
-    hrefs = {band_id: f"{image['id']}:{name}" for band_id, name in names.items() if name in has}
-    profile = profiles.profile(scene_collections.collection(required_scenes(region).collection).profile)
-    missing = [f"{band_id} ({names[band_id]})" for band_id in profile.channels if band_id not in hrefs]
-    if missing:
-        problem = f"scene {index_of(image)} lacks bands {', '.join(missing)}; it has {', '.join(sorted(has))}"
-        raise refuse(region, year, problem, "Add Earth Engine's names in mining_platform/bands.py.")
-    for layer in _joined_layers(region):
-        hrefs[layer] = f"{JOINED_COLLECTIONS[layer]}/{index_of(image)}:{bands.provider_name(layer, PROVIDER)}"
-    return hrefs

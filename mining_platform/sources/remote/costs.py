@@ -21,7 +21,12 @@ from mining_platform.sources.remote.files import HEAD_BYTES
 
 BLOCK_PX = 1_024
 """Largest blocks of the public COGs: 1,024 at Earth Search, 512 at the Planetary Computer, 256 of Landsat."""
+SMALLEST_BLOCK_PX = 256
+TURNED = 1.1
+"""How much longer a grid's side is on the axes of a raster of a neighbouring UTM zone, which is turned by up to 6 degrees."""
+_AROUND_PX = 4  # native pixels that bilinear means look beyond a grid
 _BYTES_A_PIXEL = 2
+_BYTES_A_VALUE = 4
 _READS = {"median": 1, "percentile": 1, "medoid": 2}  # once to find the days, once to take them
 
 
@@ -32,9 +37,9 @@ def cost_of_ranges(region: Region, scene_count: int, channels: Sequence[str], ge
     spent = Cost()
     for box in geoboxes:
         for band_id in channels:
-            spent += _repeated(_cost_of_band(box, band_id, recipe, scene_count, 0), _READS[recipe.reducer] * scene_count)
+            spent += _cost_of_band(box, band_id, recipe, scene_count, 0) * (_READS[recipe.reducer] * scene_count)
         for band_id in (*rule.layers, bands.band_of_role("red", tuple(channels))):
-            spent += _repeated(_cost_of_band(box, band_id, recipe, scene_count, rule.margin_px * rule.gsd_m), scene_count)
+            spent += _cost_of_band(box, band_id, recipe, scene_count, rule.margin_px * rule.gsd_m) * scene_count
     return spent
 
 
@@ -50,5 +55,13 @@ def _cost_of_band(box: GeoBox, band_id: str, recipe: MosaicRecipe, days: int, ma
     return Cost(requests=strips * down + 1, bytes=strips * blocks_bytes + HEAD_BYTES)
 
 
-def _repeated(cost: Cost, times: int) -> Cost:
-    return Cost(cost.requests * times, cost.bytes * times, cost.eecu_s * times)
+def cost_of_values(geobox: GeoBox, gsd_m: float) -> Cost:
+    """An upper bound for reading float32 of one raster on a grid no larger than some chunks.
+
+    Compressed blocks that such a grid touches are fetched a row of them at once, or, where they are of BLOCK_PX, one by one: GDAL
+    does not hold more than 10 MB of them. The file's head and the rest of its index are two requests more.
+    """
+    height, width = (math.ceil(side * abs(geobox.affine.a) * TURNED / gsd_m) + _AROUND_PX for side in geobox.shape)
+    across, down = (math.ceil(side / BLOCK_PX) + 1 for side in (width, height))
+    rows = math.ceil(height / SMALLEST_BLOCK_PX) + 1
+    return Cost(max(rows, across * down) + 2, across * down * BLOCK_PX**2 * _BYTES_A_VALUE + 2 * HEAD_BYTES)

@@ -20,7 +20,9 @@ from mining_platform.regions import NO_CLOUD_LIMIT, Region, expand, required_sce
 from mining_platform.sources.protocol import SourceError
 from mining_platform.sources.remote.network import TIMEOUT_S, NetworkError, checked_url, session, without_query
 from mining_platform.sources.remote.signing import unsigned
-from mining_platform.sources.stac_metadata.items import FoundItem, ListedScene, listed, refuse, stac_collection, touches
+from mining_platform.sources.stac_metadata.declared_source import refuse, stac_collection
+from mining_platform.sources.stac_metadata.item_fields import FoundItem
+from mining_platform.sources.stac_metadata.items import ListedScene, listed, touches
 
 PAGE_ITEMS = 100
 MAX_STALE_PAGES = 3

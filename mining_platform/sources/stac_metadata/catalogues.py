@@ -11,7 +11,9 @@ from mining_platform.scenes import Scene
 from mining_platform.sources.protocol import SourceError
 from mining_platform.sources.remote.network import checked_url, is_url
 from mining_platform.sources.remote.signing import unsigned
-from mining_platform.sources.stac_metadata.items import FoundItem, ListedScene, listed, refuse, stac_collection, touches
+from mining_platform.sources.stac_metadata.declared_source import refuse, stac_collection
+from mining_platform.sources.stac_metadata.item_fields import FoundItem
+from mining_platform.sources.stac_metadata.items import ListedScene, listed, touches
 
 
 def found_scenes(region: Region, year: int) -> Iterator[ListedScene]:

@@ -7,7 +7,7 @@ from mining_platform.regions import Beside, Region, Scenes, expand, required_sce
 from mining_platform.sources.protocol import refusal
 from mining_platform.sources.remote.network import checked_url, is_url
 from mining_platform.sources.stac_metadata import apis, catalogues
-from mining_platform.sources.stac_metadata.items import FoundItem
+from mining_platform.sources.stac_metadata.item_fields import FoundItem
 
 PROVIDER = "planetary-computer"
 """The public API that has both layers, unless the region names another place; and whose asset names are read."""
@@ -30,9 +30,14 @@ def layer_region(region: Region, layer: str, year: int | None) -> Region:
     return replace(region, scenes=Scenes(beside.source, beside.collection, PROVIDER, "", places, beside.simulated))
 
 
+def is_service(asked: Region) -> bool:
+    """Whether a `layer_region` is read over the network."""
+    return is_url(expand(required_scenes(asked).href))
+
+
 def layer_items(region: Region, year: int | None) -> Iterator[FoundItem]:
     """Items of a `layer_region`'s collection, of an API or a static catalogue; SourceError as their modules say."""
-    source = apis if is_url(expand(required_scenes(region).href)) else catalogues
+    source = apis if is_service(region) else catalogues
     return source.found_items(region, year)
 
 
