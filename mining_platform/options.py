@@ -1,6 +1,20 @@
-"""How the texts of command-line options are read."""
+"""Options that several commands share, and how their texts are read."""
+
+from typing import Annotated
+
+import typer
 
 from mining_platform.consoles import CommandError
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+AskServices = Annotated[bool, typer.Option("--ask", help="Ask services whether their scenes or maps changed.")]
+Assets = Annotated[str, typer.Option("--assets", help="Asset keys, dataset ids or patterns, separated by commas.")]
+Regions = Annotated[str, typer.Option("--regions", help="Region ids, separated by commas.")]
+Years = Annotated[str, typer.Option("--years", help="Years such as 2024, 2020,2022 or 2016-2022.")]
+Experiments = Annotated[str, typer.Option("--experiments", help="Experiment ids, separated by commas.")]
+MaxRequests = Annotated[int | None, typer.Option(help="Most requests to services that a run may take.")]
+MaxBytes = Annotated[int | None, typer.Option(help="Most bytes from services that a run may take, uncompressed.")]
+Only = Annotated[bool, typer.Option("--only", help="Just these assets, not what they rest on.")]
 
 
 def words(text: str) -> tuple[str, ...]:

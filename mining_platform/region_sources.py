@@ -1,0 +1,128 @@
+"""Where a region's map, scenes and layers come from, as a region file says it: checked and read, field by field."""
+
+import re
+from collections.abc import Mapping
+
+from mining_platform import bands, profiles, scene_collections
+from mining_platform.compositing.recipes import RECIPES
+from mining_platform.radar import RADAR_RECIPES, declared_recipe
+from mining_platform.region_fields import Fields
+from mining_platform.regions import (
+    LAND_COVER_SOURCES,
+    LAYERS_BESIDE,
+    NO_CLOUD_LIMIT,
+    ORBITS,
+    SCENE_SOURCES,
+    STAC_APIS,
+    YEAR_PLACEHOLDER,
+    Beside,
+    LandCover,
+    Scenes,
+)
+
+FILES_BESIDE = ("archive", "openstreetmap")
+"""Sources of layers whose place is a folder or file of the user's own."""
+DATE = re.compile(r"(\d{4}|\{year\})-\d{2}-\d{2}")
+
+
+def land_cover_of(fields: Fields) -> LandCover | None:
+    """The field `land_cover`; None where it says that there is none."""
+    part = fields.part("land_cover")
+    if part is None:
+        return None
+    source = part.text("source", choices=LAND_COVER_SOURCES)
+    collection, href = part.text("collection"), part.href("href", with_year=True)
+    years = part.span("years")
+    names = part.text("bands", default="") or None
+    if names is not None and YEAR_PLACEHOLDER not in names:
+        raise part.fail("bands", f"{names!r} does not name the year", "Use a template such as 'classification_{year}'.")
+    if names is None and YEAR_PLACEHOLDER not in href and years[0] != years[1]:
+        raise part.fail("href", "has no {year} although the source spans several years", "Add {year}, or 'bands'.")
+    cover = LandCover(source, collection, href, years, names, part.flag("simulated"), _classes(part, source))
+    part.done()
+    return cover
+
+
+def _classes(part: Fields, source: str) -> Mapping[str, int]:
+    """Class codes of a polygon file's class names; empty for the other sources."""
+    value = part.properties.pop("classes", None)
+    if source != "polygons":
+        if value is not None:
+            raise part.fail("classes", f"is for the source polygons, not {source}", "Remove it.")
+        return {}
+    codes = value.values() if isinstance(value, dict) else ()
+    if not codes or not all(type(code) is int and 0 < code < 256 for code in codes):  # noqa: PLR2004 - codes are uint8
+        raise part.fail("classes", f"expected class codes by name, found {value!r}", 'Write e.g. {"mine": 30, "forest": 3}.')
+    return dict(value)
+
+
+def scenes_of(fields: Fields) -> Scenes | None:
+    """The field `scenes`; None where it says that there are none."""
+    part = fields.part("scenes")
+    if part is None:
+        return None
+    source = part.text("source", choices=SCENE_SOURCES)
+    collection = scene_collections.COLLECTIONS[part.text("collection", choices=tuple(scene_collections.COLLECTIONS))]
+    provider = part.text("provider", choices=tuple(STAC_APIS), default="earth-search")
+    recipe = part.text("recipe", choices=tuple(RECIPES), default=collection.recipe)
+    most = part.percentage("max_cloud_pct", default=NO_CLOUD_LIMIT)
+    named = part.text("profile", choices=_profiles_of(collection.sensor), default=collection.profile)
+    profile = named if named != collection.profile else ""
+    scenes = Scenes(source, collection.id, provider, recipe, _places(part, source), part.flag("simulated"), most, profile)
+    part.done()
+    return scenes
+
+
+def _profiles_of(sensor: str) -> tuple[str, ...]:
+    """Profiles whose channels are all bands of a sensor, as those of a mosaic are."""
+    return tuple(row.id for row in profiles.PROFILES.values() if {bands.band(each).sensor for each in row.channels} == {sensor})
+
+
+def _places(part: Fields, source: str) -> Mapping[str, str]:
+    """`href`: a text is the place of the feature's own source, an object has a place by source."""
+    if "href" not in part.properties:
+        return {}
+    if isinstance(part.properties["href"], str):
+        return {source: part.href("href", with_year=False)}
+    places = (
+        Fields(part.properties.pop("href") or {}, f"{part.where}, href") if isinstance(part.properties["href"], dict) else None
+    )
+    if places is None:
+        raise part.fail("href", "expected a text, or an object of texts by source", 'Write {"stac": "…", "archive": "…"}.')
+    found = {name: places.href(name, with_year=False) for name in SCENE_SOURCES if name in places.properties}
+    places.done()
+    return found
+
+
+def layers_beside_of(fields: Fields) -> dict[str, Beside]:
+    """The optional fields of layers, by LAYERS_BESIDE."""
+    found = {layer: fields.part(layer) for layer in LAYERS_BESIDE if layer in fields.properties}
+    return {layer: _beside(part, layer) for layer, part in found.items() if part is not None}
+
+
+def _beside(part: Fields, layer: str) -> Beside:
+    source = part.text("source", choices=LAYERS_BESIDE[layer])
+    known = scene_collections.COLLECTIONS_BESIDE[layer]
+    collection = part.text("collection", choices=known, default=known[0])
+    named = "href" in part.properties or source in FILES_BESIDE
+    href = part.href("href", with_year=True) if named else ""
+    date = part.text("date", default="")
+    if date and not DATE.fullmatch(date):
+        raise part.fail("date", f"{date!r} is no day", "Write e.g. 2024-07-01, or {year}-07-01.")
+    recipe, orbit = _radar(part) if layer == "radar" else ("", "")
+    found = Beside(source, collection, href, part.flag("simulated"), date, recipe, orbit)
+    part.done()
+    return found
+
+
+def _radar(part: Fields) -> tuple[str, str]:
+    """Recipe and orbit of a radar, empty where none is named."""
+    recipe, orbit = (
+        part.text(field, choices=choices) if field in part.properties else ""
+        for field, choices in (("recipe", tuple(RADAR_RECIPES)), ("orbit", ORBITS))
+    )
+    try:
+        declared_recipe(recipe, orbit)
+    except ValueError as error:
+        raise part.fail("orbit", str(error).rstrip("."), "Name another recipe, or leave out the orbit.") from None
+    return recipe, orbit
