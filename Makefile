@@ -40,7 +40,7 @@ test-slow: $(STAMP)
 	$(BIN)/pytest -m slow
 
 bench: $(STAMP)
-	@for name in orchestration medians clouds proportions leakage patches packages; do $(BIN)/python -m benchmarks.$$name || exit 1; done
+	@for name in orchestration medians clouds proportions leakage patches inference packages; do $(BIN)/python -m benchmarks.$$name || exit 1; done
 
 # Kills writers for real and counts what readers get afterwards.
 reliability: $(STAMP)

@@ -20,9 +20,10 @@ def scenes(context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platfor
 
 @dg.asset(**spec("mosaic", kinds={"zarr", "xarray"}))
 def mosaic(context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]) -> dg.MaterializeResult:
-    """Yearly composite of clear observations: Zarr (band, y, x) uint16, reflectance x 10,000, with counts of clear days.
+    """Yearly composite of clear observations: Zarr (band, y, x) uint16 with counts of clear days.
 
-    Regions with coverage `sampled` hold only the chunks that chosen windows touch.
+    Reflectance is x 10,000; of other channels the attribute `bands` says unit, scale and offset. Regions with coverage
+    `sampled` hold only the chunks that chosen windows touch.
     """
     return published(context, platform, imagery.compose_mosaic)
 

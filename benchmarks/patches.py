@@ -38,9 +38,11 @@ from mining_platform.simulation import noise
 from mining_platform.simulation.calendar import SceneSpec
 from mining_platform.simulation.painting import painted_ground
 from mining_platform.simulation.scenes import render
-from mining_platform.training import train_epoch
 from mining_platform.training_batches import training_epochs
+from mining_platform.training_devices import gradient_scaler
+from mining_platform.training_losses import LOSSES
 from mining_platform.training_patches import SplitPatches, channel_statistics
+from mining_platform.training_runs import Learner, train_epoch
 
 CHANNELS = PROFILES["s2-12"].channels
 PX, GROUND_PX = 128, 1536
@@ -124,7 +126,7 @@ def write_whole_store(folder: Path, images: NDArray[np.uint16], labels: NDArray[
     store = folder / STORE_NAME
     zarr_arrays.create_group(store, {**patch_conventions.group_attributes(crs, CHANNELS, simulated=True), **told})
     index = pd.DataFrame({name: np.zeros(count) for name in INDEX_TYPES})
-    patch_conventions.write_coordinates(store, np.zeros((count, 4)), crs)
+    patch_conventions.write_coordinates(store, np.zeros((count, 2)), crs)
     image, label = create_arrays(store, count, CHANNELS, px, shard=shard_patches(len(CHANNELS), PX))
     write_patches(image, images)
     write_patches(label, labels)
@@ -291,13 +293,15 @@ def _trained(store: Path, augmentation: Any, rounds: int) -> tuple[float, float,
     experiment = replace(EXPERIMENTS["ranges-cnn"], batch_size=BATCH, augmentation=augmentation, epochs=1 + rounds)
     weights, waits = np.ones(2, np.float32), []
     with deterministic_torch(seed=0):
-        module = build_model(experiment.model, len(CHANNELS), PX)
+        module, processor = build_model(experiment.model, len(CHANNELS), PX), torch.device("cpu")
         optimiser = torch.optim.Adam(module.parameters())
+        schedule = torch.optim.lr_scheduler.ConstantLR(optimiser, factor=1.0)
+        learner = Learner(module, optimiser, schedule, gradient_scaler(processor), processor)
         epochs = training_epochs(patches, channel_statistics(patches.batches(), CHANNELS), experiment, workers=WORKERS)
-        train_epoch(module, optimiser, next(epochs), weights)
+        train_epoch(learner, next(epochs), LOSSES["bce"], weights)
         started = time.perf_counter()
         for batches in epochs:
-            train_epoch(module, optimiser, _timed(batches, waits), weights)
+            train_epoch(learner, _timed(batches, waits), LOSSES["bce"], weights)
         return sum(waits), time.perf_counter() - started, len(waits)
 
 

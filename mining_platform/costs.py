@@ -1,8 +1,8 @@
 """What partitions take from services that count requests, bytes or compute units; known before a run, and limited.
 
-Pixels are counted: of mosaics and of land-cover maps. Lists of scenes and other metadata are not, nor are requests that are
-sent again, or cut smaller than foreseen, because a service had trouble. Limits hold for what a `limited` run makes, partition
-by partition: not for what is made without it, such as from the web UI.
+Pixels are counted: of mosaics, of layers beside them and of land-cover maps. Lists of scenes and other metadata are not, nor are
+requests that are sent again, or cut smaller than foreseen, because a service had trouble. Limits hold for what a `limited` run
+makes, partition by partition: not for what is made without it, such as from the web UI.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,10 +13,12 @@ from odc.geo.geobox import GeoBox
 from mining_platform.artifacts import Ref, current_digest, open_artifact
 from mining_platform.chunks import CHUNK_PX, all_blocks
 from mining_platform.datasets import DATASETS
+from mining_platform.layer_costs import cost_of_layer
 from mining_platform.mosaics import GROUP_SIDE, group_geoboxes
 from mining_platform.pipeline import Platform, Step, inputs_now
-from mining_platform.regions import Region, required_scenes
+from mining_platform.regions import LAYERS_BESIDE, Region, required_scenes
 from mining_platform.runs import Execute, Outcome
+from mining_platform.scene_costs import cost_of_patches, scene_count
 from mining_platform.sources.protocol import Cost
 from mining_platform.stages.imagery import blocks_to_compute
 from mining_platform.staleness import UNTOLD, Planned, assess
@@ -43,20 +45,16 @@ def estimate(platform: Platform, step: Step, key: str) -> Estimate:
     if step.asset == "land_cover":
         region, year = platform.region_year(key)
         return Estimate(Ref(step.asset, key), platform.land_covers.cost_land_cover(region, year), False)
+    if step.asset.endswith("/patches"):
+        return Estimate(Ref(step.asset, key), *cost_of_patches(platform, step, key))
+    if step.asset in LAYERS_BESIDE:
+        return Estimate(Ref(step.asset, key), *cost_of_layer(platform, step, key))
     if step.asset != "mosaic":
         return Estimate(Ref(step.asset, key), Cost(), False)
     region, _ = platform.region_year(key)
     channels = required_scenes(region).channels
     boxes, at_most = _foreseen_geoboxes(platform, step, key)
-    return Estimate(Ref(step.asset, key), platform.scenes.cost(region, _scene_count(platform, key), channels, boxes), at_most)
-
-
-def _scene_count(platform: Platform, key: str) -> int:
-    scenes = Ref("scenes", key)
-    if current_digest(platform.artifacts, scenes) is not None:
-        return int(open_artifact(platform.artifacts, scenes).facts["scene_count"])
-    region, year = platform.region_year(key)
-    return int(platform.scenes.fingerprint_scenes(region, year)["items"])
+    return Estimate(Ref(step.asset, key), platform.scenes.cost(region, scene_count(platform, key), channels, boxes), at_most)
 
 
 def _foreseen_geoboxes(platform: Platform, step: Step, key: str) -> tuple[list[GeoBox], bool]:
@@ -88,7 +86,8 @@ def _most_geoboxes(region: Region, year: int) -> list[GeoBox]:
 
 
 def _most_windows(region: Region, year: int) -> int:
-    return sum(sum(row.quotas.values()) for row in DATASETS.values() if region.id in row.regions and year in row.years)
+    rows = (row for row in DATASETS.values() if row.sample_unit == "mosaic" and region.id in row.regions and year in row.years)
+    return sum(sum(row.quotas.values()) for row in rows)
 
 
 @dataclass

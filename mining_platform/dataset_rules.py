@@ -3,7 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from mining_platform.bands import band
+from mining_platform.grids import PIXEL_M
+from mining_platform.labels.recipes import MAP_KIND, RECIPES, SCENE_KIND
 from mining_platform.negatives import NEGATIVES
+from mining_platform.profiles import profile
+from mining_platform.site_files import SitesFile
 
 if TYPE_CHECKING:
     from mining_platform.datasets import Dataset
@@ -21,6 +26,27 @@ def problems(row: "Dataset", ranges: Sequence[str]) -> list[str]:
         wrong.append(f"sliding_px {row.sliding_px} is no divisor of px {row.px}")
     if not 0 <= row.sliding_from <= 1:
         wrong.append(f"sliding_from {row.sliding_from} is no share from 0 to 1")
+    return wrong + _unit_problems(row)
+
+
+def _unit_problems(row: "Dataset") -> list[str]:
+    """Of mosaics and scenes: the first have 10 m pixels and a map's classes, the others people's sites and clouds."""
+    kind, wrong = RECIPES[row.recipe].kind, []
+    if row.sample_unit == "mosaic":
+        if row.pixel_m != PIXEL_M:
+            wrong.append(f"pixel_m {row.pixel_m} is not {PIXEL_M}, the pixels of mosaics")
+        if kind != MAP_KIND:
+            wrong.append(f"the recipe {row.recipe} is of {kind}; patches of mosaics are labelled by a map's classes")
+        return wrong
+    if row.pixel_m < PIXEL_M or row.pixel_m % PIXEL_M:
+        wrong.append(f"pixel_m {row.pixel_m} is no multiple of {PIXEL_M}")
+    if not isinstance(row.points, SitesFile):
+        wrong.append("samples of scenes need a file of sites (points)")
+    if kind != SCENE_KIND:
+        wrong.append(f"the recipe {row.recipe} is of {kind}; samples of scenes are labelled by one of {SCENE_KIND}")
+    sensors = {band(channel).sensor for channel in profile(row.profile).channels}
+    if len(sensors) > 1:
+        wrong.append(f"the profile {row.profile} has channels of {', '.join(sorted(sensors))}, and a scene is of one sensor")
     return wrong
 
 

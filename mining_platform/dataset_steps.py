@@ -10,15 +10,20 @@ from shapely.geometry import mapping as geojson_of
 
 from mining_platform import profiles
 from mining_platform.artifacts import Ref, current_digest
+from mining_platform.clouds.rules import CloudRule, cloud_rule, model_digest
+from mining_platform.compositing.recipes import mosaic_recipe
 from mining_platform.datasets import Dataset
 from mining_platform.labels.recipes import RECIPES
 from mining_platform.negatives import NEGATIVES
 from mining_platform.packages.credits import credits_of
 from mining_platform.packages.layouts import LAYOUTS
 from mining_platform.pipeline import Inputs, Platform, Reach, Step, key_parts, ref
+from mining_platform.point_files import PointsFile
 from mining_platform.points import points_fingerprint
-from mining_platform.regions import Region
+from mining_platform.regions import Region, required_scenes
 from mining_platform.reviews.publishing import REVIEWS_VERSION
+from mining_platform.site_files import SitesFile
+from mining_platform.sites import sites_fingerprint
 from mining_platform.stacks import layers_of
 from mining_platform.territory_files import territory_fingerprints
 
@@ -87,10 +92,11 @@ def _candidates(dataset: Dataset, regions: Mapping[str, Region]) -> Step:
         return _of_map(platform, key, "land_cover")
 
     def config(platform: Platform, key: str) -> dict[str, Any]:
-        told = {"px": dataset.px, "recipe": recipe_config(dataset), "seed": dataset.seed, "allow_overlap": dataset.allow_overlap}
+        told: dict[str, Any] = {"px": dataset.window_px, "recipe": recipe_config(dataset), "seed": dataset.seed}
+        told["allow_overlap"] = dataset.allow_overlap
         told |= {"filter": _jsonable(asdict(dataset.window_filter)), "territories": territory_fingerprints(dataset.window_filter)}
         if dataset.points is not None:
-            told |= {"points": asdict(dataset.points), "outside": points_fingerprint(dataset.points)}
+            told |= {"points": asdict(dataset.points), "outside": _fingerprint(dataset.points, int(key_parts(key)[1]))}
             told |= {"wanted": sorted(dataset.quotas), "negatives": _negatives(list(dataset.quotas))}
             return {**told, **outline_of(platform.region_year(key)[0])}
         negatives = {"shares": dict(dataset.negatives), "rules": _negatives(list(dataset.negatives))}
@@ -99,6 +105,11 @@ def _candidates(dataset: Dataset, regions: Mapping[str, Region]) -> Step:
 
     after = _with_map(dataset, regions, "land_cover")
     return Step(f"{dataset.id}/candidates", "region|year", _dataset_keys(dataset), after, inputs, config, "2")
+
+
+def _fingerprint(named: PointsFile | SitesFile, year: int) -> dict[str, Any]:
+    """What identifies the content of a file of points, or of sites in a year."""
+    return sites_fingerprint(named, year) if isinstance(named, SitesFile) else points_fingerprint(named)
 
 
 def _negatives(names: list[str]) -> list[dict[str, Any]]:
@@ -143,7 +154,45 @@ def _sample(dataset: Dataset) -> Step:
     return Step(f"{dataset.id}/sample", "region|year", _dataset_keys(dataset), after, inputs, config, "3")
 
 
+def _scene_patches(dataset: Dataset) -> Step:
+    """Patches of single scenes, which rest on the list of scenes; which polygons label them, their file's digest tells."""
+
+    def inputs(_platform: Platform, key: str) -> tuple[Ref, ...]:
+        return (Ref(f"{dataset.id}/sample", key), Ref("scenes", key))
+
+    def config(platform: Platform, key: str) -> dict[str, Any]:
+        region, year = platform.region_year(key)
+        rule = scene_rule(region)
+        return {
+            "px": dataset.px,
+            "pixel_m": dataset.pixel_m,
+            "channels": list(profiles.PROFILES[dataset.profile].channels),
+            "recipe": recipe_config(dataset),
+            "clouds": {**asdict(rule), "model": model_digest(rule)},
+            "max_masked_share": dataset.max_masked_share,
+            "sites": asdict(scene_sites(dataset)),
+            "outside": sites_fingerprint(scene_sites(dataset), year),
+        }
+
+    after: tuple[tuple[str, Reach], ...] = ((f"{dataset.id}/sample", "same"), ("scenes", "same"))
+    return Step(f"{dataset.id}/patches", "region|year", _dataset_keys(dataset), after, inputs, config, "1")
+
+
+def scene_rule(region: Region) -> CloudRule:
+    """The rule that tells clouds in a region's scenes: that of its mosaics."""
+    return cloud_rule(mosaic_recipe(required_scenes(region).recipe).clouds)
+
+
+def scene_sites(dataset: Dataset) -> SitesFile:
+    """The file of sites of a dataset of scenes; ValueError for another dataset."""
+    if not isinstance(dataset.points, SitesFile):
+        raise ValueError(f"Dataset {dataset.id!r} has no file of sites. Give its row one as `points`.")
+    return dataset.points
+
+
 def _patches(dataset: Dataset, regions: Mapping[str, Region]) -> Step:
+    if dataset.sample_unit == "scene":
+        return _scene_patches(dataset)
     layers = layers_of(profiles.PROFILES[dataset.profile].channels)
 
     def inputs(platform: Platform, key: str) -> tuple[Ref, ...]:
@@ -161,7 +210,7 @@ def _patches(dataset: Dataset, regions: Mapping[str, Region]) -> Step:
 
     own: tuple[tuple[str, Reach], ...] = tuple((name, "same") for name in (f"{dataset.id}/sample", "mosaic", *layers))
     after = (*own, *_with_map(dataset, regions, "label"))
-    return Step(f"{dataset.id}/patches", "region|year", _dataset_keys(dataset), after, inputs, config, "3")
+    return Step(f"{dataset.id}/patches", "region|year", _dataset_keys(dataset), after, inputs, config, "4")
 
 
 def release_inputs(dataset: Dataset, assets: tuple[str, ...], yearly: tuple[str, ...]) -> Inputs:
@@ -201,7 +250,7 @@ def _manifest(dataset: Dataset, regions: Mapping[str, Region]) -> Step:
     maps: tuple[tuple[str, Reach], ...] = tuple((name, "year") for name, _ in _with_map(dataset, regions, "land_cover"))
     named = (*own, "scenes", splits, f"{dataset.id}/reviews")
     after: tuple[tuple[str, Reach], ...] = (*((name, "year") for name in named), *maps)
-    return Step(f"{dataset.id}/manifest", "year", _year_keys(dataset), after, inputs, config, "3", "release")
+    return Step(f"{dataset.id}/manifest", "year", _year_keys(dataset), after, inputs, config, "4", "release")
 
 
 def _package(dataset: Dataset, regions: Mapping[str, Region]) -> Step:
@@ -215,8 +264,9 @@ def _package(dataset: Dataset, regions: Mapping[str, Region]) -> Step:
         return (*released, *(each for k in keys if clips_maps for each in _of_map(platform, k, "land_cover")))
 
     def config(platform: Platform, key: str) -> dict[str, Any]:
-        regions, points = [platform.regions[name] for name in dataset.regions], dataset.points.name if dataset.points else None
-        terms = [each.line for each in credits_of(regions, [int(key)], points)]
+        regions = [platform.regions[name] for name in dataset.regions]
+        layers = layers_of(profiles.PROFILES[dataset.profile].channels)
+        terms = [each.line for each in credits_of(regions, [int(key)], dataset.points, layers)]
         return {
             "layout": dataset.layout,
             "title": dataset.title,
@@ -227,4 +277,4 @@ def _package(dataset: Dataset, regions: Mapping[str, Region]) -> Step:
     clipped = _with_map(dataset, regions, "land_cover") if clips_maps else ()
     maps: tuple[tuple[str, Reach], ...] = tuple((name, "year") for name, _ in clipped)
     after: tuple[tuple[str, Reach], ...] = (*((name, "year") for name in (stores, *yearly)), *maps)
-    return Step(f"{dataset.id}/package", "year", _year_keys(dataset), after, inputs, config, "3", "release")
+    return Step(f"{dataset.id}/package", "year", _year_keys(dataset), after, inputs, config, "4", "release")

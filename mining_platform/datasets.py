@@ -7,16 +7,22 @@ A new dataset is one row of `DATASETS`; its family of assets (`<dataset>/candida
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
+from typing import Literal
 
 from mining_platform.dataset_rules import POINTS_MINING, apportioned, problems
+from mining_platform.file_terms import SIMULATED_TERMS
+from mining_platform.grids import PIXEL_M
 from mining_platform.labels.recipes import MINING, RECIPES
 from mining_platform.negatives import RANDOM
 from mining_platform.point_files import PointsFile
+from mining_platform.site_files import SitesFile
 from mining_platform.splits.rules import SplitRule
 from mining_platform.window_filters import WindowFilter
 
 RANGES: tuple[str, ...] = ("000", *(f"{low:03d}_{low + 10:03d}" for low in range(0, 100, 10)))
 """Mining-proportion ranges in per cent: exactly 0, then (0, 10], (10, 20] ... (90, 100]."""
+
+SampleUnit = Literal["mosaic", "scene"]
 
 
 @dataclass(frozen=True)
@@ -30,7 +36,11 @@ class Dataset:
     """Region ids of regions.geojson; all simulated or all not."""
     years: tuple[int, ...]
     px: int
-    """Pixels per side of a patch (10 m each)."""
+    """Pixels per side of a patch."""
+    pixel_m: int
+    """Ground size of a patch's pixels in metres: 10, the mosaics' own, or, of scenes, a multiple of it near their own."""
+    sample_unit: SampleUnit
+    """`mosaic`: one patch a window and year. `scene`: one a window and scene, on its own pixels, for labels with clouds."""
     profile: str
     """Channels, a row of profiles.PROFILES."""
     recipe: str
@@ -55,14 +65,20 @@ class Dataset:
     """Share above which windows beside the aligned ones are looked for, 0 to 1."""
     layout: str
     """How the asset `package` lays out the release, a row of packages.layouts.LAYOUTS."""
-    points: PointsFile | None
-    """Where windows are centred on people's points, whether or not there is a land-cover map; None for windows of the grid."""
+    points: PointsFile | SitesFile | None
+    """Where windows are centred on people's points or cover the sites that they drew, whether or not there is a land-cover map;
+    None for windows of the grid."""
     seed: int
 
     def __post_init__(self) -> None:
         """ValueError naming the dataset and what in its row does not fit together."""
         if wrong := problems(self, RANGES):
             raise ValueError(f"Dataset {self.id!r}: {'; '.join(wrong)}. Mend its row in mining_platform/datasets.py.")
+
+    @property
+    def window_px(self) -> int:
+        """Side of a window in pixels of the 10 m lattice, as its id has it."""
+        return self.px * self.pixel_m // PIXEL_M
 
     @property
     def strata(self) -> Mapping[tuple[str, str], int]:
@@ -97,6 +113,8 @@ _RANGES = Dataset(
     regions=_LEGAL_AMAZON,
     years=(2024,),
     px=128,
+    pixel_m=PIXEL_M,
+    sample_unit="mosaic",
     profile="s2-12",
     recipe=MINING,
     quotas=_quotas(1300, 130),
@@ -152,8 +170,25 @@ DATASETS: dict[str, Dataset] = {
         ),
         replace(
             _small(_SIM_RANGES, "sim_context", "SIMULATED patches of 480 m with OpenStreetMap context, 17 channels"),
+            years=(2024,),
             profile="s2-12+osm-5",
             quotas=_quotas(60, 6),
+        ),
+        replace(
+            _small(_SIM_RANGES, "sim_indices", "SIMULATED patches of 480 m with spectral indices"),
+            regions=("sim-igarape",),
+            years=(2024,),
+            profile="s2-12+indices",
+            quotas=_quotas(20, 2),
+        ),
+        replace(
+            _SIM_RANGES,
+            id="sim_smallmines",
+            title="SIMULATED patches in the channels of SmallMinesDS: Sentinel-2, Sentinel-1 and height",
+            profile="smallmines-13",
+            quotas=_quotas(30, 3),
+            split=replace(_SIM_RANGES.split, method="paired"),  # a place keeps its side in all years
+            layout="smallmines",
         ),
         _LOURENCO,
         replace(
@@ -162,6 +197,28 @@ DATASETS: dict[str, Dataset] = {
             title="Patches over SIMULATED scenes painted on the real map of Lourenço",
             regions=("lourenco-painted",),
             years=(2022,),
+        ),
+        replace(
+            _SIM_RANGES,
+            id="sim_landsat_sites",
+            title="SIMULATED Landsat images of mining sites, a scene each, with clouds",
+            regions=("sim-igarape-landsat", "sim-serra-landsat"),
+            px=64,
+            pixel_m=30,
+            sample_unit="scene",
+            profile="landsat-7",
+            recipe="three-class",
+            quotas=MappingProxyType({POINTS_MINING: 16}),
+            negatives=MappingProxyType({}),
+            split=SplitRule("named-site", MappingProxyType({"train": 0.6, "val": 0.2, "test": 0.2}), 1_920, 0.0, 7),
+            window_filter=WindowFilter(min_valid_share=0.0),
+            max_masked_share=0.5,
+            layout="sites",
+            points=SitesFile(
+                href="${MINING_PLATFORM_HOME}/archive/polygons/sites_{year}.kml",
+                aliases="${MINING_PLATFORM_HOME}/archive/polygons/aliases.csv",
+                terms=SIMULATED_TERMS,
+            ),
         ),
         replace(
             _RANGES,

@@ -45,6 +45,8 @@ class Demo:
     """What in it is real, said at the end."""
     stack: Stack | None = None
     """A real scene to take in; then nothing is simulated."""
+    also: tuple[str, ...] = ()
+    """Parts of the archive beside maps and scenes, rows of simulation.parts.PARTS."""
 
     def land_cover(self, first: Region) -> Path | None:
         """The raster to paint over, None for a made-up landscape; it may be absent."""
@@ -58,7 +60,11 @@ class Demo:
 
 
 SIMULATED_REGIONS = ("sim-igarape", "sim-serra")
+LANDSAT_REGIONS = ("sim-igarape-landsat", "sim-serra-landsat")
+"""The ground of the simulated regions as Landsat sees it."""
 SIMULATED_YEARS = (2023, 2024)
+SIMULATED_EXPERIMENTS = ("sim-cnn", "sim-cnn-48")
+"""The experiments that the demonstration runs; others on its data take minutes each."""
 SCENES_A_YEAR = 16
 SEED = 7
 
@@ -73,13 +79,19 @@ DEMOS: dict[str, Demo] = {
             years=SIMULATED_YEARS,
             painted=False,
             selections=(
+                Selection(("sim_landsat_sites",), LANDSAT_REGIONS, SIMULATED_YEARS[-1:]),  # first, as the audit looks at it
                 Selection(
-                    ("sim_ranges", "sim_ranges_48", "mosaic_quality", "model", "evaluation", "lineage_audit"),
+                    (
+                        *("sim_ranges", "sim_ranges_48", "sim_context", "sim_indices", "sim_smallmines"),
+                        *("mosaic_quality", "model", "evaluation", "lineage_audit"),
+                    ),
                     SIMULATED_REGIONS,
                     SIMULATED_YEARS,
+                    SIMULATED_EXPERIMENTS,
                 ),
             ),
             truth="Everything in it rests on SIMULATED data.",
+            also=("radar", "elevation", "context", "landsat", "polygons"),
         ),
         Demo(
             id="lourenco",

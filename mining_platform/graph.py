@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from mining_platform.artifacts import Ref
+from mining_platform.bands import band
 from mining_platform.dataset_steps import drawing_steps, outline_of, release_inputs, release_steps
 from mining_platform.datasets import DATASETS, Dataset
 from mining_platform.experiments import EXPERIMENTS, Experiment
@@ -15,7 +16,8 @@ from mining_platform.grid_steps import grid_steps, region_years
 from mining_platform.pipeline import Config, Platform, Reach, Step, key_parts
 from mining_platform.profiles import profile
 from mining_platform.regions import Region, required_scenes
-from mining_platform.stacks import layers_of
+from mining_platform.scene_collections import collection
+from mining_platform.stacks import INDEX, channels_of_layer, layers_of
 
 
 def inactive_reason(dataset: Dataset, regions: Mapping[str, Region]) -> str | None:
@@ -28,12 +30,28 @@ def inactive_reason(dataset: Dataset, regions: Mapping[str, Region]) -> str | No
             return f"region {region_id} does not declare {', '.join(map(str, sorted(undeclared)))}"
         if regions[region_id].land_cover is None and dataset.points is None:
             return f"region {region_id} has no land-cover map, and the dataset no points"
-        lacking = [layer for layer in layers_of(profile(dataset.profile).channels) if layer not in regions[region_id].beside]
-        if lacking:
+        if lacking := lacking_channels(dataset, regions[region_id]):
             return f"region {region_id} has no {', '.join(lacking)}"
     if len({regions[region_id].simulated for region_id in dataset.regions}) > 1:
         return "it mixes simulated and real regions"
     return None
+
+
+def lacking_channels(dataset: Dataset, region: Region) -> list[str]:
+    """Layers beside the scenes, and bands of them, that a dataset's channels need and a region does not have.
+
+    A mosaic has the bands of its region's profile; single scenes have all of their sensor's.
+    """
+    channels = profile(dataset.profile).channels
+    layers = [layer for layer in layers_of(channels) if layer not in region.beside]
+    if region.scenes is None:
+        return [*layers, "scenes"]
+    of_layers = {channel for layer in layers_of(channels) for channel in channels_of_layer(layer, channels)}
+    own = [channel for channel in channels if channel not in of_layers and band(channel).sensor != INDEX]
+    if dataset.sample_unit == "mosaic":
+        return [*layers, *(channel for channel in own if channel not in region.scenes.channels)]
+    sensor = collection(region.scenes.collection).sensor
+    return [*layers, *(channel for channel in own if band(channel).sensor != sensor)]
 
 
 def active_datasets(regions: Mapping[str, Region]) -> list[Dataset]:
@@ -52,7 +70,7 @@ def build_steps(regions: Mapping[str, Region]) -> dict[str, Step]:
     datasets, experiments = active_datasets(regions), active_experiments(regions)
     before = [_land_cover(regions), _scenes(regions)]
     drawn = [step for dataset in datasets for step in drawing_steps(dataset, regions)]
-    grids = grid_steps(regions, datasets)
+    grids = grid_steps(regions, [dataset for dataset in datasets if dataset.sample_unit == "mosaic"])
     made = [step for dataset in datasets for step in release_steps(dataset, regions)]
     learned = [_model(experiments), _evaluation(experiments)] if experiments else []
     audited = [_lineage_audit(datasets, experiments)] if datasets else []
@@ -91,7 +109,9 @@ def _experiment_keys(experiments: list[Experiment]) -> tuple[str, ...]:
     return tuple(sorted(f"{e.id}|{year}" for e in experiments for year in DATASETS[e.dataset].years))
 
 
-def _experiment_step(asset: str, experiments: list[Experiment], config: Config, first: tuple[str, ...]) -> Step:
+def _experiment_step(
+    asset: str, experiments: list[Experiment], config: Config, first: tuple[str, ...], version: str, *, resumable: bool = False
+) -> Step:
     def inputs(platform: Platform, key: str) -> tuple[Ref, ...]:
         experiment_id, year = key_parts(key)
         dataset = DATASETS[EXPERIMENTS[experiment_id].dataset]
@@ -104,21 +124,22 @@ def _experiment_step(asset: str, experiments: list[Experiment], config: Config, 
         *((f"{dataset_id}/patches", "experiment") for dataset_id in ids),
         *((f"{dataset_id}/manifest", "year") for dataset_id in ids),
     )
-    return Step(asset, "experiment|year", _experiment_keys(experiments), after, inputs, config, "1", "release")
+    keys = _experiment_keys(experiments)
+    return Step(asset, "experiment|year", keys, after, inputs, config, version, "release", resumable=resumable)
 
 
 def _model(experiments: list[Experiment]) -> Step:
     def config(_platform: Platform, key: str) -> dict[str, Any]:
         return {"experiment": asdict(EXPERIMENTS[key_parts(key)[0]])}
 
-    return _experiment_step("model", experiments, config, ())
+    return _experiment_step("model", experiments, config, (), "2", resumable=True)
 
 
 def _evaluation(experiments: list[Experiment]) -> Step:
     def config(_platform: Platform, key: str) -> dict[str, Any]:
         return {"seed": EXPERIMENTS[key_parts(key)[0]].seed, "resamples": 1000}
 
-    return _experiment_step("evaluation", experiments, config, ("model",))
+    return _experiment_step("evaluation", experiments, config, ("model",), "2")
 
 
 def _lineage_audit(datasets: list[Dataset], experiments: list[Experiment]) -> Step:

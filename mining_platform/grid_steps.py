@@ -11,7 +11,7 @@ from mining_platform.compositing.recipes import PIXELS_VERSION, mosaic_recipe
 from mining_platform.datasets import Dataset, mining_codes
 from mining_platform.osm_keys import OSM_KEYS
 from mining_platform.pipeline import Platform, Reach, Step, key_parts
-from mining_platform.radar import DEFAULT_RADAR_RECIPE, radar_recipe
+from mining_platform.radar import declared_recipe
 from mining_platform.regions import LAYERS_BESIDE, Region, required_scenes
 
 ALWAYS: Mapping[str, tuple[str, ...]] = {
@@ -108,15 +108,16 @@ def _layer(
 
     def config(platform: Platform, key: str) -> dict[str, Any]:
         region, year = platform.region_year(key)
+        beside = region.beside[layer]
         return {
-            "source": region.beside[layer].identity,
+            "source": beside.identity,
             "outside": platform.beside.fingerprint(layer, region, year),
             "channels": list(layer_channels(layer, region.id, of_layer)),
-            **({"recipe": asdict(radar_recipe(DEFAULT_RADAR_RECIPE))} if layer == "radar" else {}),
+            **({"recipe": asdict(declared_recipe(beside.recipe, beside.orbit))} if layer == "radar" else {}),
             **_grid_config(platform, key),
         }
 
     keys = region_years(region for region in regions.values() if layer in region.beside)
     named = {f"{dataset.id}/sample" for dataset in of_layer}
     after = tuple(each for each in sampled if each[0] in named)
-    return Step(layer, "region|year", keys, after, inputs, config, "1", "available")
+    return Step(layer, "region|year", keys, after, inputs, config, "2", "available")

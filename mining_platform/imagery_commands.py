@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mining_platform import mosaic_exports, mosaics, region_files, regions, scene_collections
+from mining_platform import mosaic_exports, mosaics, region_files, region_options, regions, scene_collections
 from mining_platform.clouds.sun import sun_position
 from mining_platform.compositing.recipes import RECIPES, mosaic_recipe
 from mining_platform.consoles import CommandError, console, progress_bar
@@ -27,9 +27,11 @@ def mosaic(  # noqa: PLR0913 - the options of a command
     collection: Annotated[str, typer.Option(help=f"One of {', '.join(scene_collections.COLLECTIONS)}.")] = "",
     provider: Annotated[str, typer.Option(help=f"For stac: one of {', '.join(regions.STAC_APIS)}.")] = "",
     recipe: Annotated[str, typer.Option(help=f"One of {', '.join(RECIPES)}; default the collection's.")] = "",
+    profile: Annotated[str, typer.Option(help="Channels, such as landsat-7 with temperature; default the collection's.")] = "",
 ) -> None:
     """Compose a cloud-free mosaic of a year, without Dagster; an interrupted one goes on where it was."""
-    given = {"source": source, "href": place, "collection": collection, "provider": provider, "recipe": recipe}
+    given = {"source": source, "href": place, "collection": collection, "provider": provider}
+    given |= {"recipe": recipe, "profile": profile}
     region = _region(region_id, bounds, epsg, year, {name: value for name, value in given.items() if value})
     is_cog = out.suffix.lower() in COG_SUFFIXES
     folder = out.with_name(f"{out.name}.parts") if is_cog else out
@@ -48,14 +50,14 @@ def _region(region_id: str, bounds: str, epsg: int | None, year: int, given: dic
         raise CommandError("Name either --region or --bounds.")
     if region_id:
         known = regions.region(region_files.load_regions(), region_id)
-        return region_files.with_scenes(known, year, given)
+        return region_options.with_scenes(known, year, given)
     try:
         west, south, east, north = (float(part) for part in bounds.split(","))
     except ValueError:
         remedy = "Write west,south,east,north in degrees, such as -55.2,-6.4,-55.1,-6.3."
         raise CommandError(f"{bounds!r} are no bounds. {remedy}") from None
     scenes = {"source": "stac", "collection": "sentinel-2-l2a", **given}
-    return region_files.region_of_bounds((west, south, east, north), year, scenes, epsg)
+    return region_options.region_of_bounds((west, south, east, north), year, scenes, epsg)
 
 
 def _composed(region: regions.Region, year: int, out: Path) -> dict[str, Any]:

@@ -9,17 +9,23 @@ import numpy as np
 import pandas as pd
 import pandera.pandas as pa
 import shapely
+from numpy.typing import NDArray
 
 from mining_platform.datasets import RANGES
 from mining_platform.footprints import bounds_of
+from mining_platform.grids import PIXEL_M
 from mining_platform.negatives import NEGATIVES
 from mining_platform.ranges import range_of
 from mining_platform.reviews.decisions import DECISIONS, REJECT, RELABEL
 from mining_platform.reviews.effects import reviewed_rows
 from mining_platform.reviews.tables import review_table
+from mining_platform.scenes import patch_scene
 from mining_platform.splits.rules import BUFFER
 
 SPLITS = ("train", "val", "test", BUFFER)
+SCENE_ID = "scene_id"
+SCENE_COLUMNS = (SCENE_ID, "acquired", "x0", "y0", "pixel_m", "label_share")
+"""What the index of a store of scenes has besides, as `scene_patches.SCENE_INDEX_TYPES`."""
 INDEX_COLUMNS = ("patch_id", "window_id", "year", "row", "dropped", "drop_reason", "masked_share", "clear_min", "clear_median")
 SAMPLE_COLUMNS = (
     *("window_id", "region", "year", "epsg", "minx", "miny", "maxx", "maxy", "lon", "lat", "share", "share_nn", "range"),
@@ -63,6 +69,8 @@ PATCH_TABLE = pa.DataFrameSchema(
         "year": _column("int64", pa.Check.in_range(1900, 2200)),
         "epsg": _column("int64"),
         **{name: _column("int64") for name in ("minx", "miny", "maxx", "maxy")},
+        **{name: _column(float) for name in ("x0", "y0")},
+        "pixel_m": _column("int64", pa.Check.ge(1)),
         **_DEGREES,
         "share": _column(float, _SHARE, nullable=True),
         "share_nn": _column(float, _SHARE, nullable=True),
@@ -86,6 +94,7 @@ PATCH_TABLE = pa.DataFrameSchema(
         "masked_share": _column(float, _SHARE),
         "clear_min": _column(float, _COUNT),
         "clear_median": _column(float, _COUNT),
+        "acquired": _column(str, pa.Check.str_matches(r"^(\d{4}-\d{2}-\d{2}T[\d:.]+Z)?$")),
         "scene_count": _column("int64", _COUNT),
         "scene_ids": _column(str),
         "store_row": _column("int64", pa.Check.ge(-1)),
@@ -99,12 +108,15 @@ PATCH_TABLE = pa.DataFrameSchema(
 )
 """Columns of the patch table, in order.
 
-Areas in m2; minx to maxy in metres of `epsg`; west to north, lon, lat in degrees (EPSG:4326). Shares are missing, and the range
-is empty, only where the region has no land-cover map. negative to around_share as in `candidate_tables.CANDIDATE_COLUMNS`.
-review, reviewer, review_reason: what a person decided (`reviews.decisions.Decision`), empty where nobody did; a relabelled patch
-has the person's range or class, the map's shares, and no pixel labels.
+Areas in m2; minx to maxy, the window, in metres of `epsg`; x0 and y0 the upper left corner of the patch's own pixels, `pixel_m`
+metres wide: those of the window, or, of one scene, at most half a pixel from it; west to north, lon, lat in degrees (EPSG:4326).
+Shares are missing, and the range is empty, only where the region has no land-cover map; of a patch of one scene share, share_nn
+and range are the label's own, missing where it is all cloud, and the other shares are missing. negative to around_share as in
+`candidate_tables.CANDIDATE_COLUMNS`. review, reviewer, review_reason: what a person decided (`reviews.decisions.Decision`), empty
+where nobody did; a relabelled patch has the person's range or class, the map's shares, and no pixel labels.
 clear_min and clear_median in clear observations a pixel; scene_count: scenes of the region's mosaic; scene_ids: those of them
-whose published footprint touches the patch, sorted, joined by a blank; store_row -1 where the patch is dropped.
+whose published footprint touches the patch, sorted, joined by a blank; store_row -1 where the patch is dropped. Of a patch of one
+scene, `acquired` is its moment (UTC), scene_count 1, scene_ids its id; `is_mining` tells of the site, whatever the scene shows.
 """
 
 
@@ -120,30 +132,62 @@ def build_manifest(
 ) -> gpd.GeoDataFrame:
     """The validated patch table, sorted by patch_id, EPSG:4326.
 
-    `samples` has SAMPLE_COLUMNS, `patch_index` INDEX_COLUMNS (of all regions together), `splits` window_id and split;
-    `sources` is keyed by region and year; `reviews` has people's decisions (`reviews.tables.REVIEW_TYPES`), which samples whose
-    column `relabelled` is set rest on. ValueError names ids that one table has and another lacks, and as `reviewed_rows`.
+    `samples` has SAMPLE_COLUMNS, `patch_index` INDEX_COLUMNS, of patches of scenes also SCENE_COLUMNS (of all regions together),
+    `splits` window_id and split; `sources` is keyed by region and year; `reviews` has people's decisions
+    (`reviews.tables.REVIEW_TYPES`), which samples whose column `relabelled` is set rest on. ValueError names ids that one table
+    has and another lacks, and as `reviewed_rows`.
     """
     rows = pd.DataFrame(samples)[list(SAMPLE_COLUMNS)].copy()
     rows["relabelled"] = samples["relabelled"].to_numpy(bool) if "relabelled" in samples else False
-    rows["patch_id"] = rows["window_id"].astype(str) + "_" + rows["year"].astype(str)
-    _same_ids(rows["patch_id"], patch_index["patch_id"], "samples", "the patch index")
+    of_scenes = SCENE_ID in patch_index
     _covered(set(rows["window_id"]), set(splits["window_id"]), "splits")
     _covered({(str(r), int(y)) for r, y in zip(rows["region"], rows["year"], strict=True)}, set(sources), "sources")
-    index = pd.DataFrame(patch_index)[list(INDEX_COLUMNS)].drop(columns=["window_id", "year"])
-    rows = rows.merge(index.rename(columns={"row": "store_row"}), on="patch_id", validate="one_to_one")
+    rows = _with_scenes(rows, patch_index) if of_scenes else _with_mosaics(rows, patch_index)
     rows = rows.merge(pd.DataFrame(splits)[["window_id", "split"]], on="window_id", validate="many_to_one")
     rows = reviewed_rows(rows, review_table([]) if reviews is None else reviews)
     of_row = [sources[str(region), int(year)] for region, year in zip(rows["region"], rows["year"], strict=True)]
     for name in ("country", "label_collection", "simulated"):
         rows[name] = [getattr(each, name) for each in of_row]
-    rows["scene_count"] = [len(each.scenes) for each in of_row]
-    rows["scene_ids"] = _scene_ids(rows, sources)
+    rows["scene_count"] = 1 if of_scenes else [len(each.scenes) for each in of_row]
+    rows["scene_ids"] = rows[SCENE_ID] if of_scenes else _scene_ids(rows, sources)
     bounds = shapely.bounds(np.asarray(rows["geometry"], dtype=object)).reshape(-1, 4)
     for name, values in zip(("west", "south", "east", "north"), bounds.T, strict=True):
         rows[name] = values
     rows = rows.assign(recipe=recipe, profile=profile)
     return validate_manifest(_typed(rows).sort_values("patch_id", ignore_index=True))
+
+
+def _with_mosaics(rows: pd.DataFrame, patch_index: pd.DataFrame) -> pd.DataFrame:
+    """Samples with their one patch each, of the year's mosaic: on the window's own pixels."""
+    rows["patch_id"] = rows["window_id"].astype(str) + "_" + rows["year"].astype(str)
+    _same_ids(rows["patch_id"], patch_index["patch_id"], "samples", "the patch index")
+    index = pd.DataFrame(patch_index)[list(INDEX_COLUMNS)].drop(columns=["window_id", "year"])
+    rows = rows.merge(index.rename(columns={"row": "store_row"}), on="patch_id", validate="one_to_one")
+    return rows.assign(x0=rows["minx"].astype(float), y0=rows["maxy"].astype(float), pixel_m=PIXEL_M, acquired="")
+
+
+def _with_scenes(rows: pd.DataFrame, patch_index: pd.DataFrame) -> pd.DataFrame:
+    """Samples with their patches, one a scene, on the scene's pixels; a sample that no scene shows has none.
+
+    Share and range are those of the label, which clouds and vegetation took pixels from; both are missing where all is cloud.
+    """
+    index = pd.DataFrame(patch_index)[[*INDEX_COLUMNS, *SCENE_COLUMNS]].rename(columns={"row": "store_row"})
+    shares = index["label_share"]
+    index = index.rename(columns={"label_share": "share"}).assign(share_nn=shares, range=label_ranges(shares))
+    _same_ids(index["patch_id"], index["patch_id"].drop_duplicates(), "the patch index", "itself")
+    _covered(
+        set(zip(index["window_id"], index["year"], strict=True)),
+        set(zip(rows["window_id"], rows["year"], strict=True)),
+        "samples",
+    )
+    return rows.drop(columns=["share", "share_nn", "range"]).merge(index, on=["window_id", "year"], validate="one_to_many")
+
+
+def label_ranges(shares: pd.Series) -> NDArray[np.object_]:
+    """Range of each share of mining that a label has, NO_RANGE where it has none."""
+    known, ranges = shares.notna().to_numpy(), np.full(len(shares), NO_RANGE, dtype=object)
+    ranges[known] = range_of(shares.to_numpy(float)[known])
+    return ranges
 
 
 def _scene_ids(rows: pd.DataFrame, sources: Mapping[tuple[str, int], PartitionSources]) -> pd.Series:
@@ -208,16 +252,15 @@ def _contradictions(table: gpd.GeoDataFrame) -> dict[str, np.ndarray]:
     bounds = bounds_of(table["window_id"].tolist())
     names = ["epsg", "minx", "miny", "maxx", "maxy"]
     known, on_point = table["range"] != NO_RANGE, table["point_id"] != ""
+    of_map = known & (table["acquired"] == "")
     relabelled = table["review"] == RELABEL
     stored = table[~table["dropped"]]
     repeated = stored.duplicated(["region", "year", "store_row"], keep=False).reindex(table.index, fill_value=False)
     return {
-        "patch_id is not <window_id>_<year>": (
-            table["patch_id"] != table["window_id"] + "_" + table["year"].astype(str)
-        ).to_numpy(),
+        "patch_id is not <window_id>_<year>, or of one scene <window_id>_<scene>": _misnamed(table),
         "bounds are not those of the window id": (table[names].to_numpy() != bounds[names].to_numpy()).any(axis=1),
         "range is not that of the share": _ranges_differ(table) & ~relabelled.to_numpy(),
-        "shares are missing though the range is known": (table[SHARES].isna().any(axis=1) & known).to_numpy(),
+        "shares are missing though the range is known": (table[SHARES].isna().any(axis=1) & of_map).to_numpy(),
         "is_mining is not range above 0": (
             known & ~on_point & ~relabelled & (table["is_mining"] != (table["range"] != "000"))
         ).to_numpy(),
@@ -232,9 +275,12 @@ def _contradictions(table: gpd.GeoDataFrame) -> dict[str, np.ndarray]:
     }
 
 
+def _misnamed(table: pd.DataFrame) -> np.ndarray:
+    """Rows whose id is not that of their window and year, or of their window and scene."""
+    told = table["scene_ids"].map(patch_scene).where(table["acquired"] != "", table["year"].astype(str))
+    return np.asarray(table["patch_id"] != table["window_id"] + "_" + told)
+
+
 def _ranges_differ(table: pd.DataFrame) -> np.ndarray:
     """Rows whose range is not that of their share, or is none where there is a share."""
-    known = table["share"].notna().to_numpy()
-    ranges = np.full(len(table), NO_RANGE, dtype=object)
-    ranges[known] = range_of(table["share"].to_numpy()[known])
-    return np.asarray(ranges != table["range"].to_numpy(dtype=object))
+    return np.asarray(label_ranges(table["share"]) != table["range"].to_numpy(dtype=object))

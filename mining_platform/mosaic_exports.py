@@ -7,7 +7,7 @@ import rasterio.shutil
 from rasterio.windows import Window
 
 from mining_platform import zarr_arrays
-from mining_platform.bands import S2_NODATA, S2_SCALE
+from mining_platform.bands import S2_NODATA, band, stored_as
 from mining_platform.chunks import CHUNK_PX, block_slices
 from mining_platform.labels.mapbiomas import SIMULATED_MARK
 from mining_platform.mosaics import computed_blocks, open_mosaic
@@ -16,9 +16,10 @@ COG = {"COMPRESS": "DEFLATE", "PREDICTOR": "YES", "OVERVIEW_RESAMPLING": "NEARES
 
 
 def write_cog(mosaic_path: Path, out: Path) -> None:
-    """Write a `mosaic.zarr` as a COG: a uint16 band a channel, named, reflectance x 10,000, nodata 0, chunk by chunk.
+    """Write a `mosaic.zarr` as a COG: a uint16 band a channel, named, nodata 0, chunk by chunk.
 
-    What was not composed is nodata. The file appears whole or not at all.
+    Bands are reflectance x 10,000, or what their unit, scale and offset say. What was not composed is nodata. The file appears
+    whole or not at all.
     """
     mosaic = open_mosaic(mosaic_path)
     plain, beside = out.with_name(f"{out.name}.plain.tif"), out.with_name(f"{out.name}.new.tif")
@@ -29,7 +30,8 @@ def write_cog(mosaic_path: Path, out: Path) -> None:
     try:
         with rasterio.open(plain, "w", driver="GTiff", **shape, **tiles, **place, SPARSE_OK=True) as raster:
             raster.descriptions = mosaic.channels
-            raster.scales = [S2_SCALE] * len(mosaic.channels)
+            raster.scales, raster.offsets = zip(*map(stored_as, mosaic.channels), strict=True)
+            raster.units = ["" if band(each).unit == "reflectance" else band(each).unit for each in mosaic.channels]
             if mosaic.simulated:
                 raster.update_tags(TIFFTAG_IMAGEDESCRIPTION=f"{SIMULATED_MARK}.")
             for block in computed_blocks(mosaic_path):

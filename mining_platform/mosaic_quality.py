@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mining_platform import zarr_arrays
+from mining_platform import bands, zarr_arrays
 from mining_platform.bands import band_of_role
 from mining_platform.chunks import Block, block_slices, geobox_of, grid_attributes
 from mining_platform.labels.mapbiomas import NO_CLASS_CODES
@@ -59,8 +59,9 @@ def evidence(path: Path) -> dict[str, Any]:
 
     remnant_score: share of the pixels with a value that stand out above both fences (remnant_fences) of the year's clear
     ground; ground_hot_dn: median HOT of that ground, which is cloud itself where this is as high as cloud;
-    dark_dn: per channel, the value below which lie 0.1 % of the pixels; floor_share: per channel, the share of pixels at 1,
-    the least value, where an offset that is taken off twice would leave many. All None where no pixel has a value.
+    dark_dn: per channel that is reflectance, the value below which lie 0.1 % of the pixels; floor_share: of the same channels
+    the share of pixels at 1, the least value, where an offset that is taken off twice would leave many. All None where no
+    pixel has a value.
     """
     mosaic = open_mosaic(path)
     blocks = computed_blocks(path)
@@ -124,17 +125,18 @@ def _fence(histogram: NDArray[np.int64]) -> float:
 
 
 def _dark_facts(mosaic: Mosaic, blocks: Sequence[Block]) -> dict[str, Any]:
-    histograms = np.zeros((len(mosaic.channels), _VALUES), np.int64)
+    reflecting = [place for place, name in enumerate(mosaic.channels) if bands.band(name).unit == "reflectance"]
+    histograms = {mosaic.channels[place]: np.zeros(_VALUES, np.int64) for place in reflecting}
     for block in blocks:
         rows, columns = block_slices(mosaic.geobox, block)
-        for band in range(len(histograms)):
-            values = zarr_arrays.read_box(mosaic.image, (slice(band, band + 1), rows, columns))
-            histograms[band] += np.bincount(values.ravel(), minlength=_VALUES)
-    histograms[:, 0] = 0
-    seen = int(histograms[0].sum())
+        for place in reflecting:
+            values = zarr_arrays.read_box(mosaic.image, (slice(place, place + 1), rows, columns))
+            histograms[mosaic.channels[place]] += np.bincount(values.ravel(), minlength=_VALUES)
+    for row in histograms.values():
+        row[0] = 0
     return {
-        "dark_dn": {name: _quantile(row, DARK_QUANTILE) for name, row in zip(mosaic.channels, histograms, strict=True)},
-        "floor_share": {name: float(row[1] / seen) for name, row in zip(mosaic.channels, histograms, strict=True)},
+        "dark_dn": {name: _quantile(row, DARK_QUANTILE) for name, row in histograms.items()},
+        "floor_share": {name: float(row[1] / row.sum()) for name, row in histograms.items()},
     }
 
 

@@ -1,9 +1,10 @@
 """A source's composites -> one mosaic a year in chunks on the region's grid, resumed where a kill left it.
 
 `mosaic.zarr` is a Zarr v3 group with `image` (band, y, x) uint16 digital numbers (reflectance = 1e-4 x DN, offset
-removed, 0 = no clear observation), `clear_count` and `observed_count` (y, x) uint16, clear days and days with data, and the
-pixel centres `x` and `y` in metres. A file holds one chunk of 512 x 512 pixels with all bands, in pieces of 1 x 256 x 256
-that are read and checked by themselves; chunks that were not asked for do not exist, and reading them is an error.
+removed; of other channels as the attribute `bands` says; 0 = no clear observation), `clear_count` and `observed_count` (y, x)
+uint16, clear days and days with data, and the pixel centres `x` and `y` in metres. A file holds one chunk of 512 x 512 pixels
+with all bands, in pieces of 1 x 256 x 256 that are read and checked by themselves; chunks that were not asked for do not exist,
+and reading them is an error.
 """
 
 import json
@@ -36,6 +37,7 @@ from mining_platform.clouds.rules import cloud_rule, model_digest
 from mining_platform.compositing.composites import Composite
 from mining_platform.compositing.recipes import PIXELS_VERSION, MosaicRecipe
 from mining_platform.layers import create_axes, create_image
+from mining_platform.patch_conventions import quantity_of
 from mining_platform.regions import Region
 from mining_platform.scenes import Scene, SolarDay, scenes_of, solar_days
 from mining_platform.sources import router
@@ -240,7 +242,8 @@ def _write_block(mosaic: Mosaic, block: Block, made: Composite, corner: Block, d
 
 
 def _create(path: Path, geobox: GeoBox, channels: tuple[str, ...], made_of: str, *, simulated: bool) -> Mosaic:
-    described = {"channels": list(channels), "scale": bands.S2_SCALE, "offset": 0.0, "nodata": bands.S2_NODATA}
+    unit, scale, offset = quantity_of(channels)
+    described = {"channels": list(channels), "scale": scale, "offset": offset, "nodata": bands.S2_NODATA}
     create_axes(path, geobox)
     image = create_image(path, geobox, channels, described)
     clear_count, observed_count = (
@@ -255,7 +258,9 @@ def _create(path: Path, geobox: GeoBox, channels: tuple[str, ...], made_of: str,
         )
         for name in ("clear_count", "observed_count")
     )
-    attributes = {**grid_attributes(geobox), **described, "unit": "reflectance", "simulated": simulated, "made_of": made_of}
+    rows = [bands.described(channel) for channel in channels]
+    made = {"simulated": simulated, "made_of": made_of}
+    attributes = {**grid_attributes(geobox), **described, "unit": unit, "bands": rows, **made}
     zarr_arrays.create_group(path, attributes)  # last: a group that exists has all its arrays
     return Mosaic(geobox, channels, image, clear_count, observed_count, simulated)
 

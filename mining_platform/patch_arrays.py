@@ -21,15 +21,16 @@ def shard_patches(bands: int, px: int) -> int:
 
 
 def create_arrays(
-    store: Path, count: int, channels: Sequence[str], px: int, *, shard: int, placed: bool = True
+    store: Path, count: int, channels: Sequence[str], px: int, *, shard: int, placed: bool = True, clouds: bool = False
 ) -> tuple[ts.TensorStore, ts.TensorStore]:
     """The new arrays `image` and `label` for `count` patches, open for `write_patches`; a file holds `shard` images.
 
-    `placed`: whether the store has the coordinates of `patch_conventions.write_coordinates`, which the arrays then refer to.
+    `placed`: whether the store has the coordinates of `patch_conventions.write_coordinates`, which the arrays then refer to;
+    `clouds`: whether labels have the class cloud.
     """
     rows = (
         ("image", np.uint16, ("band", "y", "x"), shard, patch_conventions.image_attributes(channels, placed=placed)),
-        ("label", np.uint8, ("y", "x"), shard * LABEL_SHARDS, patch_conventions.label_attributes(placed=placed)),
+        ("label", np.uint8, ("y", "x"), shard * LABEL_SHARDS, patch_conventions.label_attributes(placed=placed, clouds=clouds)),
     )
     image, label = (
         _create(store / name, (count, *((len(channels),) if "band" in axes else ()), px, px), dtype, axes, per_file, attributes)

@@ -25,6 +25,8 @@ PER_BAND = "per band"
 CF_UNITS = {"reflectance": "1", "display": "1", PER_BAND: "1"}
 """Units as CF writes them, where they are called otherwise here."""
 LABEL_VALUES = {"other": 0, "mining": 1, "no class": NO_LABEL}
+"""Values of `label` of every store; cloud, in stores of scenes, is a class of its own beside them."""
+CLOUD = 2
 PROJ_CONVENTION = {
     "uuid": "f17cb550-5864-4468-aeb7-f3180cfb622f",
     "name": "proj:",
@@ -34,29 +36,34 @@ PROJ_CONVENTION = {
 }
 """The entry that geo-proj asks for in `zarr_conventions`."""
 
-_CORNER_NOTE = f"{PIXEL_M} m pixels; the affine of a patch is ({PIXEL_M}, 0, x0, 0, -{PIXEL_M}, y0)"
 SAMPLE_COORDINATES: dict[str, dict[str, Any]] = {
     "x0": {
         "standard_name": "projection_x_coordinate",
         "long_name": "easting of the upper left corner of the patch",
         "units": "m",
-        "comment": _CORNER_NOTE,
     },
     "y0": {
         "standard_name": "projection_y_coordinate",
         "long_name": "northing of the upper left corner of the patch",
         "units": "m",
-        "comment": _CORNER_NOTE,
     },
 }
 """Arrays along `sample` and their CF attributes. A coordinate is two files, so statistics of patches are in the index alone."""
 
 
-def group_attributes(crs: CRS, channels: Sequence[str], *, simulated: bool) -> dict[str, Any]:
-    """Attributes of the group: CF title, `proj:` reference system, and one row a band in order of the axis `band`."""
+def label_values(*, clouds: bool) -> dict[str, int]:
+    """Values of a store's labels by name; `cloud` is among them where the label recipe tells clouds."""
+    return {**LABEL_VALUES, **({"cloud": CLOUD} if clouds else {})}
+
+
+def group_attributes(crs: CRS, channels: Sequence[str], *, simulated: bool, images: str = "mosaics") -> dict[str, Any]:
+    """Attributes of the group: CF title, `proj:` reference system, and one row a band in order of the axis `band`.
+
+    `images`: what the patches are cut from, `mosaics` or `scenes`.
+    """
     return {
         "Conventions": "CF-1.11",
-        "title": "Patches of satellite mosaics with labels of mining" + (" (SIMULATED)" if simulated else ""),
+        "title": f"Patches of satellite {images} with labels of mining" + (" (SIMULATED)" if simulated else ""),
         "zarr_conventions": [PROJ_CONVENTION],
         "proj:wkt2": crs.proj.to_wkt(),
         **({"proj:code": f"EPSG:{crs.epsg}"} if crs.epsg else {}),
@@ -92,22 +99,24 @@ def image_attributes(channels: Sequence[str], *, placed: bool = True) -> dict[st
     }
 
 
-def label_attributes(*, placed: bool = True) -> dict[str, Any]:
+def label_attributes(*, placed: bool = True, clouds: bool = False) -> dict[str, Any]:
     """CF attributes of `label`: flags without a `_FillValue`, so that it stays uint8 in readers that mask."""
+    values = label_values(clouds=clouds)
     return {
         "long_name": "label of mining",
-        "flag_values": list(LABEL_VALUES.values()),
-        "flag_meanings": " ".join(name.replace(" ", "_") for name in LABEL_VALUES),
+        "flag_values": list(values.values()),
+        "flag_meanings": " ".join(name.replace(" ", "_") for name in values),
         **_grid(placed),
     }
 
 
-def write_coordinates(store: Path, bounds: NDArray[np.float64], crs: CRS) -> None:
-    """Write `spatial_ref` and SAMPLE_COORDINATES of the stored patches, from their bounds (n, 4) in metres."""
+def write_coordinates(store: Path, corners: NDArray[np.float64], crs: CRS, pixel_m: int = PIXEL_M) -> None:
+    """Write `spatial_ref` and SAMPLE_COORDINATES of the stored patches, from their upper left corners (n, 2) in metres."""
     _write(store / GRID_MAPPING, np.zeros((), np.uint8), (), crs.proj.to_cf())
-    corners = {"x0": bounds[:, 0], "y0": bounds[:, 3]}
-    for name, attributes in SAMPLE_COORDINATES.items():
-        _write(store / name, corners[name], ("sample",), {**attributes, "grid_mapping": GRID_MAPPING})
+    note = f"{pixel_m} m pixels; the affine of a patch is ({pixel_m}, 0, x0, 0, -{pixel_m}, y0)"
+    for values, (name, attributes) in zip(corners.T, SAMPLE_COORDINATES.items(), strict=True):
+        told = {**attributes, "comment": note, "grid_mapping": GRID_MAPPING}
+        _write(store / name, np.ascontiguousarray(values), ("sample",), told)
 
 
 def _write(path: Path, values: NDArray[Any], axes: Sequence[str], attributes: dict[str, Any]) -> None:

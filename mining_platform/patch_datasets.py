@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mining_platform.bands import stored_as
+from mining_platform.grids import PIXEL_M
 from mining_platform.patch_conventions import PER_BAND
 from mining_platform.patches import STORE_NAME, channel_positions, read_attributes
 from mining_platform.shard_reads import ShardedRows
@@ -20,7 +21,16 @@ if TYPE_CHECKING:
     from torch import Generator, Tensor
     from torch.utils.data import DataLoader
 
-ALIKE = ("channels", "px", "unit", "scale", "offset", "nodata", "label_values")  # attributes that stores of a dataset share
+ALIKE = (
+    "channels",
+    "px",
+    "pixel_m",
+    "unit",
+    "scale",
+    "offset",
+    "nodata",
+    "label_values",
+)  # attributes that stores of a dataset share
 
 
 class LabelledPatches(NamedTuple):
@@ -47,7 +57,7 @@ class PatchDataset:
         With `as_reflectance` images are float32, else the uint16 DN stored. ValueError where there is no store, where stores
         differ in an attribute of ALIKE, naming store and difference, or where a channel is unknown.
         """
-        described = [read_attributes(store) for store in stores]
+        described = [{"pixel_m": PIXEL_M, **read_attributes(store)} for store in stores]  # imported ones do not say
         _check_alike(stores, described)
         self.stores = tuple(stores)
         self.attributes = {name: described[0][name] for name in ALIKE}

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mining_platform import bands, figures
-from mining_platform.patch_conventions import LABEL_VALUES
+from mining_platform.patch_conventions import CLOUD, LABEL_VALUES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,6 +18,7 @@ TILE_PX = 128  # a patch is drawn at least so large, a pixel as a whole number o
 NAME_PX, GAP_PX, COLUMN_GAP_PX, EMPTY_PX, LINE_PX = 84, 6, 18, 24, 22
 LETTER_PX = 11  # width of a wide letter of the title
 OUTLINE = "#00e5ff"  # cyan stands apart from forest, bare ground and tailings, whose hues lie opposite
+CLOUD_OUTLINE = "#ffab00"
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,8 @@ def patch_sheet(rows: Sequence[SheetRow], title: str, *, across: int, columns: i
         axes.set_axis_off()
         axes.imshow(canvas, interpolation="none", extent=(0, width, height, 0))
         axes.set(xlim=(0, width), ylim=(height, 0))
-        _head(axes, head, figures.SIMULATED_INK if simulated else figures.INK)
+        clouds = any((row.labels == CLOUD).any() for row in rows)
+        _head(axes, head, figures.SIMULATED_INK if simulated else figures.INK, clouds=clouds)
         for row, place in zip(rows, places, strict=True):
             _draw_row(axes, row, place, side)
         return figures.figure_png(figure)
@@ -106,12 +108,13 @@ def _height(row: SheetRow, side: int) -> int:
     return side if len(row.images) else EMPTY_PX
 
 
-def _head(axes: "Axes", title: Sequence[str], colour: str) -> None:
+def _head(axes: "Axes", title: Sequence[str], colour: str, *, clouds: bool) -> None:
     """Lines of the title, and what the marks on the patches mean."""
     for number, line in enumerate(title):
         middle = (number + 0.7) * LINE_PX
         axes.text(GAP_PX, middle, line, fontsize=10.5, fontweight="bold", color=colour, va="center")
-    note = "Line: what the label calls mining. Number: mining share of the area."
+    seen = " that is no cloud; amber line: cloud" if clouds else ""
+    note = f"Line: what the label calls mining. Number: mining share of the area{seen}."
     axes.text(GAP_PX, (len(title) + 0.7) * LINE_PX, note, fontsize=8, color=figures.MUTED, va="center")
 
 
@@ -127,8 +130,9 @@ def _draw_row(axes: "Axes", row: SheetRow, place: _Place, side: int) -> None:
         axes.text(place.left + NAME_PX, middle, "no patches", fontsize=8.5, color=figures.MUTED, va="center")
     for number, (label, note) in enumerate(zip(row.labels, row.notes, strict=True)):
         left = place.left + NAME_PX + number * (side + GAP_PX)
-        edges = outline(label == LABEL_VALUES["mining"]) * (side / label.shape[0]) + (left, place.top)
-        axes.add_collection(LineCollection(list(edges), colors=OUTLINE, linewidths=0.7, capstyle="projecting"))
+        for inside, line in ((label == CLOUD, CLOUD_OUTLINE), (label == LABEL_VALUES["mining"], OUTLINE)):
+            edges = outline(inside) * (side / label.shape[0]) + (left, place.top)
+            axes.add_collection(LineCollection(list(edges), colors=line, linewidths=0.7, capstyle="projecting"))
         stroke = [withStroke(linewidth=2, foreground="#00000099")]
         axes.text(left + 5, place.top + side - 9, note, fontsize=7, color="white", va="center", path_effects=stroke)
 

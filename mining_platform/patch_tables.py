@@ -89,8 +89,8 @@ def read_patch_table(  # noqa: PLR0913 - one name for each column that a table c
 def window_table(windows: pd.DataFrame) -> PatchTable:
     """Windows of this project, by window id, as patches: one row a window, sorted; each is a place of its own.
 
-    `windows` needs window_id and range, `region` is taken along; of several rows of a window (years) the highest range counts.
-    Where a range is not known (points without a map), `is_mining` says whether there is mining.
+    `windows` needs window_id and range; `region` is taken along, and `point_id` as the site. Of several rows of a window (years)
+    the highest range counts. Where a range is not known (points without a map), `is_mining` says whether there is mining.
     """
     known = [name for name in ("region", "range") if name in windows]
     if "is_mining" in windows:
@@ -98,7 +98,11 @@ def window_table(windows: pd.DataFrame) -> PatchTable:
         windows = windows.assign(range=windows["range"].where(~unknown_mining, MINING_RANGE))
     rows = windows.groupby("window_id", sort=True)[known].max().reset_index().rename(columns={"window_id": "patch_id"})
     rows = rows.assign(place=rows["patch_id"])
-    absent = dict.fromkeys(("year", "site", "split", "scene_ids"), "windows of a dataset have none")
+    absent = dict.fromkeys(("year", "split", "scene_ids"), "windows of a dataset have none")
+    if "point_id" in windows and (windows["point_id"] != "").any():
+        rows = rows.assign(site=windows.groupby("window_id", sort=True)["point_id"].max().to_numpy())
+    else:
+        absent["site"] = "windows of a dataset have one only where it is made of points or sites"
     return PatchTable(rows, window_footprints(rows["patch_id"].tolist()), MappingProxyType(absent))
 
 

@@ -1,13 +1,13 @@
 """Image and label cut at windows: the patch store a dataset trains on.
 
 `patches.zarr` is a Zarr v3 group with `image` (sample, band, y, x) uint16 numbers (of reflectance 1e-4 x DN, of other channels
-by `bands.stored_as`; 0 = no data) and `label` (sample, y, x) uint8 (1 mining, 0 other, 255 no class); a chunk is one patch,
-a file a shard of many. What it says of itself, and its coordinates along `sample`, are those of `patch_conventions`.
-`patches.parquet` has one row a window, also for the windows that were dropped. A store of no patches has its group and
-index, and no arrays.
+by `bands.stored_as`; 0 = no data) and `label` (sample, y, x) uint8 (1 mining, 0 other, 255 no class; of scenes also 2 cloud); a
+chunk is one patch, a file a shard of many. What it says of itself, and its coordinates along `sample`, are those of
+`patch_conventions`. `patches.parquet` has one row a window (of scenes, one a window and scene: `scene_patches`), also for those
+that were dropped. A store of no patches has its group and index, and no arrays.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -21,7 +21,7 @@ from mining_platform import patch_conventions, zarr_arrays
 from mining_platform.bands import S2_NODATA
 from mining_platform.grids import PIXEL_M
 from mining_platform.labels.mapbiomas import read_classes
-from mining_platform.labels.recipes import NO_LABEL, label_of
+from mining_platform.labels.recipes import NO_LABEL, SCENE_KIND, label_of
 from mining_platform.labels.recipes import recipe as recipe_of
 from mining_platform.mosaics import Mosaic, read_clear_count
 from mining_platform.patch_arrays import create_arrays, shard_patches, write_patches
@@ -79,18 +79,55 @@ def write_store(  # noqa: PLR0913 - what a store is made of, each by name
     bounds = _checked_bounds(ordered, px)
     index = _index(opened, ordered["window_id"].tolist(), bounds, year, max_masked_share)
     kept = index.index[~index["dropped"]].tolist()
-    attributes = _attributes(opened, index.loc[kept], bounds[kept], channels, recipe=recipe, px=px)
-    zarr_arrays.create_group(out / STORE_NAME, attributes)
-    label_pixels = np.zeros(NO_LABEL + 1, np.int64)
-    if kept:
-        patch_conventions.write_coordinates(out / STORE_NAME, bounds[kept], _crs(opened.mosaic))
-        image, labels = create_arrays(out / STORE_NAME, len(kept), channels, px, shard=shard or shard_patches(len(channels), px))
-        write_patches(image, (read_stack(opened, window) for window in bounds[kept]))
-        write_patches(labels, _labels(_label_sources(label, ordered.loc[kept]), bounds[kept], recipe, px, label_pixels))
+    attributes = store_attributes(
+        _crs(opened.mosaic),
+        index.loc[kept, "patch_id"].tolist(),
+        bounds[kept][:, [0, 3]],
+        channels,
+        recipe=recipe,
+        px=px,
+        pixel_m=PIXEL_M,
+        simulated=opened.simulated,
+    )
+    images = (read_stack(opened, window) for window in bounds[kept])
+    labels = (
+        _label(source, window, recipe, px)
+        for source, window in zip(_label_sources(label, ordered.loc[kept]), bounds[kept], strict=True)
+    )
+    facts = write_arrays(out, attributes, images, labels, shard=shard)
     index.to_parquet(out / INDEX_NAME, index=False)
+    return index, {"windows": len(index), "dropped": len(index) - len(kept), **facts}
+
+
+def write_arrays(
+    out: Path,
+    attributes: Mapping[str, Any],
+    images: Iterable[NDArray[np.uint16]],
+    labels: Iterable[NDArray[np.uint8]],
+    *,
+    shard: int | None = None,
+) -> dict[str, Any]:
+    """Write `patches.zarr` with `store_attributes`, from as many images and labels as there are ids, in their order.
+
+    Facts: patches, px, channels, recipe, label_pixels (value -> pixels), simulated.
+    """
+    store, channels, px = out / STORE_NAME, attributes["channels"], attributes["px"]
+    zarr_arrays.create_group(store, dict(attributes))
+    label_pixels, count = np.zeros(NO_LABEL + 1, np.int64), len(attributes["patch_ids"])
+    if count:
+        affines = np.array(attributes["affines"], float)
+        patch_conventions.write_coordinates(store, affines[:, [2, 5]], CRS(attributes["proj:wkt2"]), attributes["pixel_m"])
+        clouds = patch_conventions.CLOUD in attributes["label_values"].values()
+        shard = shard or shard_patches(len(channels), px)
+        image, label = create_arrays(store, count, channels, px, shard=shard, clouds=clouds)
+        write_patches(image, images)
+        write_patches(label, _counted(labels, label_pixels))
     found = {str(value): int(label_pixels[value]) for value in np.flatnonzero(label_pixels)}
-    facts = {"windows": len(index), "patches": len(kept), "dropped": len(index) - len(kept), "label_pixels": found}
-    return index, {**facts, **{name: attributes[name] for name in ("px", "channels", "recipe", "simulated")}}
+    return {
+        "patches": count,
+        "label_pixels": found,
+        **{name: attributes[name] for name in ("px", "channels", "recipe", "simulated")},
+    }
 
 
 def _label_sources(label: Path | None, windows: pd.DataFrame) -> list[Path | None]:
@@ -99,12 +136,9 @@ def _label_sources(label: Path | None, windows: pd.DataFrame) -> list[Path | Non
     return [None if wrong else label for wrong in relabelled]
 
 
-def _labels(
-    sources: Sequence[Path | None], bounds: NDArray[np.float64], recipe: str, px: int, pixels: NDArray[np.int64]
-) -> Iterator[NDArray[np.uint8]]:
-    """Label of each window, counted by value into `pixels`."""
-    for source, window in zip(sources, bounds, strict=True):
-        values = _label(source, window, recipe, px)
+def _counted(labels: Iterable[NDArray[np.uint8]], pixels: NDArray[np.int64]) -> Iterator[NDArray[np.uint8]]:
+    """The labels, counted by value into `pixels`."""
+    for values in labels:
         pixels += np.bincount(values.ravel(), minlength=len(pixels))
         yield values
 
@@ -204,15 +238,26 @@ def _index(stack: Stack, ids: Sequence[str], bounds: NDArray[np.float64], year: 
     return pd.DataFrame(rows, columns=list(INDEX_TYPES)).astype(INDEX_TYPES)
 
 
-def _attributes(
-    stack: Stack, stored: pd.DataFrame, bounds: NDArray[np.float64], channels: Sequence[str], *, recipe: str, px: int
+def store_attributes(  # noqa: PLR0913 - what a store says of itself, each by name
+    crs: CRS,
+    patch_ids: Sequence[str],
+    corners: NDArray[np.float64],
+    channels: Sequence[str],
+    *,
+    recipe: str,
+    px: int,
+    pixel_m: int,
+    simulated: bool,
 ) -> dict[str, Any]:
-    crs = _crs(stack.mosaic)
+    """Attributes of the group of a store whose patches have these ids and upper left corners (n, 2), metres."""
     unit, scale, offset = patch_conventions.quantity_of(channels)
+    of_scenes = recipe_of(recipe).kind == SCENE_KIND
+    images = "scenes" if of_scenes else "mosaics"
     return {
-        **patch_conventions.group_attributes(crs, channels, simulated=stack.simulated),
+        **patch_conventions.group_attributes(crs, channels, simulated=simulated, images=images),
         "channels": list(channels),
         "px": px,
+        "pixel_m": pixel_m,
         "scale": scale,
         "offset": offset,
         "nodata": S2_NODATA,
@@ -220,8 +265,8 @@ def _attributes(
         "epsg": crs.epsg,
         "recipe": recipe,
         "recipe_version": recipe_of(recipe).version,
-        "label_values": patch_conventions.LABEL_VALUES,
-        "patch_ids": stored["patch_id"].tolist(),
-        "affines": [[PIXEL_M, 0, minx, 0, -PIXEL_M, maxy] for minx, _, _, maxy in bounds.tolist()],
-        "simulated": stack.simulated,
+        "label_values": patch_conventions.label_values(clouds=of_scenes),
+        "patch_ids": list(patch_ids),
+        "affines": [[pixel_m, 0, x0, 0, -pixel_m, y0] for x0, y0 in corners.tolist()],
+        "simulated": simulated,
     }

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from mining_platform.file_terms import UNKNOWN_TERMS, FileTerms
+
 
 @dataclass(frozen=True)
 class PointsFile:
@@ -20,6 +22,7 @@ class PointsFile:
     """Names of the points, each once a year; empty: a point is named by its coordinates."""
     year_column: str = ""
     """Year or date (YYYY-…) for which a point holds; empty, or an empty value: for every year."""
+    terms: FileTerms = UNKNOWN_TERMS
 
     @property
     def name(self) -> str:

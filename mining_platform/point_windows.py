@@ -21,6 +21,8 @@ from mining_platform.points import read_points
 from mining_platform.proportions import window_shares
 from mining_platform.ranges import range_of
 from mining_platform.regions import Region
+from mining_platform.site_files import SitesFile
+from mining_platform.sites import site_places
 from mining_platform.sources.protocol import SourceError
 from mining_platform.surroundings import class_table, footprint_distances_m
 from mining_platform.territory_files import territory_reasons
@@ -45,9 +47,7 @@ def point_candidates(
     before other points, and points before the grid, where windows overlap. SourceError as `points.read_points`, and for a
     window that is mining by one point and not by another.
     """
-    if dataset.points is None:
-        raise ValueError(f"Dataset {dataset.id!r} names no file of points.")
-    on_points, facts = _on_points(read_points(dataset.points, year), region, dataset.px)
+    on_points, facts = _on_points(named_places(dataset, region, year), region, dataset.window_px)
     wanted = set(dataset.quotas)
     on_points = on_points[on_points["is_mining"] | (CURATED in wanted)]
     recipes = [NEGATIVES[name] for name in dataset.quotas if name != POINTS_MINING and NEGATIVES[name].step_m]
@@ -57,11 +57,23 @@ def point_candidates(
     mining = window_boxes(on_points[on_points["is_mining"]])
     windows["mining_distance_m"] = footprint_distances_m(window_boxes(windows), mining)
     windows["reason"] = _reasons(windows, region, dataset)
-    table = candidate_table(windows, region_id=region.id, year=year, epsg=region.epsg, px=dataset.px, seed=dataset.seed)
+    table = candidate_table(windows, region_id=region.id, year=year, epsg=region.epsg, px=dataset.window_px, seed=dataset.seed)
     if not dataset.allow_overlap:
         first = 2 * table["is_mining"].to_numpy(int) + (table["point_id"] != "").to_numpy(int)
         table = thinned(table, first, (OVERLAPS_MINING_OR_POINT, OVERLAPS_LIKE))
     return table, {**facts, **_facts(table)}
+
+
+def named_places(dataset: Dataset, region: Region, year: int) -> gpd.GeoDataFrame:
+    """Where people say that mining is or is not: their points, or the centres of windows over the sites that they drew.
+
+    Columns point_id, is_mining, geometry (EPSG:4326). SourceError as `points.read_points` and `sites.site_places`.
+    """
+    if isinstance(dataset.points, SitesFile):
+        return site_places(dataset.points, year, region.epsg, dataset.window_px * PIXEL_M)
+    if dataset.points is None:
+        raise ValueError(f"Dataset {dataset.id!r} names no file of points.")
+    return read_points(dataset.points, year)
 
 
 def _on_points(points: gpd.GeoDataFrame, region: Region, px: int) -> tuple[pd.DataFrame, dict[str, int]]:
@@ -98,7 +110,7 @@ def _on_grid(recipe: NegativeRecipe, region: Region, dataset: Dataset, on_points
     box, step = region.geobox.boundingbox, recipe.step_m
     easting = (np.arange(np.floor(box.left / step), np.ceil(box.right / step)) + 0.5) * step
     northing = (np.arange(np.floor(box.bottom / step), np.ceil(box.top / step)) + 0.5) * step
-    windows = _windows(np.stack(np.meshgrid(easting, northing), axis=-1).reshape(-1, 2), region.epsg, dataset.px)
+    windows = _windows(np.stack(np.meshgrid(easting, northing), axis=-1).reshape(-1, 2), region.epsg, dataset.window_px)
     windows = windows[shapely.covers(region.geometry, window_polygons(windows, region.epsg))]
     mining = on_points["is_mining"].to_numpy(dtype=bool)
     taken = window_boxes(on_points)
@@ -119,7 +131,9 @@ def _of_map(windows: pd.DataFrame, epsg: int, dataset: Dataset, land_cover: Path
         none = dict.fromkeys(("class_px", "valid_px", "dominant_class", "around_class"), 0)
         return pd.DataFrame({**unknown, **nothing, **none, "range": ""}, index=windows.index)
     codes = recipe_of(dataset.recipe).mining_codes
-    grids = [WindowGrid(epsg, dataset.px, minx, maxy, 1, 1) for minx, maxy in zip(windows["minx"], windows["maxy"], strict=True)]
+    grids = [
+        WindowGrid(epsg, dataset.window_px, minx, maxy, 1, 1) for minx, maxy in zip(windows["minx"], windows["maxy"], strict=True)
+    ]
     shares = pd.concat([window_shares(land_cover, grid, codes, band=band) for grid in grids], ignore_index=True)
     described = pd.concat([shares[list(SHARE_COLUMNS)], class_table(land_cover, windows, codes, band=band)], axis=1)
     return described.assign(range=range_of(described["share"].to_numpy()))

@@ -16,6 +16,14 @@ class Profile:
     description: str
 
 
+def _without(key: str) -> Profile:
+    """The stack of Dissing and Kalo without one key of OpenStreetMap: an ablation."""
+    channels = (*_CONTEXT_BANDS, *(f"OSM-{each}" for each in OSM_KEYS if each != key))
+    return Profile(f"s2-12+osm-no-{key}", channels, f"The stack s2-12+osm-5 without the key {key}")
+
+
+_CONTEXT_BANDS = ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B8A", "B08", "B09", "B11", "B12")
+
 PROFILES: dict[str, Profile] = {
     profile.id: profile
     for profile in (
@@ -40,12 +48,10 @@ PROFILES: dict[str, Profile] = {
         ),
         Profile(
             "s2-12+osm-5",
-            (
-                *("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B8A", "B08", "B09", "B11", "B12"),
-                *(f"OSM-{key}" for key in OSM_KEYS),
-            ),
+            (*_CONTEXT_BANDS, *(f"OSM-{key}" for key in OSM_KEYS)),
             "Twelve Sentinel-2 L2A bands in the order of Dissing and Kalo's code, B8A before B08, and five keys of OpenStreetMap",
         ),
+        *(_without(key) for key in OSM_KEYS),
         Profile(
             "landsat-6",
             ("L-blue", "L-green", "L-red", "L-nir", "L-swir1", "L-swir2"),

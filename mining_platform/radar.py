@@ -7,9 +7,9 @@ of a geometric mean, below the mean by 2.5 dB for one look and 0.6 dB for four.
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import geopandas as gpd
 import numpy as np
@@ -93,6 +93,17 @@ def radar_recipe(recipe_id: str) -> RadarRecipe:
         raise KeyError(f"Unknown radar recipe {recipe_id!r}; known: {known}. Add a row in mining_platform/radar.py.") from None
 
 
+def declared_recipe(recipe_id: str = "", orbit: str = "") -> RadarRecipe:
+    """The recipe that a region names, else the usual one, of one direction of flight where one is named.
+
+    ValueError where the recipe is of the other direction; KeyError as `radar_recipe`.
+    """
+    row = radar_recipe(recipe_id or DEFAULT_RADAR_RECIPE)
+    if orbit and row.orbit not in ("", orbit):
+        raise ValueError(f"The recipe {row.id} is of {row.orbit} orbits, not of {orbit} ones.")
+    return replace(row, orbit=cast(Orbit, orbit) or row.orbit)
+
+
 def period_mean(stack: Iterable[Power]) -> tuple[Power, NDArray[np.uint16]]:
     """Mean of linear power over dates, and how many dates it is of, both (y, x); NaN and 0 where there is none.
 
@@ -130,13 +141,18 @@ def radar_on_grid(scenes: Sequence[RadarScene], read: Read, geobox: GeoBox, reci
     the mean. Half a window around the grid is read too, so that grids side by side are those of one grid around both,
     bit for bit. Scenes that do not touch are not read. ValueError where the recipe's orbit leaves no scene.
     """
-    margin = recipe.window // 2
-    around = geobox.pad(margin) if margin else geobox
-    kept = of_orbit(scenes, recipe.orbit)
-    near = [scene for scene in kept if scene.footprint.intersects(box(*degrees_around(around, SCENE_MARGIN_M)))]
-    height, width = geobox.shape
+    around = read_around(geobox, recipe)
+    kept, within = of_orbit(scenes, recipe.orbit), box(*degrees_around(around, SCENE_MARGIN_M))
+    near = [scene for scene in kept if scene.footprint.intersects(within)]
+    margin, (height, width) = recipe.window // 2, geobox.shape
     inside = slice(margin, margin + height), slice(margin, margin + width)
     return np.stack([_channel(near, polarisation, read, around, recipe)[inside] for polarisation in POLARISATIONS])
+
+
+def read_around(geobox: GeoBox, recipe: RadarRecipe) -> GeoBox:
+    """The grid that is read for a grid: half a window more on each side."""
+    margin = recipe.window // 2
+    return geobox.pad(margin) if margin else geobox
 
 
 def of_orbit(scenes: Sequence[RadarScene], orbit: Orbit) -> list[RadarScene]:
@@ -144,7 +160,7 @@ def of_orbit(scenes: Sequence[RadarScene], orbit: Orbit) -> list[RadarScene]:
     kept = [scene for scene in scenes if orbit in ("", scene.orbit)]
     if scenes and not kept:
         there = _counted(scene.orbit or "unknown" for scene in scenes)
-        raise ValueError(f"None of the {len(scenes)} scenes is {orbit}; there are {there}. Choose a recipe for both orbits.")
+        raise ValueError(f"None of the {len(scenes)} scenes is {orbit}; there are {there}.")
     return kept
 
 

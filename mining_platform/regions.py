@@ -23,6 +23,8 @@ LAYERS_BESIDE = MappingProxyType(
     }
 )
 """What can lie beside a region's scenes, and the sources of each."""
+ORBITS = ("ascending", "descending")
+"""Directions of flight that a radar may be restricted to."""
 STAC_APIS = MappingProxyType(
     {
         "earth-search": "https://earth-search.aws.element84.com/v1",
@@ -86,6 +88,8 @@ class Scenes:
     simulated: bool
     max_cloud_pct: float = NO_CLOUD_LIMIT
     """Scenes whose metadata tell more clouds are left out."""
+    profile: str = ""
+    """Channels of the mosaics, a row of profiles.PROFILES; empty for the collection's own."""
 
     @property
     def href(self) -> str:
@@ -96,14 +100,15 @@ class Scenes:
     @property
     def channels(self) -> tuple[str, ...]:
         """Channels of the region's mosaics, ids of bands.BANDS."""
-        return profiles.PROFILES[scene_collections.COLLECTIONS[self.collection].profile].channels
+        return profiles.PROFILES[self.profile or scene_collections.COLLECTIONS[self.collection].profile].channels
 
     @property
     def identity(self) -> dict[str, Any]:
         """What decides which scenes these are, JSON-able."""
         told = {"source": self.source, "collection": self.collection, "href": self.href, "simulated": self.simulated}
         limit = {} if self.max_cloud_pct == NO_CLOUD_LIMIT else {"max_cloud_pct": self.max_cloud_pct}
-        return told | limit | ({"provider": self.provider} if self.source == "stac" else {})
+        profile = {"profile": self.profile} if self.profile else {}
+        return told | limit | profile | ({"provider": self.provider} if self.source == "stac" else {})
 
 
 @dataclass(frozen=True)
@@ -119,6 +124,10 @@ class Beside:
     simulated: bool
     date: str = ""
     """For OpenStreetMap: the day of the extract (YYYY-MM-DD, or with `{year}`) where the file does not tell it."""
+    recipe: str = ""
+    """For radar: row of radar.RADAR_RECIPES; empty for the usual one."""
+    orbit: str = ""
+    """For radar: the direction of flight that scenes must have, one of ORBITS; empty for what the recipe takes."""
 
     def place_of(self, year: int) -> str:
         """The place with the year and variables filled in."""

@@ -17,7 +17,7 @@ from mining_platform.audits.walk import audit
 from mining_platform.figures import thumbnail_jpeg
 from mining_platform.lineage import Input
 from mining_platform.pipeline import Platform
-from mining_platform.stages.files import AUDIT_PAGE, PREVIEW_FILE
+from mining_platform.stages.files import AUDIT_PAGE, CONTEXT_PICTURE, PREVIEW_FILE
 from mining_platform.store.digests import digest_of
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -48,6 +48,12 @@ SECTIONS: tuple[tuple[str, str, str], ...] = (
     ("model", "Training", "Loss by epoch; the weights kept are those of the marked epoch."),
 )
 """Last part of the asset key, heading, line below it; in the order of the page."""
+CONTEXT_SECTION = (
+    "manifest",
+    "Context by class",
+    "How many patches have something of OpenStreetMap in them. Where mining and other patches differ, a model may learn where "
+    "people have mapped.",
+)
 
 
 @dataclass(frozen=True)
@@ -78,9 +84,11 @@ def write_report(platform: Platform, refs: Iterable[Ref], out: Path) -> Path:
     artifacts = [open_artifact(platform.artifacts, ref) for ref in published]
     page = _template().render(
         simulated=[bool(artifact.facts["simulated"]) for artifact in artifacts],
-        scores=[score_row(artifact) for artifact in artifacts if artifact.ref.asset == "evaluation"],
+        scores=[score_row(artifact) for artifact in artifacts if artifact.ref.asset == "evaluation" and "f1" in artifact.facts],
         shortages=[shortage_row(artifact) for artifact in artifacts if artifact.ref.asset.endswith("/quotas")],
         sections=[section for section in (section_of(artifacts, *row) for row in SECTIONS) if section.pictures],
+        context=section_of(artifacts, *CONTEXT_SECTION, file=CONTEXT_PICTURE),
+        coverages=[coverage_row(artifact) for artifact in artifacts if "context_coverage" in artifact.facts],
         artifacts=artifacts,
         audit_page=AUDIT_PAGE,
     )
@@ -109,11 +117,11 @@ def _template() -> Template:
     return environment.get_template("report.html")
 
 
-def section_of(artifacts: Sequence[Artifact], kind: str, heading: str, line: str) -> Section:
-    """The pictures of all partitions of one kind of asset."""
+def section_of(artifacts: Sequence[Artifact], kind: str, heading: str, line: str, *, file: str = PREVIEW_FILE) -> Section:
+    """The pictures of all partitions of one kind of asset, those that have one of that name."""
     of_kind = [artifact for artifact in artifacts if artifact.ref.asset.split("/")[-1] == kind]
-    chosen = [artifact for artifact in of_kind if (artifact.path / PREVIEW_FILE).exists()]
-    pictures = (picture_of(caption(each.ref), (each.path / PREVIEW_FILE).read_bytes()) for each in chosen)
+    chosen = [artifact for artifact in of_kind if (artifact.path / file).exists()]
+    pictures = (picture_of(caption(each.ref), (each.path / file).read_bytes()) for each in chosen)
     return Section(heading, line, tuple(pictures))
 
 
@@ -132,10 +140,23 @@ def caption(ref: Ref) -> str:
 def score_row(artifact: Artifact) -> dict[str, Any]:
     """The headline numbers of one evaluation; the number of positives stands beside every score."""
     facts = artifact.facts
-    interval = facts["f1_bootstrap"]
-    return {"name": caption(artifact.ref), "facts": facts, "interval": interval, "ndvi": facts["ndvi_baseline"]}
+    interval, absent = facts["f1_bootstrap"], {"f1": None, "pr_auc": None}
+    return {"name": caption(artifact.ref), "facts": facts, "interval": interval, "ndvi": facts["baselines"].get("ndvi", absent)}
 
 
 def shortage_row(artifact: Artifact) -> dict[str, Any]:
     """What one release wanted and took per range."""
     return {"name": caption(artifact.ref), "rows": artifact.facts["shortage"], "left_out": artifact.facts["left_out"]}
+
+
+def coverage_row(artifact: Artifact) -> dict[str, Any]:
+    """Of one release, how many patches have a feature of OpenStreetMap: a line by key and class, a cell a split."""
+    rows = artifact.facts["context_coverage"]
+    splits = list(dict.fromkeys(row["split"] for row in rows))
+    sides = list(dict.fromkeys((row["key"], row["is_mining"]) for row in rows))
+    cells = {(row["key"], row["is_mining"], row["split"]): row for row in rows}
+    lines = [
+        {"key": key, "class": "mining" if is_mining else "no mining", "cells": [cells[key, is_mining, split] for split in splits]}
+        for key, is_mining in sides
+    ]
+    return {"name": caption(artifact.ref), "splits": splits, "lines": lines}

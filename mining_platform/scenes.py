@@ -1,6 +1,7 @@
 """The scene as the platform knows it, and tables of scenes."""
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -88,6 +89,14 @@ def _scene(row: Mapping[Any, Any]) -> Scene:
     values["acquired"] = values.pop("datetime").to_pydatetime().astimezone(UTC)
     values |= {name: None if pd.isna(row[name]) else row[name] for name in _SUN_COLUMNS}
     return Scene(**values)
+
+
+_NO_NAME = re.compile(r"[^A-Za-z0-9.-]+")
+
+
+def patch_scene(scene_id: str) -> str:
+    """A scene's id as it stands in names of its patches: letters, digits, `.` and `-`."""
+    return _NO_NAME.sub("-", scene_id)
 
 
 SolarDay = tuple[Scene, ...]

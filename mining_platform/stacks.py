@@ -53,7 +53,8 @@ def open_stack(mosaic: Path, layers: Mapping[str, Path], channels: Sequence[str]
     lacking = [each for each in channels if each not in there and not _is_computable(each, opened.mosaic.channels)]
     if lacking or not channels:
         problem = f"Channels {lacking} are not among {', '.join(there)}"
-        raise ValueError(f"{problem}, nor indices of them. Ask for those, or rows of profiles.PROFILES.")
+        remedy = "Ask for those, or name a profile that has them as 'profile' of the region's scenes."
+        raise ValueError(f"{problem}, nor indices of them. {remedy}")
     return opened
 
 

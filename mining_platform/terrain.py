@@ -76,9 +76,14 @@ def terrain_on_grid(
     Reads one pixel around the grid, so that grids side by side are those of one grid around both. KeyError for another channel.
     """
     check_channels(channels)
-    around = read(geobox.pad(1))
+    around = read(read_around(geobox))
     height = around[1:-1, 1:-1]
     return np.stack([height if channel == HEIGHT else slope_on_grid(around, geobox.affine.a) for channel in channels])
+
+
+def read_around(geobox: GeoBox) -> GeoBox:
+    """The grid that is read for a grid: one pixel more on each side, which slopes need."""
+    return geobox.pad(1)
 
 
 def check_channels(channels: Sequence[str]) -> None:

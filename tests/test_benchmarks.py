@@ -57,6 +57,13 @@ def test_the_patch_store_keeps_its_distance_from_its_peers_and_its_limits() -> N
 
 
 @pytest.mark.slow
+def test_scoring_a_mosaic_keeps_its_distance_from_a_loop_over_patches() -> None:
+    from benchmarks import inference
+
+    assert_enough(inference)
+
+
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_exports_keep_within_five_minutes_and_their_memory() -> None:
     from benchmarks import packages

@@ -105,7 +105,12 @@ def test_the_package_and_the_manifest_name_the_profile(store: ArtifactStore) -> 
     assert manifest["simulated"].all()
 
 
-def test_a_region_without_context_leaves_the_dataset_out_and_says_why(line: Line) -> None:
-    rows = {row["id"]: row["inactive"] for row in json.loads(line.installation.run("datasets", "--json"))}
+def test_a_region_without_context_leaves_the_dataset_out_and_says_why(tmp_path: Path) -> None:
+    path = small_regions(tmp_path / "regions.geojson")
+    content = json.loads(path.read_text())
+    for feature in content["features"]:
+        feature["properties"].pop("osm_context", None)
+    path.write_text(json.dumps(content))
+    rows = {row["id"]: row["inactive"] for row in json.loads(Installation(tmp_path, path).run("datasets", "--json"))}
     assert rows["sim_context"] == "region sim-igarape has no osm_context"
-    assert rows["sim_ranges"] is None
+    assert rows["sim_ranges"] is rows["sim_smallmines"] is None

@@ -30,7 +30,7 @@ def opened(line: Line, asset: str, partition: str):  # noqa: ANN201 - Artifact
 
 def test_every_asset_of_the_demonstration_is_published(line: Line) -> None:
     published = set(line.installation.digests())
-    for dataset in ("sim_ranges", "sim_ranges_48"):
+    for dataset in ("sim_ranges", "sim_ranges_48", "sim_context", "sim_indices", "sim_smallmines"):
         assert {f"{dataset}/{stage}" for stage in DATASET_STAGES} <= {name.split("/@")[0] for name in published}
     regional = {
         f"{asset}/@{region}+{year}"
@@ -89,7 +89,7 @@ def test_a_full_region_composes_everything_and_a_sampled_one_just_the_chunks_of_
     assert full == [(i, j) for i in range(-(-height // 512)) for j in range(-(-width // 512))]
     bounds = regions["sim-serra"].geobox.boundingbox
     touched = set()
-    for name in ("sim_ranges", "sim_ranges_48"):
+    for name in ("sim_ranges", "sim_ranges_48", "sim_context"):
         for window in pd.read_parquet(opened(line, f"{name}/sample", "sim-serra|2024").path / "sample.parquet").itertuples():
             rows = range(int(bounds.top - window.maxy) // 5120, -(-int(bounds.top - window.miny) // 5120))
             columns = range(int(window.minx - bounds.left) // 5120, -(-int(window.maxx - bounds.left) // 5120))

@@ -17,7 +17,7 @@ from mining_platform.compositing.recipes import RECIPES
 from mining_platform.ingest.stacks import ingest_stack
 from mining_platform.mosaic_quality import evidence
 from mining_platform.mosaics import compose, read_window
-from mining_platform.region_files import region_of_bounds
+from mining_platform.region_options import region_of_bounds
 from mining_platform.regions import Region
 from mining_platform.sources import archive
 from mining_platform.sources.protocol import SourceError

@@ -15,7 +15,7 @@ from rasterio.windows import Window
 from mining_platform.clouds.rules import CLOUD_RULES
 from mining_platform.clouds.s2cloudless import cloud_mask, cloud_probability
 from mining_platform.clouds.s2cloudless_model import S2CLOUDLESS_BANDS, load_model
-from mining_platform.region_files import region_of_bounds
+from mining_platform.region_options import region_of_bounds
 from mining_platform.scenes import Scene, harmonised
 from mining_platform.sources.archives.folders import FolderError, SceneFolder
 from mining_platform.sources.archives.folders import raster_box as box_of_raster

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from mining_platform.imports.findings import PatchImportError
 from mining_platform.imports.image_files import MAX_SIDE_PX
+from mining_platform.labels.palette_pngs import SITE_PALETTE
 from mining_platform.labels.recipes import NO_LABEL
-from mining_platform.packages.patch_files import SITE_PALETTE
 
 NO_COLOUR = -1
 _COLOURS = {(red << 16) + (green << 8) + blue: value for value, (red, green, blue) in SITE_PALETTE.items() if value != NO_LABEL}

@@ -18,7 +18,8 @@ from mining_platform.imports.found import Found, Request, rows_of, side_of
 from mining_platform.imports.image_files import PNG_SUFFIX, TIFF_SUFFIXES, files_below, read_header, read_image
 from mining_platform.imports.site_labels import read_site_label
 from mining_platform.imports.table_columns import read_table
-from mining_platform.packages.patch_files import SITE_CLOUD, platform_label
+from mining_platform.labels.palette_pngs import SITE_CLOUD
+from mining_platform.packages.patch_files import platform_label
 from mining_platform.packages.sites import MAPPING_CSV
 from mining_platform.patch_table_files import text_of
 

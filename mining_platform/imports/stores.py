@@ -42,7 +42,7 @@ def write_store(
     if len(kept):
         if attributes["epsg"]:
             bounds = kept[["minx", "miny", "maxx", "maxy"]].to_numpy(np.float64)
-            patch_conventions.write_coordinates(out / STORE_NAME, bounds, CRS(f"EPSG:{attributes['epsg']}"))
+            patch_conventions.write_coordinates(out / STORE_NAME, bounds[:, [0, 3]], CRS(f"EPSG:{attributes['epsg']}"))
         per_file, placed = shard_patches(len(channels), px), bool(attributes["epsg"])
         images, labels = create_arrays(out / STORE_NAME, len(kept), channels, px, shard=per_file, placed=placed)
         write_patches(images, (_padded(image(position), px, 0) for position in positions))

@@ -13,11 +13,11 @@ from mining_platform.indices import normalised_difference
 from mining_platform.ingest.cloud_stacks import CloudStack, StackBands
 from mining_platform.labels.detections import confident
 from mining_platform.labels.label_errors import LabelError
+from mining_platform.labels.palette_pngs import SITE_BACKGROUND, SITE_MINING
 from mining_platform.labels.polygon_labels import fulfilling, of_site, on_day, polygon_mask, read_polygons
 from mining_platform.labels.recipes import NO_LABEL, LabelRecipe
 from mining_platform.labels.site_names import read_aliases
 from mining_platform.labels.three_class import three_class
-from mining_platform.packages.patch_files import SITE_BACKGROUND, SITE_MINING
 
 STRIP_ROWS = 1_024
 Notes = tuple[str, ...]

@@ -5,8 +5,8 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from rasterio.io import MemoryFile
 
+from mining_platform.labels.palette_pngs import DEFLATE_LEVEL, SITE_PALETTE
 from mining_platform.labels.recipes import NO_LABEL, LabelRecipe
-from mining_platform.packages.patch_files import DEFLATE_LEVEL, SITE_PALETTE
 
 OPAQUE, CLEAR = 255, 0
 

@@ -60,11 +60,16 @@ def of_site(
     polygons: gpd.GeoDataFrame, site: str, aliases: Mapping[str, str], where: str, *, field: str = ""
 ) -> gpd.GeoDataFrame:
     """Polygons of a site, by the property `field`, else by the first of SITE_FIELDS that there is; see `matched_site`."""
-    column = field or next((name for name in SITE_FIELDS if name in polygons), "")
-    _check_column(polygons, column, where)
-    names = [str(name) for name in polygons[column].fillna("")]
+    names = [str(name) for name in polygons[site_column(polygons, field, where)].fillna("")]
     wanted = matched_site(site, names, aliases, where)
     return polygons[[normalised_site(name) == wanted for name in names]]
+
+
+def site_column(polygons: gpd.GeoDataFrame, field: str, where: str) -> str:
+    """The property that names the site: `field`, else the first of SITE_FIELDS that there is; LabelError for none."""
+    column = field or next((name for name in SITE_FIELDS if name in polygons), "")
+    _check_column(polygons, column, where)
+    return column
 
 
 def fulfilling(polygons: gpd.GeoDataFrame, conditions: Sequence[str], where: str) -> gpd.GeoDataFrame:
@@ -93,12 +98,18 @@ def on_day(polygons: gpd.GeoDataFrame, day: date, where: str) -> gpd.GeoDataFram
     """
     if {BEGIN, END}.isdisjoint(polygons.columns):
         raise LabelError(f"{where} does not say when its polygons hold ({BEGIN}, {END}, or times of KML). Leave the day out.")
+    found = holding(polygons, day, where)
+    if found.empty:
+        raise LabelError(f"{where} has no polygon that holds on {day}. Name another day, or leave it out.")
+    return found
+
+
+def holding(polygons: gpd.GeoDataFrame, day: date, where: str) -> gpd.GeoDataFrame:
+    """Polygons that hold on a day, possibly none; all where none tells a time. LabelError for what is no day."""
     rows = [
         _first_day(row.get(BEGIN), where) <= day <= _last_day(row.get(END), where)
         for row in polygons.drop(columns="geometry").to_dict("records")
     ]
-    if not any(rows):
-        raise LabelError(f"{where} has no polygon that holds on {day}. Name another day, or leave it out.")
     return polygons[rows]
 
 

@@ -38,6 +38,8 @@ class LabelRecipe:
     """What becomes of polygons that lie wholly outside the image: a mistake, or what is to be expected."""
 
 
+MAP_KIND, SCENE_KIND = "mapbiomas", "three-class"
+"""Kinds of the recipes that label patches of mosaics, and samples of scenes."""
 MINING = "mapbiomas-mining"
 NDVI_MAX = 0.5
 """Above it ground is vegetation, by the authors of the three-class labels."""
@@ -107,8 +109,8 @@ def label_of(classes: NDArray[np.uint8], recipe: LabelRecipe) -> NDArray[np.uint
 
     ValueError for a recipe of another kind, which class codes tell nothing of.
     """
-    if recipe.kind != "mapbiomas":
-        raise ValueError(f"The recipe {recipe.id} is made of {recipe.kind}, not of class codes. Use one of the kind mapbiomas.")
+    if recipe.kind != MAP_KIND:
+        raise ValueError(f"The recipe {recipe.id} is made of {recipe.kind}, not of class codes. Use one of the kind {MAP_KIND}.")
     table = np.zeros(256, np.uint8)
     table[list(recipe.mining_codes)] = 1
     table[list(NO_CLASS_CODES)] = NO_LABEL

@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from mining_platform.labels.palette_pngs import SITE_BACKGROUND, SITE_CLOUD, SITE_MINING
 from mining_platform.labels.recipes import NDVI_MAX, NO_LABEL
-from mining_platform.packages.patch_files import SITE_BACKGROUND, SITE_CLOUD, SITE_MINING
 
 
 def three_class(

@@ -49,7 +49,7 @@ def _metres(description: str) -> Column:
 
 
 _PLACES = {
-    "patch_id": _text("Name of the patch: its window and year.", required=True, unique=True),
+    "patch_id": _text("Name of the patch: its window and year, or its window and scene.", required=True, unique=True),
     "window_id": _text(
         "Place of the patch: EPSG code, left and upper edge in tens of metres, pixels a side; the same in every year.",
         required=True,
@@ -63,6 +63,9 @@ _PLACES = {
     "miny": _metres("Lower edge in the CRS `epsg`."),
     "maxx": _metres("Right edge in the CRS `epsg`."),
     "maxy": _metres("Upper edge in the CRS `epsg`."),
+    "x0": Column("number", "m", "Left edge of the patch's pixels in the CRS `epsg`.", _REQUIRED),
+    "y0": Column("number", "m", "Upper edge of the patch's pixels in the CRS `epsg`.", _REQUIRED),
+    "pixel_m": Column("integer", "m", "Ground size of a pixel.", {**_REQUIRED, "minimum": 1}),
     "lon": _degrees("Longitude of the centre, EPSG:4326.", 180),
     "lat": _degrees("Latitude of the centre, EPSG:4326.", 90),
     "west": _degrees("Least longitude of the footprint, EPSG:4326.", 180),
@@ -73,7 +76,7 @@ _PLACES = {
 }
 _LABELS = {
     "share": _share("Exact area share of mining in the valid ground of the patch, by the land-cover map."),
-    "share_nn": _share("Share of mining among the 10 m pixels that have a class, resampled nearest."),
+    "share_nn": _share("Share of mining among the patch's pixels that are mining or other, resampled nearest."),
     "range": _text(
         "Range of `share` in per cent: exactly 0, then left-open and right-closed; the reviewer's where `review` is `relabel`; "
         "empty where no map tells.",
@@ -102,8 +105,9 @@ _IMAGES = {
     "masked_share": Column("number", "share", "Share of pixels without a clear observation.", {**_REQUIRED, **_SHARE}),
     "clear_min": Column("number", "", "Least number of clear observations of a pixel.", {**_REQUIRED, **_COUNT}),
     "clear_median": Column("number", "", "Median number of clear observations of the pixels.", {**_REQUIRED, **_COUNT}),
-    "scene_count": _count("", "Scenes of the region's mosaic."),
-    "scene_ids": _text("Scenes whose footprint touches the patch, sorted, joined by blanks."),
+    "acquired": _text("Moment of the scene, UTC, where the patch is of one scene; empty for a mosaic of a year."),
+    "scene_count": _count("", "Scenes of the region's mosaic; 1 where the patch is of one scene."),
+    "scene_ids": _text("Scenes whose footprint touches the patch, sorted, joined by blanks; or the scene that it is of."),
     "store_row": Column(
         "integer", "", "Row in the patch store that the package was cut from; -1 if dropped.", {**_REQUIRED, "minimum": -1}
     ),

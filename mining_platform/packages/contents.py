@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import geopandas as gpd
 
 from mining_platform import bands
+from mining_platform.grids import PIXEL_M
 from mining_platform.labels.recipes import LabelRecipe
 from mining_platform.packages.credits import Credit
 
@@ -24,7 +25,7 @@ class Release:
     channels: tuple[str, ...]
     """Band ids of the dataset's images, in order."""
     px: int
-    """Pixels a side of a patch, 10 m each."""
+    """Pixels a side of a patch."""
     recipe: LabelRecipe
     profile: str
     credits: tuple[Credit, ...]
@@ -38,6 +39,8 @@ class Release:
     date: str
     """Day of publication, YYYY-MM-DD; part of the input, so that equal input gives equal bytes."""
     simulated: bool
+    pixel_m: int = PIXEL_M
+    """Ground size of a patch's pixels, metres."""
 
     @property
     def version(self) -> str:

@@ -10,7 +10,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from mining_platform.grids import PIXEL_M
 from mining_platform.packages import citation
 from mining_platform.packages.columns import column
 from mining_platform.packages.contents import MANIFEST_PARQUET, Contents, Release, TableFile
@@ -54,7 +53,7 @@ def own_property(contents: Contents) -> dict[str, Any]:
         "years": list(release.years),
         "channels": list(release.channels),
         "px": release.px,
-        "pixel_m": PIXEL_M,
+        "pixel_m": release.pixel_m,
         "recipe": _recipe(release),
         "profile": release.profile,
         "kinds": [asdict(kind) for kind in contents.kinds],

@@ -14,20 +14,13 @@ from rasterio.io import DatasetWriter, MemoryFile
 from mining_platform import bands, figures
 from mining_platform.grids import PIXEL_M
 from mining_platform.labels.mapbiomas import SIMULATED_MARK
+from mining_platform.labels.palette_pngs import DEFLATE_LEVEL, SITE_BACKGROUND, SITE_CLOUD, SITE_MINING, palette_png
 from mining_platform.labels.recipes import NO_LABEL
+from mining_platform.patch_conventions import CLOUD
 
 GEOTIFF, PNG = "image/tiff; application=geotiff", "image/png"
-DEFLATE_LEVEL = 6
-SITE_BACKGROUND, SITE_CLOUD, SITE_MINING = 0, 1, 2
-SITE_VALUES = {0: SITE_BACKGROUND, 1: SITE_MINING, NO_LABEL: NO_LABEL}
+SITE_VALUES = {0: SITE_BACKGROUND, 1: SITE_MINING, CLOUD: SITE_CLOUD, NO_LABEL: NO_LABEL}
 """Values of a site label by value of the platform's label."""
-SITE_PALETTE = {
-    SITE_BACKGROUND: (68, 1, 84),
-    SITE_CLOUD: (32, 144, 140),
-    SITE_MINING: (253, 231, 36),
-    NO_LABEL: (255, 255, 255),
-}
-"""Colours of site labels: viridis at 0, 0.5 and 1, as the layout's authors drew them; white where there is no class."""
 
 
 @dataclass(frozen=True)
@@ -35,20 +28,22 @@ class Place:
     """Where a patch lies."""
 
     epsg: int
-    minx: int
+    x0: float
     """Left edge, metres."""
-    maxy: int
+    y0: float
     """Upper edge, metres."""
+    pixel_m: int = PIXEL_M
+    """Ground size of a pixel, metres."""
 
     @property
     def transform(self) -> Affine:
-        """Affine of the patch's 10 m pixels."""
-        return Affine(PIXEL_M, 0, self.minx, 0, -PIXEL_M, self.maxy)
+        """Affine of the patch's pixels."""
+        return Affine(self.pixel_m, 0, self.x0, 0, -self.pixel_m, self.y0)
 
 
 def place_of(row: Any) -> Place:
     """Place of a row of the patch table."""
-    return Place(int(row.epsg), int(row.minx), int(row.maxy))
+    return Place(int(row.epsg), float(row.x0), float(row.y0), int(row.pixel_m))
 
 
 def write_picture(path: Path, image: NDArray[np.uint16], channels: tuple[str, ...]) -> None:
@@ -118,31 +113,24 @@ def write_site_label(path: Path, label: NDArray[np.uint8]) -> None:
 
     ValueError for values that a label of the platform does not have.
     """
-    from PIL import Image
-
     table = np.zeros(256, np.uint8)
     table[list(SITE_VALUES)] = list(SITE_VALUES.values())
     if unknown := sorted(set(np.unique(label).tolist()) - set(SITE_VALUES)):
         raise ValueError(f"{path.name}: a label has the values {unknown}, not only {sorted(SITE_VALUES)}.")
-    picture = Image.fromarray(table[label])
-    colours = np.zeros((256, 3), np.uint8)
-    colours[list(SITE_PALETTE)] = list(SITE_PALETTE.values())
-    picture.putpalette(colours.ravel().tolist())
-    path.parent.mkdir(parents=True, exist_ok=True)
-    picture.save(path, format="PNG", compress_level=DEFLATE_LEVEL)
+    _write(path, palette_png(table[label]))
 
 
 def platform_label(site_label: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """The platform's label of a site label (y, x): 2 is mining, 0 other; cloud has no class, as nothing can be seen there."""
     table = np.full(256, NO_LABEL, np.uint8)
-    table[list(SITE_VALUES.values())] = list(SITE_VALUES)
+    table[[SITE_BACKGROUND, SITE_MINING]] = 0, 1
     return table[site_label]
 
 
 def label_share(label: NDArray[np.uint8]) -> float:
-    """Share of mining of the pixels with a class of a label; NaN where none has one."""
-    valid = int((label != NO_LABEL).sum())
-    return float((label == 1).sum() / valid) if valid else float("nan")
+    """Share of mining of the pixels that are mining or other in a label; NaN where none is: of clouds nothing is known."""
+    mining, other = int((label == 1).sum()), int((label == 0).sum())
+    return mining / (mining + other) if mining + other else float("nan")
 
 
 def _write(path: Path, data: bytes | memoryview) -> None:

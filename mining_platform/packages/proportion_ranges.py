@@ -100,7 +100,7 @@ def kinds(channels: tuple[str, ...]) -> tuple[FileKind, ...]:
             GEOTIFF, ("labels",), "labels/*/*.tif", (), "uint8", None, None, on_patch_grid=False,
         ),
         FileKind(
-            "bands_path", "All bands", "Reflectance as digital numbers on the patch's 10 m grid",
+            "bands_path", "All bands", "Reflectance as digital numbers, on the patch's own pixels",
             GEOTIFF, ("data",), "bands/*/*.tif", channels, "uint16", float(bands.S2_NODATA), bands.S2_SCALE,
         ),
     )  # fmt: skip

@@ -107,7 +107,7 @@ def kinds(channels: tuple[str, ...]) -> tuple[FileKind, ...]:
     rgb = tuple(bands.band_of_role(role, channels) for role in RGB_ROLES)
     return (
         FileKind(
-            "image_path", "All bands", "Reflectance as digital numbers on the patch's 10 m grid",
+            "image_path", "All bands", "Reflectance as digital numbers, on the patch's own pixels",
             GEOTIFF, ("data",), "*/images/*/*.tif", channels, "uint16", float(bands.S2_NODATA), bands.S2_SCALE,
         ),
         FileKind(

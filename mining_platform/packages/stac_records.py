@@ -15,10 +15,10 @@ import rasterio
 import shapely
 
 from mining_platform import bands
-from mining_platform.grids import PIXEL_M
 from mining_platform.packages import citation
 from mining_platform.packages.contents import Contents, FileKind, Release
 from mining_platform.packages.credits import licence_of
+from mining_platform.packages.patch_files import place_of
 
 STAC_FOLDER, COLLECTION_JSON = "stac", "collection.json"
 STAC_VERSION = "1.1.0"
@@ -84,7 +84,9 @@ def item_path(patch_id: str) -> str:
 
 def _item(row: Any, release: Release, geometry: dict[str, Any], bbox: list[float], assets: dict[str, Any]) -> dict[str, Any]:
     start, end = _year_bounds(int(row.year))
-    px = round((row.maxx - row.minx) / PIXEL_M)
+    place = place_of(row)
+    px = round((row.maxx - row.minx) / place.pixel_m)
+    right, lower = place.x0 + px * place.pixel_m, place.y0 - px * place.pixel_m
     return {
         "type": "Feature",
         "stac_version": STAC_VERSION,
@@ -95,19 +97,17 @@ def _item(row: Any, release: Release, geometry: dict[str, Any], bbox: list[float
         "bbox": bbox,
         "properties": {
             **({"title": f"SIMULATED · {row.patch_id}"} if row.simulated else {}),
-            "datetime": None,
-            "start_datetime": start,
-            "end_datetime": end,
-            "gsd": PIXEL_M,
+            **({"datetime": row.acquired} if row.acquired else {"datetime": None, "start_datetime": start, "end_datetime": end}),
+            "gsd": place.pixel_m,
             "split": row.split,
             "mining:is_mining": bool(row.is_mining),
             "mining:share": None if math.isnan(row.share) else row.share,
             "mining:range": row.range,
             "mining:simulated": bool(row.simulated),
             "proj:code": f"EPSG:{row.epsg}",
-            "proj:bbox": [row.minx, row.miny, row.maxx, row.maxy],
+            "proj:bbox": [place.x0, lower, right, place.y0],
             "proj:shape": [px, px],
-            "proj:transform": [PIXEL_M, 0, row.minx, 0, -PIXEL_M, row.maxy],
+            "proj:transform": list(place.transform)[:6],
         },
         "links": [
             {"rel": rel, "href": f"../{COLLECTION_JSON}", "type": "application/json"} for rel in ("root", "parent", "collection")
@@ -196,4 +196,5 @@ def _summaries(table: gpd.GeoDataFrame) -> dict[str, Any]:
     }
     span = {"mining:share": {"minimum": float(shares.min()), "maximum": float(shares.max())}} if len(shares) else {}
     codes = {"proj:code": [f"EPSG:{code}" for code in sorted({int(code) for code in table["epsg"]})]}
-    return {"gsd": [PIXEL_M], **told, **span, **codes, "mining:simulated": sorted({bool(value) for value in table["simulated"]})}
+    pixels = sorted({int(value) for value in table["pixel_m"]})
+    return {"gsd": pixels, **told, **span, **codes, "mining:simulated": sorted({bool(value) for value in table["simulated"]})}

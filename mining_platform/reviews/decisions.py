@@ -57,8 +57,8 @@ def problems(decision: Decision, dataset: Dataset) -> Iterator[str]:
     """What is wrong with a decision on a window of the dataset, each in words with the remedy."""
     if decision.dataset != dataset.id or decision.region not in dataset.regions or decision.year not in dataset.years:
         yield f"{decision.dataset} has no region {decision.region!r} in {decision.year}"
-    if not _is_window(decision.window_id, dataset.px):
-        yield f"it is no window of {dataset.px} px; take the id from the sample"
+    if not _is_window(decision.window_id, dataset.window_px):
+        yield f"it is no window of {dataset.window_px} px; take the id from the sample"
     if decision.decision not in DECISIONS:
         yield f"{decision.decision!r} is no decision; choose {', '.join(DECISIONS)}"
     choices = relabel_choices(dataset)

@@ -86,8 +86,8 @@ def _stored(platform: Platform, dataset: Dataset, store: Artifact, region_id: st
     index = patches.read_index(store.path)
     sample = _sample(platform, store, ref(f"{dataset.id}/sample", region_id, year))
     known = pd.read_parquet(sample.path / SAMPLE_FILE, columns=["window_id", "range", "share", "is_mining"])
-    rows = index[~index["dropped"]].merge(known, on="window_id", validate="one_to_one")
-    rows = rows.merge(_splits(platform, dataset, year), on="window_id", how="left", validate="one_to_one")
+    rows = index[~index["dropped"]].merge(known, on="window_id", validate="many_to_one")
+    rows = rows.merge(_splits(platform, dataset, year), on="window_id", how="left", validate="many_to_one")
     measured = rows["share"].notna()
     rows["map_range"] = ""
     rows.loc[measured, "map_range"] = range_of(rows.loc[measured, "share"].to_numpy(float))

@@ -48,7 +48,7 @@ def reviewed_rows(rows: pd.DataFrame, reviews: pd.DataFrame) -> pd.DataFrame:
     """
     names = {"decision": "review", "reason": "review_reason", "range": "reviewed_range"}
     told = reviews[["window_id", "region", "year", "reviewer", *names]].rename(columns=names)
-    joined = rows.merge(told, on=["window_id", "region", "year"], how="left", validate="one_to_one")
+    joined = rows.merge(told, on=["window_id", "region", "year"], how="left", validate="many_to_one")
     for name in ("review", "reviewer", "review_reason", "reviewed_range"):
         joined[name] = joined[name].fillna("").astype(str)
     _check_drawn_since(joined)

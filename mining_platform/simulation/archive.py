@@ -19,6 +19,7 @@ from mining_platform.simulation.land_cover_maps import write_land_cover
 from mining_platform.simulation.parts import PARTS, Rows
 from mining_platform.simulation.places import Place, YearGround
 from mining_platform.simulation.scene_files import write_scene
+from mining_platform.simulation.stac_documents import write_json
 
 FORMAT_VERSION = 1
 """Raised when the same parameters give other pixels or another layout."""
@@ -80,7 +81,7 @@ def write_archive(  # noqa: PLR0913 - each is a choice of its own, and all but t
         files = {path.relative_to(making).as_posix(): path.stat().st_size for path in _files(making)}
         facts |= {"files": len(files), "bytes": sum(files.values())}
         document = {"format": FORMAT_VERSION, "simulated": True, "parameters": parameters, "facts": facts, "files": files}
-        catalog.write_json(making / "archive.json", document)
+        write_json(making / "archive.json", document)
         _swap(making, out)
     finally:
         shutil.rmtree(making, ignore_errors=True)
@@ -178,8 +179,8 @@ def _fill(out: Path, request: _Request, progress: Progress) -> dict[str, Any]:
             pool.shutdown(cancel_futures=True)
             raise
     items.sort(key=lambda entry: entry["id"])
-    catalog.write_json(out / "stac" / catalog.COLLECTION / "collection.json", catalog.collection(items))
-    catalog.write_json(out / "stac" / "catalog.json", catalog.root())
+    write_json(out / "stac" / catalog.COLLECTION / "collection.json", catalog.collection(items))
+    write_json(out / "stac" / "catalog.json", catalog.root())
     return {
         "simulated": True,
         "regions": [region.id for region in request.regions],

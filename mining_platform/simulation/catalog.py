@@ -1,27 +1,24 @@
 """STAC documents of the simulated scenes: catalogue, collection and items with the asset names of Earth Search v1."""
 
-import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from shapely import affinity
-from shapely.geometry import Polygon, box, mapping
+from shapely.geometry import Polygon, box
 from shapely.geometry.base import BaseGeometry
 
 from mining_platform import grids
 from mining_platform.bands import BANDS, CLOUD_PROBABILITY, LAYERS, SCL
 from mining_platform.simulation.calendar import SceneSpec
 from mining_platform.simulation.sky import swath_half_plane
+from mining_platform.simulation.stac_documents import COG, catalog_document, collection_document, item_document
 
 COLLECTION = "sentinel-2-l2a"
 PROVIDER = "earth-search"
 SCL_ASSET, CLOUD_ASSET = (LAYERS[layer].providers[PROVIDER] for layer in (SCL, CLOUD_PROBABILITY))
-CREATED = "2000-01-01T00:00:00Z"
-"""Stands for the time of making, which is left out so that equal archives have equal bytes."""
 EXTENSIONS = (
     "https://stac-extensions.github.io/eo/v1.1.0/schema.json",
     "https://stac-extensions.github.io/file/v2.1.0/schema.json",
@@ -30,7 +27,6 @@ EXTENSIONS = (
     "https://stac-extensions.github.io/raster/v1.1.0/schema.json",
     "https://stac-extensions.github.io/view/v1.0.0/schema.json",
 )
-_COG = "image/tiff; application=geotiff; profile=cloud-optimized"
 _SCL_SHARES = {
     "s2:cloud_shadow_percentage": 3,
     "s2:vegetation_percentage": 4,
@@ -43,17 +39,12 @@ _SCL_SHARES = {
 }
 
 
-def write_json(path: Path, document: Mapping[str, Any]) -> None:
-    """Write a document with sorted keys, so that equal content gives equal bytes."""
-    path.write_text(json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
 def band_asset(band_id: str, geobox: GeoBox, added_dn: int) -> dict[str, Any]:
     """Asset fields of one band on its own grid, without href, size and checksum."""
     row = BANDS[band_id]
     grid = scaled(geobox, row.gsd_m)
     return {
-        "type": _COG,
+        "type": COG,
         "title": f"{row.role} ({band_id}), SIMULATED",
         "roles": ["data", "reflectance"],
         "gsd": row.gsd_m,
@@ -66,7 +57,7 @@ def band_asset(band_id: str, geobox: GeoBox, added_dn: int) -> dict[str, Any]:
 def layer_asset(title: str, geobox: GeoBox, role: str) -> dict[str, Any]:
     """Asset fields of a 20 m layer of bytes, such as the scene classification."""
     return {
-        "type": _COG,
+        "type": COG,
         "title": f"{title}, SIMULATED",
         "roles": ["data", role],
         "gsd": 20,
@@ -116,92 +107,42 @@ def item(spec: SceneSpec, geobox: GeoBox, scl: NDArray[np.uint8], assets: Mappin
     seen = max(int((scl != 0).sum()), 1)
     shares = {name: round(100 * float((scl == code).sum()) / seen, 4) for name, code in _SCL_SHARES.items()}
     cloudy = float(np.isin(scl, (8, 9, 10)).sum())
-    return {
-        "type": "Feature",
-        "stac_version": "1.0.0",
-        "stac_extensions": list(EXTENSIONS),
-        "id": spec.id,
-        "collection": COLLECTION,
-        "bbox": [round(value, 7) for value in outline.bounds],
-        "geometry": rounded(mapping(outline)),
-        "properties": {
-            "title": f"SIMULATED Sentinel-2 L2A scene {spec.id}",
-            "description": "Made by a computer; it shows no real ground.",
-            "simulated": True,
-            "datetime": spec.sensed.strftime("%Y-%m-%dT%H:%M:%SZ"),
-            "created": CREATED,
-            "platform": spec.platform,
-            "constellation": "sentinel-2",
-            "instruments": ["msi"],
-            "gsd": 10,
-            "proj:epsg": epsg,
-            "proj:code": f"EPSG:{epsg}",
-            "eo:cloud_cover": round(100 * cloudy / seen, 4),
-            "view:sun_azimuth": round(spec.sun[0], 4),
-            "view:sun_elevation": round(spec.sun[1], 4),
-            "grid:code": f"SIM-{spec.region_id}",
-            "s2:mgrs_tile": f"SIM-{spec.region_id}",
-            "s2:processing_baseline": spec.baseline,
-            "s2:product_type": "S2MSI2A",
-            "s2:nodata_pixel_percentage": round(100 * float((scl == 0).mean()), 4),
-            "earthsearch:boa_offset_applied": False,
-            **shares,
-        },
-        "assets": dict(assets),
-        "links": [
-            {"rel": "root", "href": "../../catalog.json", "type": "application/json"},
-            {"rel": "parent", "href": "../collection.json", "type": "application/json"},
-            {"rel": "collection", "href": "../collection.json", "type": "application/json"},
-        ],
+    properties = {
+        "title": f"SIMULATED Sentinel-2 L2A scene {spec.id}",
+        "datetime": spec.sensed.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "platform": spec.platform,
+        "constellation": "sentinel-2",
+        "instruments": ["msi"],
+        "gsd": 10,
+        "proj:epsg": epsg,
+        "proj:code": f"EPSG:{epsg}",
+        "eo:cloud_cover": round(100 * cloudy / seen, 4),
+        "view:sun_azimuth": round(spec.sun[0], 4),
+        "view:sun_elevation": round(spec.sun[1], 4),
+        "grid:code": f"SIM-{spec.region_id}",
+        "s2:mgrs_tile": f"SIM-{spec.region_id}",
+        "s2:processing_baseline": spec.baseline,
+        "s2:product_type": "S2MSI2A",
+        "s2:nodata_pixel_percentage": round(100 * float((scl == 0).mean()), 4),
+        "earthsearch:boa_offset_applied": False,
+        **shares,
     }
-
-
-def rounded(geometry: Mapping[str, Any]) -> dict[str, Any]:
-    """GeoJSON geometry with coordinates of seven digits, a centimetre."""
-
-    def walk(value: Any) -> Any:
-        return round(value, 7) if isinstance(value, float) else [walk(part) for part in value]
-
-    return {"type": geometry["type"], "coordinates": walk(geometry["coordinates"])}
+    return item_document(spec.id, COLLECTION, outline, properties, assets, extensions=EXTENSIONS)
 
 
 def collection(items: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """The collection of the items, in the order of their ids."""
-    boxes = np.array([entry["bbox"] for entry in items])
-    times = sorted(str(entry["properties"]["datetime"]) for entry in items)
-    bbox = [*boxes[:, :2].min(axis=0).tolist(), *boxes[:, 2:].max(axis=0).tolist()]
-    return {
-        "type": "Collection",
-        "stac_version": "1.0.0",
-        "id": COLLECTION,
-        "title": "SIMULATED Sentinel-2 Level-2A scenes",
-        "description": "SIMULATED scenes in the layout of Earth Search v1, made by a computer; no real ground is shown.",
-        "license": "Apache-2.0",
-        "simulated": True,
-        "keywords": ["simulated", "sentinel-2"],
-        "extent": {"spatial": {"bbox": [bbox]}, "temporal": {"interval": [[times[0], times[-1]]]}},
-        "links": [
-            {"rel": "root", "href": "../catalog.json", "type": "application/json"},
-            {"rel": "parent", "href": "../catalog.json", "type": "application/json"},
-            *(
-                {"rel": "item", "href": f"./{entry['id']}/{entry['id']}.json", "type": "application/geo+json"}
-                for entry in sorted(items, key=lambda entry: entry["id"])
-            ),
-        ],
-    }
+    return collection_document(
+        COLLECTION,
+        items,
+        title="SIMULATED Sentinel-2 Level-2A scenes",
+        description="SIMULATED scenes in the layout of Earth Search v1, made by a computer; no real ground is shown.",
+        license="Apache-2.0",
+        keywords=["simulated", "sentinel-2"],
+    )
 
 
 def root() -> dict[str, Any]:
     """The catalogue above the collection."""
-    return {
-        "type": "Catalog",
-        "stac_version": "1.0.0",
-        "id": "mining-platform-simulated",
-        "title": "SIMULATED archive",
-        "description": "SIMULATED satellite scenes in real formats; no real ground is shown.",
-        "simulated": True,
-        "links": [
-            {"rel": "root", "href": "./catalog.json", "type": "application/json"},
-            {"rel": "child", "href": f"./{COLLECTION}/collection.json", "type": "application/json"},
-        ],
-    }
+    description = "SIMULATED satellite scenes in real formats; no real ground is shown."
+    return catalog_document("mining-platform-simulated", COLLECTION, title="SIMULATED archive", description=description)

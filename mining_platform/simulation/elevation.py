@@ -26,7 +26,8 @@ from mining_platform.simulation.landscape import MARGIN_DEG
 from mining_platform.simulation.noise import Floats
 from mining_platform.simulation.places import Place, made_up
 from mining_platform.simulation.rasters import marked, write_plain_cog
-from mining_platform.simulation.static_catalogs import COG, FILE, PROJECTION, RASTER, file_fields, write_catalog, write_item
+from mining_platform.simulation.stac_documents import COG, item_document
+from mining_platform.simulation.static_catalogs import FILE, PROJECTION, RASTER, file_fields, write_catalog, write_item
 
 FOLDER, COLLECTION, ASSET = "elevation", "cop-dem-glo-30", "data"
 CELLS_PER_DEG = 3600
@@ -98,4 +99,5 @@ def _item(folder: Path, path: Path, grid: GeoBox) -> dict[str, Any]:
         "proj:transform": list(grid.affine)[:6],
     }
     outline = box(bounds.left, bounds.bottom, bounds.right, bounds.top)
-    return write_item(folder, COLLECTION, outline, properties, {ASSET: asset}, extensions=(PROJECTION, RASTER, FILE))
+    extensions = (PROJECTION, RASTER, FILE)
+    return write_item(folder, item_document(folder.name, COLLECTION, outline, properties, {ASSET: asset}, extensions=extensions))

@@ -14,7 +14,8 @@ from mining_platform.simulation import catalog
 from mining_platform.simulation.places import Place
 from mining_platform.simulation.radar_scenes import LOOKS, NODATA, PIXEL_M, RadarSpec, plan_radar, render_radar
 from mining_platform.simulation.rasters import marked, write_plain_cog
-from mining_platform.simulation.static_catalogs import COG, FILE, PROJECTION, RASTER, file_fields, write_catalog, write_item
+from mining_platform.simulation.stac_documents import COG, item_document
+from mining_platform.simulation.static_catalogs import FILE, PROJECTION, RASTER, file_fields, write_catalog, write_item
 
 FOLDER, COLLECTION = "radar", "sentinel-1-rtc"
 _EXTENSIONS = (
@@ -44,7 +45,9 @@ def write_radar(out: Path, place: Place) -> Sequence[dict[str, Any]]:
                 write_plain_cog(path, values, grid, nodata=NODATA, tags=_tags(spec, name))
                 assets[BANDS[f"S1-{name}"].providers["planetary-computer"]] = _asset(path, name)
             outline = catalog.seen_outline(spec.swath, place.canvas, spec.region_id)
-            items.append(write_item(folder, COLLECTION, outline, _properties(spec, grid), assets, extensions=_EXTENSIONS))
+            properties = _properties(spec, grid)
+            item = item_document(folder.name, COLLECTION, outline, properties, assets, extensions=_EXTENSIONS)
+            items.append(write_item(folder, item))
     return items
 
 

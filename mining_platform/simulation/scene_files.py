@@ -10,6 +10,7 @@ from odc.geo.geobox import GeoBox
 from mining_platform.bands import BANDS
 from mining_platform.simulation import catalog, painting, rasters, scenes
 from mining_platform.simulation.calendar import SceneSpec
+from mining_platform.simulation.stac_documents import write_json
 from mining_platform.simulation.static_catalogs import file_fields
 
 
@@ -28,7 +29,7 @@ def write_scene(folder: Path, spec: SceneSpec, ground: painting.Ground, geobox: 
     for key, name, layer, title, role in layers:
         assets[key] = catalog.layer_asset(title, geobox, role) | _write_layer(folder, name, layer, geobox, spec)
     document = catalog.item(spec, geobox, scene.scl, assets)
-    catalog.write_json(folder / f"{spec.id}.json", document)
+    write_json(folder / f"{spec.id}.json", document)
     return document
 
 

@@ -10,7 +10,7 @@ from mining_platform.footprints import bounds_of
 from mining_platform.patch_tables import PatchTable, take, window_table
 from mining_platform.splits.blocks import block_split
 from mining_platform.splits.clusters import cluster_split
-from mining_platform.splits.named_groups import region_split, site_split
+from mining_platform.splits.named_groups import named_site_split, region_split, site_split
 from mining_platform.splits.places import paired_split
 from mining_platform.splits.rules import SplitError, SplitRule, check_numbers
 from mining_platform.splits.years import time_split
@@ -21,6 +21,7 @@ METHODS: Mapping[str, Method] = MappingProxyType(
         "cluster": cluster_split,
         "block": block_split,
         "site": site_split,
+        "named-site": named_site_split,
         "region": region_split,
         "paired": paired_split,
         "time": time_split,
@@ -31,6 +32,7 @@ NEEDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "cluster": ("footprints",),
         "block": ("footprints",),
         "site": ("site",),
+        "named-site": ("site",),
         "region": ("region",),
         "paired": ("place",),
         "time": ("year", "place"),

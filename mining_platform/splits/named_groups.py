@@ -5,8 +5,10 @@ from collections.abc import Mapping
 import pandas as pd
 
 from mining_platform.patch_tables import PatchTable
+from mining_platform.splits.blocks import mining_groups
 from mining_platform.splits.dealing import deal
 from mining_platform.splits.grounds import with_buffer
+from mining_platform.splits.hashes import filled, side_of, unit_hash
 from mining_platform.splits.rules import TEST, SplitError, SplitRule
 
 
@@ -23,6 +25,18 @@ def site_split(table: PatchTable, rule: SplitRule) -> pd.DataFrame:
     """
     groups = base_sites(table.rows["site"])
     return _sides(table, groups, deal(groups, table.rows.get("range"), rule.fractions, rule.seed), rule)
+
+
+def named_site_split(table: PatchTable, rule: SplitRule) -> pd.DataFrame:
+    """Split of each patch by a hash of its base site's name: columns patch_id, group (the base site), split.
+
+    Rows are in the table's order. A site is on the same side in every table and year, but where a split would be empty (as in
+    `block_split`); fractions are met as far as chance allows. Buffers as in `site_split`.
+    """
+    groups = base_sites(table.rows["site"])
+    has_mining = mining_groups(table, groups)
+    home = {group: side_of(unit_hash(f"{rule.seed}:{group}"), rule.fractions) for group in has_mining}
+    return _sides(table, groups, filled(home, has_mining, rule.fractions, rule.seed), rule)
 
 
 def region_split(table: PatchTable, rule: SplitRule) -> pd.DataFrame:

@@ -20,7 +20,7 @@ class SplitRule:
     """How patches are parted into training, validation and test."""
 
     method: str
-    """A key of mining_platform.splits.methods.METHODS: block, cluster, site, region, paired or time."""
+    """A key of mining_platform.splits.methods.METHODS: block, cluster, site, named-site, region, paired or time."""
     fractions: Mapping[str, float]
     """Wanted share of patches by split name, above 0; sums to 1. `time` gives the first name the earliest years."""
     block_m: int

@@ -12,21 +12,26 @@ from mining_platform.artifacts import Artifact, Ref
 from mining_platform.band_figures import band_preview
 from mining_platform.candidates import candidates
 from mining_platform.dataset_figures import store_sheet
+from mining_platform.dataset_steps import scene_rule, scene_sites
 from mining_platform.datasets import RANGES, Dataset, caveat
 from mining_platform.labels.mapbiomas import LABEL_NAME
+from mining_platform.labels.recipes import recipe as recipe_of
 from mining_platform.layers import layer_name
-from mining_platform.manifests import NO_COLLECTION, PartitionSources, build_manifest
+from mining_platform.manifests import NO_COLLECTION, PartitionSources, build_manifest, label_ranges
 from mining_platform.mosaics import MOSAIC_NAME
 from mining_platform.pipeline import Platform, key_parts
 from mining_platform.point_windows import point_candidates
 from mining_platform.reviews import effects
 from mining_platform.reviews.tables import read_reviews
+from mining_platform.scene_patches import SceneDataset, write_scene_store
+from mining_platform.sites import read_sites
 from mining_platform.sources.protocol import LAND_COVER_FILE
 from mining_platform.split_figures import split_figure
 from mining_platform.splits.grounds import footprint_conflicts
 from mining_platform.splits.methods import split_windows
 from mining_platform.splits.summaries import split_summary
 from mining_platform.stacks import layers_of
+from mining_platform.stages.context import tell_context
 from mining_platform.stages.files import (
     CANDIDATES_FILE,
     MANIFEST_FILE,
@@ -57,6 +62,7 @@ def find_candidates(dataset: Dataset, platform: Platform, key: str, inputs: Mapp
     land_cover = cover.path / LAND_COVER_FILE if cover else None
     if dataset.points is not None:
         table, facts = point_candidates(dataset, region, year, land_cover)
+        facts = {**facts, "simulated": region.simulated}  # a file of points has no mark of its own
     else:
         grid = grids.window_grid(region.geobox, dataset.px)
         table, facts = candidates(
@@ -134,9 +140,25 @@ def cut_patches(dataset: Dataset, platform: Platform, key: str, inputs: Mapping[
     """`patches.zarr` and its index, and a contact sheet."""
     region, year = platform.region_year(key)
     windows = gpd.read_parquet(inputs[Ref(f"{dataset.id}/sample", key)].path / SAMPLE_FILE)
+    cut = cut_scenes if dataset.sample_unit == "scene" else cut_mosaic
+    index, facts = cut(dataset, platform, key, inputs, windows, out)
+    simulated = any(artifact.facts.get("simulated") for artifact in inputs.values())
+    shares = index.merge(windows[["window_id", "range", "negative", "share", "is_mining"]], on="window_id")
+    if dataset.sample_unit == "scene":
+        shares = shares.assign(share=shares["label_share"], range=label_ranges(shares["label_share"]))
+    title = f"Patches by mining share: {region.name}, {year}{caveat(dataset)}"
+    (out / PREVIEW_FILE).write_bytes(store_sheet(out, shares, title, simulated))
+    return facts
+
+
+def cut_mosaic(
+    dataset: Dataset, platform: Platform, key: str, inputs: Mapping[Ref, Artifact], windows: gpd.GeoDataFrame, out: Path
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """The store of patches of the year's mosaic, its index and facts."""
+    _, year = platform.region_year(key)
     channels = profiles.PROFILES[dataset.profile].channels
     label = inputs.get(Ref("label", key))
-    index, facts = patches.write_store(
+    return patches.write_store(
         windows,
         year,
         inputs[Ref("mosaic", key)].path / MOSAIC_NAME,
@@ -148,11 +170,33 @@ def cut_patches(dataset: Dataset, platform: Platform, key: str, inputs: Mapping[
         max_masked_share=dataset.max_masked_share,
         layers={layer: inputs[Ref(layer, key)].path / layer_name(layer) for layer in layers_of(channels)},
     )
-    simulated = any(artifact.facts.get("simulated") for artifact in inputs.values())
-    shares = index.merge(windows[["window_id", "range", "negative", "share", "is_mining"]], on="window_id")
-    title = f"Patches by mining share: {region.name}, {year}{caveat(dataset)}"
-    (out / PREVIEW_FILE).write_bytes(store_sheet(out, shares, title, simulated))
-    return facts
+
+
+def cut_scenes(
+    dataset: Dataset, platform: Platform, key: str, inputs: Mapping[Ref, Artifact], windows: gpd.GeoDataFrame, out: Path
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """The store of patches of the year's scenes, its index and facts."""
+    region, year = platform.region_year(key)
+    sites = scene_sites(dataset)
+    row = SceneDataset(
+        channels=profiles.PROFILES[dataset.profile].channels,
+        recipe=recipe_of(dataset.recipe),
+        clouds=scene_rule(region),
+        px=dataset.px,
+        pixel_m=dataset.pixel_m,
+        max_masked_share=dataset.max_masked_share,
+    )
+    return write_scene_store(
+        windows,
+        gpd.read_parquet(inputs[Ref("scenes", key)].path / SCENES_FILE),
+        read_sites(sites, year),
+        out,
+        year=year,
+        region=region,
+        row=row,
+        source=platform.scenes.pixels(region),
+        where=sites.path_of(year).name,
+    )
 
 
 def samples_of(inputs: Mapping[Ref, Artifact]) -> pd.DataFrame:
@@ -188,7 +232,7 @@ def part_windows(dataset: Dataset, _platform: Platform, key: str, inputs: Mappin
 
 
 def list_patches(dataset: Dataset, platform: Platform, key: str, inputs: Mapping[Ref, Artifact], out: Path) -> dict[str, Any]:
-    """`manifest.parquet`: the patch table of the release; and how bright its patches are by band and split."""
+    """`manifest.parquet`: the patch table of the release; how bright its patches are, and what `tell_context` tells."""
     stores = of_stage(inputs, "patches")
     manifest = build_manifest(
         samples_of(inputs),
@@ -200,10 +244,11 @@ def list_patches(dataset: Dataset, platform: Platform, key: str, inputs: Mapping
         reviews=read_reviews(of_stage(inputs, "reviews").values()),
     )
     manifest.to_parquet(out / MANIFEST_FILE, index=False)
+    channels = profiles.PROFILES[dataset.profile].channels
     preview, means = band_preview(
         manifest,
         lambda region_id, _year, rows: patches.read_images(stores[region_id].path, rows),
-        profiles.PROFILES[dataset.profile].channels,
+        channels,
         f"Values of the patches by band and split: {dataset.id}, {key}",
         bool(manifest["simulated"].any()),
     )
@@ -216,6 +261,7 @@ def list_patches(dataset: Dataset, platform: Platform, key: str, inputs: Mapping
         "by_range": by_range(manifest),
         "mean_by_band": means,
         "regions": list(stores),
+        **tell_context(manifest, stores, channels, f"Context of {dataset.id}, {key}", out),
     }
 
 

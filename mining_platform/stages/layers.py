@@ -13,6 +13,9 @@ from mining_platform.pipeline import Platform
 from mining_platform.stages.files import PREVIEW_FILE
 from mining_platform.stages.imagery import blocks_to_compute
 
+TITLES: Mapping[str, str] = {"radar": "Radar", "elevation": "Elevation", "osm_context": "OpenStreetMap context"}
+"""Layer, one of regions.LAYERS_BESIDE -> how its picture is called."""
+
 
 def compose_layer(layer: str, platform: Platform, key: str, inputs: Mapping[Ref, Artifact], out: Path) -> dict[str, Any]:
     """`<layer>.zarr` in the mosaic's chunks, and a picture of it."""
@@ -28,6 +31,6 @@ def compose_layer(layer: str, platform: Platform, key: str, inputs: Mapping[Ref,
         simulated=reading.simulated,
         threads=reading.threads,
     )
-    title = f"{layer.capitalize()} {year}, {region.name}"
+    title = f"{TITLES[layer]} {year}, {region.name}"
     (out / PREVIEW_FILE).write_bytes(layer_picture(out / layer_name(layer), title))
     return {**reading.facts, **facts}

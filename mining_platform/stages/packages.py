@@ -20,6 +20,7 @@ from mining_platform.packages.patch_pixels import PackageInput
 from mining_platform.packages.writing import write_package
 from mining_platform.pipeline import Platform, key_parts, ref
 from mining_platform.sources.protocol import LAND_COVER_FILE
+from mining_platform.stacks import layers_of
 from mining_platform.stages.files import MANIFEST_FILE, PREVIEW_FILE, QUOTAS_FILE, SPLITS_FILE
 from mining_platform.stages.package_pictures import CONTACT_SHEET, package_pictures
 
@@ -64,17 +65,19 @@ def release_of(
 ) -> Release:
     """The release of a dataset's years in a layout; `date` None means the first day after the last of the years."""
     regions = sorted({key_parts(each.partition)[0] for each in inputs if each.asset == f"{dataset.id}/patches"})
-    told, points = ", ".join(map(str, years)), dataset.points.name if dataset.points else None
+    told, channels = ", ".join(map(str, years)), profiles.PROFILES[dataset.profile].channels
+    origin = credits_of([platform.regions[region_id] for region_id in regions], years, dataset.points, layers_of(channels))
     return Release(
         dataset=dataset.id,
         title=f"{dataset.title}, {told}",
         years=tuple(sorted(years)),
         layout=layout_id,
-        channels=profiles.PROFILES[dataset.profile].channels,
+        channels=channels,
         px=dataset.px,
+        pixel_m=dataset.pixel_m,
         recipe=RECIPES[dataset.recipe],
         profile=dataset.profile,
-        credits=credits_of([platform.regions[region_id] for region_id in regions], years, points),
+        credits=origin,
         inputs=tuple(sorted((each.asset, each.partition, artifact.digest) for each, artifact in inputs.items())),
         code_version=metadata.version("mining-platform"),
         authors=tuple(authors),

@@ -49,10 +49,9 @@ def test_every_declared_partition_is_a_partition_in_dagster(step: Step) -> None:
 def test_every_dataset_has_its_whole_family() -> None:
     keys = {key.to_user_string() for key in GRAPH.get_all_asset_keys()}
     told = {name: inactive_reason(dataset, REGIONS) for name, dataset in DATASETS.items()}
-    assert {name: why for name, why in told.items() if why} == {"sim_context": "region sim-igarape has no osm_context"}
-    active = [name for name, why in told.items() if why is None]
-    assert {f"{name}/{stage}" for name in active for stage in DATASET_STAGES} <= keys
-    assert {"land_cover", "scenes", "mosaic", "label", "model", "evaluation"} <= keys
+    assert {name: why for name, why in told.items() if why} == {}
+    assert {f"{name}/{stage}" for name in DATASETS for stage in DATASET_STAGES} <= keys
+    assert {"land_cover", "scenes", "mosaic", "radar", "elevation", "osm_context", "label", "model", "evaluation"} <= keys
 
 
 @pytest.mark.parametrize("step", STEP_ROWS, ids=lambda step: step.asset)

@@ -19,7 +19,8 @@ from mining_platform.imports.unpacking import MAX_HEADER_BYTES, opened_folder
 from mining_platform.models.classifier import load_model
 from mining_platform.patch_table_files import TableError, read_raw
 from mining_platform.raster_files import MAX_BLOCK_BYTES, RasterFileError, opened_raster_file
-from mining_platform.region_files import load_regions, parse_regions
+from mining_platform.region_features import parse_regions
+from mining_platform.region_files import load_regions
 from mining_platform.regions import Region, RegionError, Scenes
 from mining_platform.shard_reads import ShardedRows
 from mining_platform.sources import stac

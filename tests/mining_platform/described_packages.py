@@ -63,6 +63,7 @@ def patch_rows(count: int) -> gpd.GeoDataFrame:
     values = {
         "patch_id": [f"{each}_{YEAR}" for each in window], "window_id": window, "region": "here", "country": "BR", "year": YEAR,
         "epsg": EPSG, "minx": minx, "miny": maxy - PX * 10, "maxx": minx + PX * 10, "maxy": maxy,
+        "x0": minx.astype(float), "y0": maxy.astype(float), "pixel_m": 10, "acquired": "",
         "share": np.where(ranks == 0, 0.0, ranks / 10 - 0.05), "share_nn": np.where(ranks == 0, 0.0, ranks / 10 - 0.05),
         "range": [RANGES[rank] for rank in ranks], "is_mining": ranks > 0, "negative": np.where(ranks == 0, "random", ""),
         "point_id": "", "mining_distance_m": np.where(numbers % 2 == 0, 12.5, np.nan), "dominant_class": 3, "dominant_share": 0.5,

@@ -1,10 +1,13 @@
-"""Static STAC catalogues of layers beside the scenes, of rasters of known values."""
+"""Layers beside the scenes as every kind of source holds them: the same rasters of known values."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import rasterio
 from affine import Affine
 from numpy.typing import NDArray
@@ -12,7 +15,58 @@ from shapely.geometry import box, mapping
 from shapely.geometry.base import BaseGeometry
 
 from mining_platform.grids import project
-from tests.synthetic import EPSG, write_json
+from mining_platform.regions import Beside, Region
+from mining_platform.sources.remote.network import HOSTS_VARIABLE
+from tests.earth_engine.archive import FakeArchive
+from tests.stac_api import stac_api
+from tests.synthetic import EPSG, region, write_json
+from tests.twin_scenes import running
+
+KINDS = ("catalogue", "api", "archive", "earth_engine")
+SIDE_PX = 60
+"""Side of the region's grid."""
+
+
+@dataclass(frozen=True)
+class LayerPixels:
+    """A layer's pixels, and what writes them for each kind of source."""
+
+    layer: str
+    """One of regions.LAYERS_BESIDE."""
+    collection: str
+    earth_engine_collection: str
+    write_catalogue: Callable[[Path], Path]
+    write_folder: Callable[[Path], Path]
+    archive: Callable[[], FakeArchive]
+
+    def region(self, source: str, href: str, collection: str = "", **named: Any) -> Region:
+        """A region whose layer comes from a source."""
+        beside = Beside(source, collection or self.collection, href, False, **named)
+        return replace(region(SIDE_PX, SIDE_PX), beside={self.layer: beside})
+
+
+@dataclass(frozen=True)
+class Held:
+    """A layer at one kind of source."""
+
+    region: Region
+    asked: Callable[[], int]
+    """How often a service was asked for pixels so far."""
+
+
+def hold(pixels: LayerPixels, kind: str, root: Path, stack: ExitStack, patch: pytest.MonkeyPatch) -> Held:
+    """The layer at one of KINDS until the stack ends."""
+    if kind == "earth_engine":
+        server = stack.enter_context(running(pixels.archive(), patch))
+        return Held(pixels.region(kind, "", pixels.earth_engine_collection), lambda: len(server.of("computePixels")))
+    if kind == "archive":
+        return Held(pixels.region(kind, str(pixels.write_folder(root))), lambda: 0)
+    catalogue = pixels.write_catalogue(root)
+    if kind == "catalogue":
+        return Held(pixels.region("stac", str(catalogue)), lambda: 0)
+    api = stack.enter_context(stac_api(catalogue))
+    patch.setenv(HOSTS_VARIABLE, api.host)
+    return Held(pixels.region("stac", api.url), lambda: len(api.files_asked()))
 
 
 def write_raster(

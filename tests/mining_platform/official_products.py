@@ -150,6 +150,8 @@ class Landsat:
     product_id: str | None = None
     as_json: bool = False
     mtl: bool = True
+    shift_m: int = 0
+    """How far the corner lies east and south of (LEFT_M, TOP_M): 15 in the official products."""
 
 
 def write_landsat(archive: Path, product: Landsat | None = None) -> Path:
@@ -157,8 +159,8 @@ def write_landsat(archive: Path, product: Landsat | None = None) -> Path:
     product = product or Landsat()
     folder = archive / product.name
     folder.mkdir(parents=True)
-    side, shift_m = SIDE_M // 30, 10_000_000
-    affine = Affine(30, 0, LEFT_M, 0, -30, TOP_M - shift_m)
+    side, false_northing_m = SIDE_M // 30, 10_000_000
+    affine = Affine(30, 0, LEFT_M + product.shift_m, 0, -30, TOP_M - false_northing_m - product.shift_m)
     provider = "landsat-oli" if product.name.startswith("LC") else "landsat-tm"
     names = [row.providers[provider] for row in (*BANDS.values(), *LAYERS.values()) if provider in row.providers]  # type: ignore[attr-defined]
     for name in names:

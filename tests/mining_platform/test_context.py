@@ -1,6 +1,5 @@
 """OpenStreetMap's features on a grid: hand-drawn ones on known pixels, in pieces as in one, near and far."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +9,11 @@ import pandas as pd
 import pytest
 import shapely
 from affine import Affine
-from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
-from PIL import Image
 from pyproj import Transformer
 from shapely.geometry.base import BaseGeometry
 
-from mining_platform import bands, context_coverage, profiles
+from mining_platform import bands, profiles
 from mining_platform.artifacts import Artifact, Ref
 from mining_platform.context import MAX_DISTANCE_M, context_channels, context_on_grid, distance_on_grid, known_on_grid
 from mining_platform.context_dates import date_gap, the_extract_is_of_the_imagerys_time
@@ -238,68 +235,3 @@ def test_an_extract_more_than_a_year_from_the_imagery_is_warned_of(date: str, ho
     verdict = the_extract_is_of_the_imagerys_time(None, artifact)  # type: ignore[arg-type]
     assert verdict.holds is holds
     assert pd.Series([verdict.reason]).str.contains(reason).all()
-
-
-CHANNELS = ("OSM-highway", "OSM-building")
-
-
-def patches() -> tuple[pd.DataFrame, NDArray[np.uint16]]:
-    """Eight patches of 4 px in two regions: what they show is told in their rows."""
-    images = np.ones((8, 2, 4, 4), np.uint16)
-    images[0, 0, 3, 3] = images[1, 0, 0, 0] = images[1, 1, 0, 0] = images[4, 1, 2, 2] = 2
-    images[3] = 0
-    images[7, :, :, :2] = 0
-    table = pd.DataFrame(
-        {
-            "region": ["a", "a", "a", "a", "b", "b", "b", "b"],
-            "year": 2021,
-            "store_row": [0, 1, 2, 3, 0, 1, -1, 2],
-            "dropped": [False, False, False, False, False, False, True, False],
-            "split": ["train", "test", "train", "train", "train", "test", "train", "train"],
-            "is_mining": [True, True, True, True, False, False, False, False],
-        }
-    )
-    return table, images
-
-
-def test_coverage_is_the_share_of_patches_with_a_feature_by_key_class_and_split() -> None:
-    table, images = patches()
-    stores = {"a": images[:4], "b": images[[4, 5, 7]]}
-
-    def images_of(region: str, _year: int, rows: Sequence[int]) -> NDArray[np.uint16]:
-        return stores[region][list(rows)]
-
-    shuffled = table.sample(frac=1, random_state=3)
-    found = context_coverage.coverage_table(shuffled, images_of, CHANNELS).set_index(["key", "split", "is_mining"])
-    numbers = found[["patches", "known", "with_feature"]]
-    assert numbers.loc[("highway", "all", True)].tolist() == [4, 3, 2]
-    assert numbers.loc[("building", "all", True)].tolist() == [4, 3, 1]
-    assert numbers.loc[("any", "all", True)].tolist() == [4, 3, 2]
-    assert numbers.loc[("any", "train", True)].tolist() == [3, 2, 1]
-    assert numbers.loc[("any", "test", True)].tolist() == [1, 1, 1]
-    assert numbers.loc[("any", "all", False)].tolist() == [3, 3, 1]
-    assert found["share"].loc[("any", "all", True)] == pytest.approx(2 / 3, abs=1e-6)
-    assert set(found.index.get_level_values("split")) == {"all", "train", "test"}
-    picture = context_coverage.coverage_figure(found.reset_index(), "Coverage, tiny 2021", simulated=True)
-    assert picture[:8] == b"\x89PNG\r\n\x1a\n"
-    assert picture == context_coverage.coverage_figure(found.reset_index(), "Coverage, tiny 2021", simulated=True)
-
-
-def test_coverage_is_of_the_flags_of_a_profile() -> None:
-    channels = (*profiles.PROFILES["s2-12+osm-5"].channels, "OSM-highway-distance")
-    assert context_coverage.flag_channels(channels) == channels[12:17]
-    images = np.zeros((1, 1, 4, 4), np.uint16)
-    assert [each.tolist() for each in context_coverage.features_in(images)] == [[[False]], [[False]]]
-
-
-def test_a_coverage_picture_has_a_pair_of_bars_a_key(tmp_path: Path) -> None:
-    rows = [
-        {"key": key, "split": "all", "is_mining": is_mining, "patches": 10, "known": 10, "with_feature": 5, "share": 0.5}
-        for key in (*OSM_KEYS, "any")
-        for is_mining in (True, False)
-    ]
-    (tmp_path / "x.png").write_bytes(context_coverage.coverage_figure(pd.DataFrame(rows), "Coverage", simulated=False))
-    with Image.open(tmp_path / "x.png") as picture:
-        pixels = np.asarray(picture.convert("RGB")).reshape(-1, 3)
-    for colour in ((0xD1, 0x49, 0x5B), (0x5B, 0x8C, 0x5A)):
-        assert (pixels == colour).all(axis=1).sum() > 6 * 500

@@ -96,6 +96,33 @@ def test_the_upper_bound_follows_from_what_datasets_want(platform: Platform, mon
     assert found.cost.requests == 4 * 300
 
 
+class Recording(Counting):
+    """Tells a byte for each pixel of each channel and scene."""
+
+    def cost(self, _region: Any, scene_count: int, channels: Sequence[str], geoboxes: Sequence[Any]) -> Cost:
+        return Cost(0, scene_count * len(channels) * sum(box.shape[0] * box.shape[1] for box in geoboxes))
+
+
+def test_patches_of_scenes_read_every_window_in_every_scene(platform: Platform) -> None:
+    recording: Any = Recording()
+    told = replace(platform, scenes=recording)
+    row, key = DATASETS["sim_landsat_sites"], "sim-serra-landsat|2024"
+    step = STEPS["sim_landsat_sites/patches"]
+    channels = 7 + 1  # the profile, and QA_PIXEL, which is in the cost of scenes as well
+    before = costs.estimate(told, step, key)
+    assert before.at_most
+    assert before.cost.bytes == 5 * channels * 16 * row.px**2
+    table = gpd.GeoDataFrame({"minx": [0, 1920], "maxy": [0, 0]}, geometry=[Point(0, 0)] * 2, crs=4326)
+    publish(told, Ref("sim_landsat_sites/sample", key), lambda out: table.to_parquet(out / "sample.parquet"))
+    drawn = costs.estimate(told, step, key)
+    assert not drawn.at_most
+    assert drawn.cost.bytes == 5 * channels * 2 * row.px**2
+
+
+def test_patches_of_mosaics_take_nothing(platform: Platform) -> None:
+    assert costs.estimate(platform, STEPS["sim_ranges/patches"], FULL).cost == Cost()
+
+
 @pytest.mark.parametrize("seed", range(10))
 def test_no_windows_take_more_than_the_upper_bound(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(seed)

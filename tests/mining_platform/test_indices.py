@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import rasterio
 
-from mining_platform import bands, indices, profiles, scene_collections
+from mining_platform import bands, indices, profiles
 from mining_platform.labels.recipes import RECIPES
+from mining_platform.regions import required_scenes
 from mining_platform.scenes import harmonised
 from mining_platform.sources.archives.landsat import metadata_groups
 from mining_platform.sources.protocol import SourceError
@@ -141,17 +142,12 @@ def test_the_real_mtl_numbers_its_bands_as_the_table_does() -> None:
     assert (indices.index_of("NDVI", values)[values["L-nir"] < 10] < 0).all(), "what is black in near infrared is water"
 
 
-def test_a_temperature_goes_through_a_mosaic_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_temperature_goes_through_a_mosaic_as_it_is(tmp_path: Path) -> None:
     write_landsat(tmp_path, Landsat(values={"ST_B10": 44_177}))
     place = at(tmp_path, "landsat-c2-l2", "qa-median")
     (scene,) = listed(place, 2024)
     assert harmonised(np.array([44_177], np.uint16), scene).tolist() == [10_149], "which no temperature may become"
-    monkeypatch.setitem(
-        scene_collections.COLLECTIONS,
-        "landsat-c2-l2",
-        replace(scene_collections.COLLECTIONS["landsat-c2-l2"], profile="landsat-7"),
-    )
-    made = composed(place, 2024)
+    made = composed(replace(place, scenes=replace(required_scenes(place), profile="landsat-7")), 2024)
     assert np.unique(made.image[5, 5:-5, 5:-5]).tolist() == [44_177]
 
 

@@ -7,7 +7,7 @@ import pytest
 from odc.geo.geobox import GeoBox
 
 from mining_platform import bands, layers, profiles, stacks
-from mining_platform.layer_figures import layer_picture
+from mining_platform.layer_figures import layer_picture, preview
 from mining_platform.layers import open_layer, read_layer, write_layer
 from mining_platform.zarr_arrays import ArrayError
 
@@ -80,6 +80,33 @@ def test_xarray_opens_a_layer_with_its_coordinates(path: Path) -> None:
 def test_the_picture_is_a_png_that_says_simulated(path: Path) -> None:
     assert open_layer(path).simulated
     assert layer_picture(path, "Radar").startswith(b"\x89PNG")
+
+
+FLAGS = ("OSM-highway", "OSM-aeroway")
+
+
+def flags(box: GeoBox) -> np.ndarray:
+    """A road of one pixel in row 511, a runway of one pixel in row 514 and column 510; nothing is known of the last 100 rows."""
+    rows = (GEOBOX.boundingbox.top - box.boundingbox.top) / 10 + np.arange(box.shape[0])[:, None]
+    columns = (box.boundingbox.left - GEOBOX.boundingbox.left) / 10 + np.arange(box.shape[1])
+    found = np.stack([np.broadcast_to(rows == 511, box.shape), (rows == 514) & (columns == 510)]).astype(np.float32)
+    return np.where(rows >= 600, np.nan, found)
+
+
+def test_a_feature_of_one_pixel_stays_in_the_picture_of_flags_and_not_known_is_no_feature(tmp_path: Path) -> None:
+    write_layer(tmp_path / "osm.zarr", GEOBOX, FLAGS, flags, blocks=None, simulated=True)
+    shown = preview(open_layer(tmp_path / "osm.zarr"), tmp_path / "osm.zarr", longest_px=140)  # cells of 5 x 5 pixels
+    assert shown.shape == (2, 140, 120)
+    assert np.flatnonzero((shown[0] == 1).any(axis=1)).tolist() == [102], "rows 510 to 514 lie in two chunks"
+    assert (shown[0][102] == 1).all()
+    assert np.argwhere(shown[1] == 1).tolist() == [[102, 102]]
+    assert np.isnan(shown[:, 120:]).all()
+    assert (np.nan_to_num(shown[:, :120], nan=-1) >= 0).all()
+
+
+def test_the_picture_of_values_takes_every_nth_pixel(path: Path) -> None:
+    shown = preview(open_layer(path), path, longest_px=140)
+    np.testing.assert_allclose(shown, ramp(GEOBOX)[:, ::5, ::5], atol=0.0011)
 
 
 def test_the_place_of_a_channel_follows_from_its_sensor() -> None:

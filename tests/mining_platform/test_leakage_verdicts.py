@@ -115,7 +115,7 @@ def test_stores_are_joined_by_window_where_a_table_names_windows(tmp_path: Path)
     assert set(read_pictures([tmp_path], [], WINDOWS[:3]).patch_ids) == set(WINDOWS[:3])
 
 
-@pytest.mark.parametrize("dataset", ["sim_ranges", "sim_ranges_48"])
+@pytest.mark.parametrize("dataset", ["sim_ranges", "sim_ranges_48", "sim_context", "sim_smallmines"])
 def test_the_simulated_releases_do_not_leak(line: Line, dataset: str) -> None:
     platform: Any = SimpleNamespace(artifacts=ArtifactStore(line.installation.home / "artifacts"))
     for asset, fact in (

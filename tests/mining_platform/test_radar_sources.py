@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,6 @@ import geopandas as gpd
 import numpy as np
 import pytest
 import rasterio
-from affine import Affine
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from rasterio.control import GroundControlPoint
@@ -21,132 +20,32 @@ from shapely.geometry import box
 
 from mining_platform.grids import lattice_geobox
 from mining_platform.radar import linear, passes_of, radar_scenes_of
-from mining_platform.regions import LAYERS_BESIDE, Beside, Region
-from mining_platform.sources import archive_radar, radar_layer
+from mining_platform.regions import LAYERS_BESIDE, Region
+from mining_platform.sources import archive_radar, beside, radar_layer
 from mining_platform.sources.protocol import SourceError
-from mining_platform.sources.remote.network import HOSTS_VARIABLE, NetworkError
-from mining_platform.sources.stac_metadata.items import FoundItem
+from mining_platform.sources.remote.network import NetworkError
+from mining_platform.sources.stac_metadata.item_fields import FoundItem
 from mining_platform.sources.stac_metadata.layers import layer_region
 from mining_platform.sources.stac_radar import radar_scene_of
 from tests.conftest import REALDATA
 from tests.earth_engine.archive import FakeArchive, FakeBand, FakeImage
-from tests.mining_platform.layer_catalogues import outline_of, write_layer_catalogue, write_raster
-from tests.stac_api import stac_api
+from tests.mining_platform.layer_catalogues import KINDS, SIDE_PX, hold, write_raster
+from tests.mining_platform.radar_scenes import RADAR, SCENES, Made, fake_archive, write_folder
 from tests.synthetic import EPSG, LEFT_M, TOP_M, region
 from tests.twin_scenes import running
 
-KINDS = ("catalogue", "api", "archive", "earth_engine")
-SIDE_PX = 60
-NODATA = -32768.0
-COLLECTIONS = {"earth_engine": "sentinel-1-grd"}
 BOX = lattice_geobox(LEFT_M, TOP_M - SIDE_PX * 10, LEFT_M + SIDE_PX * 10, TOP_M, EPSG)
-
-
-@dataclass(frozen=True)
-class Made:
-    """One scene's power by polarisation, with NaN beside a slanted edge of the swath."""
-
-    name: str
-    when: datetime
-    orbit: str
-    left_m: int
-    pixels: dict[str, NDArray[np.float32]]
-
-    @property
-    def affine(self) -> Affine:
-        return Affine(10, 0, self.left_m, 0, -10, TOP_M + 100)
-
-    @property
-    def outline(self) -> Any:
-        return outline_of(self.affine, self.pixels["VV"].shape)
-
-
-def made(seed: int, day: int, orbit: str, *, left_m: int = LEFT_M - 100, names: tuple[str, ...] = ("VV", "VH")) -> Made:
-    rng, side = np.random.default_rng(seed), SIDE_PX + 20
-    beside = np.add.outer(np.arange(side), np.arange(side)) < 20 * seed
-    pixels = {name: rng.gamma(4, 0.02 / (1 + at), (side, side)).astype(np.float32) for at, name in enumerate(names)}
-    for power in pixels.values():
-        power[beside] = np.nan
-    when = datetime(2024, 6, day, 9, 30, tzinfo=UTC)
-    return Made(f"S1A_IW_GRDH_1SDV_{when:%Y%m%dT%H%M%S}_{seed:02d}", when, orbit, left_m, pixels)
-
-
-SCENES = (
-    made(1, 1, "descending"),
-    made(2, 5, "ascending", left_m=LEFT_M - 200),
-    made(3, 13, "descending", names=("VV",)),
-    made(4, 25, "ascending"),
-)
-
-
-def write_catalogue(root: Path) -> Path:
-    items = []
-    for scene in SCENES:
-        for name, power in scene.pixels.items():
-            path = root / "sentinel-1-rtc" / scene.name / f"{name}.tif"
-            write_raster(path, np.where(np.isnan(power), np.float32(NODATA), power), scene.affine, nodata=NODATA)
-        properties = {"datetime": f"{scene.when:%Y-%m-%dT%H:%M:%SZ}", "sat:orbit_state": scene.orbit, "proj:epsg": EPSG}
-        assets = {name.lower(): f"{name}.tif" for name in scene.pixels}
-        items.append({"id": scene.name, "outline": scene.outline, "properties": properties, "assets": assets})
-    return write_layer_catalogue(root, "sentinel-1-rtc", items)
-
-
-def write_folder(root: Path) -> Path:
-    """Two scenes in files of a polarisation, linear and dB, one with VV alone, and one in a file of two bands in dB."""
-    first, second, third, fourth = SCENES
-    for scene, unit in ((first, "linear"), (second, "dB"), (third, "linear")):
-        for name, power in scene.pixels.items():
-            values = power if unit == "linear" else 10 * np.log10(power)
-            path = root / scene.orbit / f"{scene.name}_{name}.tif"
-            tags = {"unit": unit, "orbit": scene.orbit}
-            write_raster(path, np.where(np.isnan(values), -99, values).astype(np.float32), scene.affine, nodata=-99, **tags)
-    both = np.stack([10 * np.log10(fourth.pixels[name]) for name in ("VH", "VV")])
-    tags = {"datetime": fourth.when.isoformat(), "orbit": "ascending"}
-    write_raster(root / f"{fourth.name}.tif", both, fourth.affine, nodata=np.nan, band_unit="dB", names=("VH", "VV"), **tags)
-    write_raster(root / "unrelated.tif", np.ones((3, 3), np.uint8), fourth.affine)
-    return root
-
-
-def fake_archive() -> FakeArchive:
-    def image(scene: Made, mode: str = "IW") -> FakeImage:
-        where = tuple(scene.affine)[:6]
-        bands = [
-            FakeBand(name, np.nan_to_num(power), f"EPSG:{EPSG}", where, ~np.isnan(power)) for name, power in scene.pixels.items()
-        ]
-        angle = FakeBand("angle", np.full((4, 4), 35, np.float32), f"EPSG:{EPSG}", where)
-        properties = {
-            "system:time_start": scene.when.timestamp() * 1000,
-            "instrumentMode": mode,
-            "orbitProperties_pass": scene.orbit.upper(),
-        }
-        return FakeImage(scene.name if mode == "IW" else f"{scene.name}_EW", (*bands, angle), scene.outline, properties)
-
-    return FakeArchive({"COPERNICUS/S1_GRD_FLOAT": [*map(image, SCENES), image(SCENES[0], "EW")]})
-
-
-def with_radar(source: str, href: str, collection: str = "sentinel-1-rtc", **changes: Any) -> Region:
-    beside = Beside(source, collection, href, False)
-    return replace(region(SIDE_PX, SIDE_PX), beside={"radar": replace(beside, **changes)})
-
-
-def hold(kind: str, root: Path, stack: ExitStack, patch: pytest.MonkeyPatch) -> Region:
-    if kind == "earth_engine":
-        stack.enter_context(running(fake_archive(), patch))
-        return with_radar(kind, "", "sentinel-1-grd")
-    if kind == "archive":
-        return with_radar(kind, str(write_folder(root)))
-    catalogue = write_catalogue(root)
-    if kind == "catalogue":
-        return with_radar("stac", str(catalogue))
-    api = stack.enter_context(stac_api(catalogue))
-    patch.setenv(HOSTS_VARIABLE, api.host)
-    return with_radar("stac", api.url)
 
 
 @pytest.fixture(scope="module", params=KINDS)
 def held(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Region]:
     with ExitStack() as stack, pytest.MonkeyPatch.context() as patch:
-        yield hold(request.param, tmp_path_factory.mktemp(request.param), stack, patch)
+        yield hold(RADAR, request.param, tmp_path_factory.mktemp(request.param), stack, patch).region
+
+
+def by(held: Region, **named: str) -> Region:
+    """The region with a recipe or an orbit of its radar named."""
+    return replace(held, beside={"radar": replace(held.beside["radar"], **named)})
 
 
 def listed(held: Region) -> gpd.GeoDataFrame:
@@ -185,13 +84,24 @@ def test_power_is_that_of_the_pixels_linear_and_nothing_beside_the_swath(held: R
 
 
 def test_channels_are_the_same_whatever_the_source(held: Region) -> None:
-    reading = radar_layer.open_radar_layer(held, 2024, ("S1-VV", "S1-VH"), "mean")
+    reading = radar_layer.open_radar_layer(by(held, recipe="mean"), 2024, ("S1-VV", "S1-VH"))
     found = linear(reading.compute(BOX))
     for at, polarisation in enumerate(("VV", "VH")):
         stack = np.stack([known_power(scene, polarisation) for scene in SCENES if polarisation in scene.pixels])
         np.testing.assert_allclose(found[at], np.nanmean(stack, axis=0), rtol=1e-4)
     assert reading.facts["orbits"] == {"ascending": 2, "descending": 2}
     assert reading.facts["lacking"] == {"VH": [SCENES[2].name]}
+
+
+@pytest.mark.parametrize("orbit", ["ascending", "descending"])
+def test_an_orbit_that_the_region_names_leaves_out_the_other_whatever_the_source(held: Region, orbit: str) -> None:
+    reading = beside.open_layer("radar", by(held, recipe="mean", orbit=orbit), 2024, ("S1-VV",))
+    kept = [scene for scene in SCENES if scene.orbit == orbit]
+    expected = np.ma.masked_invalid([known_power(scene, "VV") for scene in kept]).mean(axis=0).filled(np.nan)
+    np.testing.assert_allclose(linear(reading.compute(BOX))[0], expected, rtol=1e-4)
+    assert reading.facts["orbits"] == {orbit: 2}
+    assert list(reading.facts["scenes"]) == [scene.name for scene in kept]
+    assert (reading.facts["recipe"]["id"], reading.facts["recipe"]["orbit"]) == ("mean", orbit)
 
 
 def test_channels_come_in_the_order_that_is_asked_for_and_in_pieces_as_in_one(held: Region) -> None:
@@ -218,14 +128,17 @@ def test_the_fingerprint_is_plain_and_repeats(held: Region) -> None:
 
 
 def test_an_orbit_that_no_scene_has_and_a_channel_of_another_sensor_are_refused(tmp_path: Path) -> None:
-    held = with_radar("archive", str(write_folder(tmp_path)))
+    held = RADAR.region("archive", str(write_folder(tmp_path)))
     with pytest.raises(KeyError, match=r"B04 is none of Sentinel-1; those are S1-VV, S1-VH"):
         radar_layer.open_radar_layer(held, 2024, ("B04",))
     for path in tmp_path.rglob("*.tif"):
         if any(scene.name in path.name and scene.orbit == "ascending" for scene in SCENES):
             path.unlink()
-    with pytest.raises(SourceError, match=r"None of the 2 scenes is ascending; there are 2 descending.*another recipe"):
-        radar_layer.open_radar_layer(held, 2024, ("S1-VV",), "ascending-lee-7")
+    for named in ({"recipe": "ascending-lee-7"}, {"orbit": "ascending"}):
+        with pytest.raises(
+            SourceError, match=r"None of the 2 scenes is ascending; there are 2 descending\. Name the other orbit"
+        ):
+            radar_layer.open_radar_layer(by(held, **named), 2024, ("S1-VV",))
 
 
 def test_a_region_without_radar_is_refused_with_the_remedy() -> None:
@@ -235,14 +148,14 @@ def test_a_region_without_radar_is_refused_with_the_remedy() -> None:
 
 def test_gamma_nought_is_not_to_be_had_from_earth_engine(monkeypatch: pytest.MonkeyPatch) -> None:
     with running(fake_archive(), monkeypatch), pytest.raises(SourceError, match=r"no gamma nought.*sentinel-1-grd"):
-        radar_layer.fingerprint_radar(with_radar("earth_engine", ""), 2024)
+        radar_layer.fingerprint_radar(RADAR.region("earth_engine", ""), 2024)
 
 
 def test_earth_engine_reads_pixels_off_the_grid_as_files_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Bilinear in power; at the rim of the data Earth Engine has no pixel where one of its neighbours is missing."""
     shifted = replace(SCENES[3], left_m=LEFT_M - 103)
     write_raster(tmp_path / f"{shifted.name}_VV.tif", shifted.pixels["VV"], shifted.affine, nodata=np.nan, unit="linear")
-    files = with_radar("archive", str(tmp_path))
+    files = RADAR.region("archive", str(tmp_path))
     ours = archive_radar.open_radar(files, radar_scenes_of(listed(files))[0], "VV", BOX)
     band = FakeBand(
         "VV", np.nan_to_num(shifted.pixels["VV"]), f"EPSG:{EPSG}", tuple(shifted.affine)[:6], ~np.isnan(shifted.pixels["VV"])
@@ -250,7 +163,7 @@ def test_earth_engine_reads_pixels_off_the_grid_as_files_are_read(tmp_path: Path
     properties = {"system:time_start": shifted.when.timestamp() * 1000, "instrumentMode": "IW"}
     archive = FakeArchive({"COPERNICUS/S1_GRD_FLOAT": [FakeImage(shifted.name, (band,), shifted.outline, properties)]})
     with running(archive, monkeypatch):
-        held = with_radar("earth_engine", "", "sentinel-1-grd")
+        held = RADAR.region("earth_engine", "", "sentinel-1-grd")
         theirs = radar_layer.radar_source(held, 2024).open_radar(held, radar_scenes_of(listed(held))[0], "VV", BOX)
     both = ~np.isnan(ours) & ~np.isnan(theirs)
     assert both.mean() > 0.95 * (~np.isnan(ours)).mean()
@@ -267,7 +180,7 @@ def real_items() -> list[dict[str, Any]]:
 
 
 def asked_for(collection: str = "sentinel-1-rtc") -> Region:
-    return layer_region(with_radar("stac", "", collection), "radar", 2024)
+    return layer_region(RADAR.region("stac", "", collection), "radar", 2024)
 
 
 def found_item(item: dict[str, Any], place_of: Callable[[str], str] = str) -> FoundItem:
@@ -324,12 +237,12 @@ def ungeoreferenced(path: Path) -> None:
 def test_a_file_in_the_geometry_of_the_radar_is_refused_with_the_remedy(tmp_path: Path) -> None:
     ungeoreferenced(tmp_path / "S1A_IW_GRDH_1SDV_20240601T093000_VV.tif")
     with pytest.raises(SourceError, match=r"VV.tif is in the geometry of the radar.*SNAP or pyroSAR.*sentinel-1-rtc"):
-        radar_layer.fingerprint_radar(with_radar("archive", str(tmp_path)), 2024)
+        radar_layer.fingerprint_radar(RADAR.region("archive", str(tmp_path)), 2024)
 
 
 def one_file(root: Path, name: str = "S1A_20240601T093000_VV.tif", **settings: Any) -> Region:
     write_raster(root / name, SCENES[0].pixels["VV"], SCENES[0].affine, **settings)
-    return with_radar("archive", str(root))
+    return RADAR.region("archive", str(root))
 
 
 @pytest.mark.parametrize(
@@ -379,7 +292,7 @@ def test_a_link_out_of_the_folder_is_refused(tmp_path: Path) -> None:
     one_file(tmp_path, unit="linear")
     (tmp_path / "in" / "S1A_20240601T093000_VV.tif").symlink_to(tmp_path / "S1A_20240601T093000_VV.tif")
     with pytest.raises(SourceError, match="leads out of the archive"):
-        radar_layer.fingerprint_radar(with_radar("archive", str(tmp_path / "in")), 2024)
+        radar_layer.fingerprint_radar(RADAR.region("archive", str(tmp_path / "in")), 2024)
 
 
 def looks_of_even_ground(power: NDArray[np.floating], side: int = 12) -> float:
@@ -395,15 +308,15 @@ def test_the_real_clip_in_decibels_is_read_and_filtered(recipe: str) -> None:
     folder = REALDATA / "s1-grd-clip"
     if not folder.exists():
         pytest.skip(f"the real clip {folder} is absent; set MINING_PLATFORM_REALDATA")
-    held = replace(with_radar("archive", str(folder), "sentinel-1-grd"), geometry=box(4.50, 43.58, 4.54, 43.61), years=(2015,))
+    held = replace(RADAR.region("archive", str(folder), "sentinel-1-grd"), geometry=box(4.50, 43.58, 4.54, 43.61), years=(2015,))
     (scene,) = radar_scenes_of(radar_layer.radar_source(held, 2015).list_radar(held, 2015))
     assert (scene.scene_id, scene.orbit, scene.epsg) == ("S1A__IW___A_20150309T173017", "ascending", 32631)
     assert (scene.measure, list(scene.hrefs)) == ("sigma0", ["VV"])
     with rasterio.open(next(folder.glob("*_VV_*.tif"))) as source:
         stored, own = source.read(1), GeoBox(source.shape, source.transform, "EPSG:32631")
-    plain = radar_layer.open_radar_layer(held, 2015, ("S1-VV",), "mean").compute(own)[0]
+    plain = radar_layer.open_radar_layer(by(held, recipe="mean"), 2015, ("S1-VV",)).compute(own)[0]
     np.testing.assert_allclose(plain, stored, atol=1e-4)
-    found = radar_layer.open_radar_layer(held, 2015, ("S1-VV", "S1-VH"), recipe).compute(own)
+    found = radar_layer.open_radar_layer(by(held, recipe=recipe), 2015, ("S1-VV", "S1-VH")).compute(own)
     assert np.isnan(found[1]).all()
     assert not np.isnan(found[0]).any()
     assert looks_of_even_ground(linear(found[0])) > 3 * looks_of_even_ground(linear(plain))

@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
-from mining_platform.region_files import add_region, load_regions, parse_regions, region_of_bounds, with_scenes
+from mining_platform.region_features import parse_regions
+from mining_platform.region_files import add_region, load_regions
+from mining_platform.region_options import region_of_bounds, with_scenes
 from mining_platform.regions import RegionError, expand, region
 
 SQUARE = {"type": "Polygon", "coordinates": [[[-55.2, -6.4], [-55.0, -6.4], [-55.0, -6.2], [-55.2, -6.2], [-55.2, -6.4]]]}
@@ -113,6 +115,13 @@ def test_what_lies_beside_the_scenes_is_optional_and_may_be_dated_by_the_year() 
     assert (plain.simulated, made.simulated) == (False, True)
 
 
+def test_a_radar_may_name_its_recipe_and_orbit() -> None:
+    plain = parse(feature(radar={"source": "stac"}))["here"].beside["radar"]
+    named = parse(feature(radar={"source": "stac", "recipe": "mean", "orbit": "descending"}))["here"].beside["radar"]
+    assert (plain.recipe, plain.orbit) == ("", "")
+    assert named.identity == plain.identity | {"recipe": "mean", "orbit": "descending"}
+
+
 COVER = {"source": "mapbiomas", "collection": "8", "href": "maps/{year}.tif", "years": [1985, 2022]}
 SCENES = {"source": "stac", "collection": "sentinel-2-l2a"}
 MISTAKES = [
@@ -172,6 +181,14 @@ MISTAKES = [
     (feature(colour="red"), "unknown fields 'colour'"),
     (feature(radar={"source": "openstreetmap"}), "radar, field 'source': unknown value.*stac, earth_engine, archive"),
     (feature(radar={"source": "stac", "collection": "sentinel-2-l2a"}), "radar, field 'collection'.*sentinel-1-rtc"),
+    (feature(radar={"source": "stac", "recipe": "lee"}), "radar, field 'recipe': unknown value 'lee'.*refined-lee-7"),
+    (feature(radar={"source": "stac", "orbit": ""}), "radar, field 'orbit': expected a text"),
+    (feature(radar={"source": "stac", "orbit": "polar"}), "radar, field 'orbit': unknown value 'polar'.*ascending, descending"),
+    (
+        feature(radar={"source": "stac", "recipe": "ascending-lee-7", "orbit": "descending"}),
+        "radar, field 'orbit': The recipe ascending-lee-7 is of ascending orbits, not of descending ones.*leave out the orbit",
+    ),
+    (feature(elevation={"source": "stac", "recipe": "mean"}), "elevation: unknown fields 'recipe'"),
     (feature(elevation={"source": "archive"}), "elevation, field 'href': expected a text"),
     (
         feature(osm_context={"source": "openstreetmap", "href": "x.pbf", "date": "July"}),

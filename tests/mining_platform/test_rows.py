@@ -5,6 +5,7 @@ import pytest
 from mining_platform import bands, profiles, regions, scene_collections
 from mining_platform.clouds.rules import CLOUD_RULES
 from mining_platform.compositing.recipes import RECIPES as MOSAIC_RECIPES
+from mining_platform.dataset_rules import POINTS_MINING
 from mining_platform.datasets import DATASETS, RANGES, dataset
 from mining_platform.labels.recipes import RECIPES
 from mining_platform.packages.credits import LAND_COVER_CREDITS, SCENE_CREDITS
@@ -29,9 +30,9 @@ def test_a_dataset_row_fits_the_other_tables(row: object) -> None:
     made = dataset(row.id)
     assert made.profile in profiles.PROFILES
     assert made.recipe in RECIPES
-    assert set(made.quotas) == set(RANGES)
+    assert set(made.quotas) == set(RANGES) or (made.points is not None and POINTS_MINING in made.quotas)
     assert abs(sum(made.split.fractions.values()) - 1) < 1e-12
-    assert made.split.block_m % (made.px * 10) == 0, "blocks part windows cleanly only if they are whole windows"
+    assert made.split.block_m % (made.window_px * 10) == 0, "blocks part windows cleanly only if they are whole windows"
 
 
 def test_siblings_cover_the_same_regions_and_years() -> None:
@@ -67,7 +68,7 @@ def test_collections_profiles_and_recipes_name_rows_that_exist() -> None:
     for row in scene_collections.COLLECTIONS.values():
         assert {bands.BANDS[band_id].sensor for band_id in profiles.PROFILES[row.profile].channels} == {row.sensor}
         assert row.recipe in MOSAIC_RECIPES
-        assert set(row.stac) <= set(bands.PROVIDERS)
+        assert {*row.stac, *row.earth_engine.values()} <= set(bands.PROVIDERS)
     for recipe in MOSAIC_RECIPES.values():
         assert set(CLOUD_RULES[recipe.clouds].layers) <= {*bands.BANDS, *bands.LAYERS}
         assert (recipe.percentile is not None) == (recipe.reducer == "percentile")

@@ -263,6 +263,20 @@ def test_paired_places_keep_their_side_when_places_and_years_are_added() -> None
     assert (both["split"] == both["split_grown"]).all()
 
 
+def test_named_sites_keep_their_side_when_sites_and_windows_are_added() -> None:
+    def panel(sites: int, windows: int) -> PatchTable:
+        names = [f"mine-{site}_{number}" for site in range(sites) for number in range(1, windows + 1)]
+        return table_of(patch_id=names, site=names)
+
+    rule = replace(RULE, method="named-site")
+    first, grown = part(panel(400, 2), rule), part(panel(500, 3), rule)
+    assert (first.groupby("group")["split"].agg(["nunique", "size"]) == [1, 2]).all().all()
+    assert first["split"].value_counts(normalize=True)["train"] == pytest.approx(0.7, abs=0.06)
+    both = first.merge(grown, on="patch_id", suffixes=("", "_grown"))
+    assert len(both) == 800
+    assert (both["split"] == both["split_grown"]).all()
+
+
 def test_paired_places_that_overlap_are_one_group() -> None:
     centres = [(500_000, 9_300_000), (502_000, 9_300_000), (504_560, 9_300_000), (600_000, 9_300_000)]
     sides = part(table_of(squares(centres), place=["d", "c", "b", "a"]), replace(RULE, method="paired"))
@@ -336,7 +350,8 @@ def test_a_rule_that_cannot_be_followed_is_refused(changes: dict[str, Any], told
 
 
 @pytest.mark.parametrize(
-    ("method", "column"), [("cluster", "footprints"), ("site", "site"), ("paired", "place"), ("time", "year")]
+    ("method", "column"),
+    [("cluster", "footprints"), ("site", "site"), ("named-site", "site"), ("paired", "place"), ("time", "year")],
 )
 def test_a_table_that_lacks_what_a_method_needs_is_refused(method: str, column: str) -> None:
     with pytest.raises(SplitError, match=f"Method {method} needs the {column} of each patch, but there is no {column}"):

@@ -9,95 +9,21 @@ from typing import Any
 
 import numpy as np
 import pytest
-from affine import Affine
 from numpy.typing import NDArray
 from shapely.geometry import box
 
-from mining_platform.regions import LAYERS_BESIDE, Beside, Region
+from mining_platform.regions import LAYERS_BESIDE, Region
 from mining_platform.sources import archive_elevation, elevation_layer
 from mining_platform.sources.protocol import SourceError
-from mining_platform.sources.remote.network import HOSTS_VARIABLE
-from tests.earth_engine.archive import FakeArchive, FakeBand, FakeImage
-from tests.mining_platform.layer_catalogues import outline_of, write_layer_catalogue, write_raster
-from tests.stac_api import stac_api
+from tests.mining_platform.layer_catalogues import KINDS, SIDE_PX, hold, write_raster
+from tests.mining_platform.terrain_tiles import ELEVATION, tiles, write_catalogue
 from tests.synthetic import region
-from tests.twin_scenes import running
-
-KINDS = ("catalogue", "api", "archive", "earth_engine")
-SIDE_PX = 60
-SECOND = 1 / 3600
-COLLECTION = "cop-dem-glo-30"
-
-
-def middle() -> tuple[float, float]:
-    """The whole second nearest to the middle of the region: four tiles meet there."""
-    centre = region(SIDE_PX, SIDE_PX).geometry.centroid
-    return round(centre.x * 3600) / 3600, round(centre.y * 3600) / 3600
-
-
-def tiles() -> dict[str, tuple[Affine, NDArray[np.float32]]]:
-    """Four tiles of hilly ground of 24 x 24 seconds by official names, one of them with a void."""
-    (west, north), side = middle(), 24
-    hills = np.random.default_rng(5).uniform(10, 90, (2 * side, 2 * side)).astype(np.float32)
-    hills[30, 31] = -32768.0
-    found = {}
-    for row in (0, 1):
-        for column in (0, 1):
-            corner = west + (column - 1) * side * SECOND, north - (row - 1) * side * SECOND
-            affine = Affine(SECOND, 0, corner[0], 0, -SECOND, corner[1])
-            part = hills[row * side : (row + 1) * side, column * side : (column + 1) * side]
-            found[f"Copernicus_DSM_COG_10_S0{7 + row}_00_W05{5 - column}_00_DEM"] = affine, part
-    return found
-
-
-def write_catalogue(root: Path) -> Path:
-    items = []
-    for name, (affine, part) in tiles().items():
-        write_raster(root / COLLECTION / name / f"{name}.tif", part, affine, crs="EPSG:4326", nodata=-32768.0)
-        outline = outline_of(affine, part.shape, 4326)
-        properties = {"datetime": "2021-04-22T00:00:00Z", "proj:epsg": 4326}
-        items.append({"id": name, "outline": outline, "properties": properties, "assets": {"data": f"{name}.tif"}})
-    return write_layer_catalogue(root, COLLECTION, items)
-
-
-def write_folder(root: Path) -> Path:
-    for name, (affine, part) in tiles().items():
-        write_raster(root / name[-10:] / f"{name}.tif", part, affine, crs="EPSG:4326")
-    return root
-
-
-def fake_archive() -> FakeArchive:
-    images = []
-    for name, (affine, part) in tiles().items():
-        band = FakeBand("DEM", part, "EPSG:4326", tuple(affine)[:6], part > -1000)
-        other = FakeBand("EDM", np.zeros(part.shape, np.uint8), "EPSG:4326", tuple(affine)[:6])
-        properties = {"system:time_start": 1_291_161_600_000.0, "system:time_end": 1_422_662_400_000.0}
-        images.append(FakeImage(name, (other, band), outline_of(affine, part.shape, 4326), properties))
-    return FakeArchive({"COPERNICUS/DEM/GLO30": images})
-
-
-def with_elevation(source: str, href: str) -> Region:
-    return replace(region(SIDE_PX, SIDE_PX), beside={"elevation": Beside(source, COLLECTION, href, False)})
-
-
-def hold(kind: str, root: Path, stack: ExitStack, patch: pytest.MonkeyPatch) -> Region:
-    if kind == "earth_engine":
-        stack.enter_context(running(fake_archive(), patch))
-        return with_elevation(kind, "")
-    if kind == "archive":
-        return with_elevation(kind, str(write_folder(root)))
-    catalogue = write_catalogue(root)
-    if kind == "catalogue":
-        return with_elevation("stac", str(catalogue))
-    api = stack.enter_context(stac_api(catalogue))
-    patch.setenv(HOSTS_VARIABLE, api.host)
-    return with_elevation("stac", api.url)
 
 
 @pytest.fixture(scope="module", params=KINDS)
 def held(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Region]:
     with ExitStack() as stack, pytest.MonkeyPatch.context() as patch:
-        yield hold(request.param, tmp_path_factory.mktemp(request.param), stack, patch)
+        yield hold(ELEVATION, request.param, tmp_path_factory.mktemp(request.param), stack, patch).region
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +32,7 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> NDArray[np.floating]:
     parts = list(tiles().values())
     whole = np.block([[parts[0][1], parts[1][1]], [parts[2][1], parts[3][1]]])
     path = write_raster(tmp_path_factory.mktemp("whole") / "whole.tif", whole, parts[0][0], crs="EPSG:4326", band_unit="m")
-    found = with_elevation("archive", str(path))
+    found = ELEVATION.region("archive", str(path))
     return elevation_layer.open_elevation_layer(found, 2024, ("DEM", "SLOPE")).compute(found.geobox)
 
 
@@ -168,12 +94,12 @@ def test_a_region_without_elevation_is_refused_with_the_remedy() -> None:
 
 def test_a_channel_of_another_sensor_is_refused_before_anything_is_asked() -> None:
     with pytest.raises(KeyError, match="S1-VV"):
-        elevation_layer.open_elevation_layer(with_elevation("archive", "/nowhere"), 2024, ("DEM", "S1-VV"))
+        elevation_layer.open_elevation_layer(ELEVATION.region("archive", "/nowhere"), 2024, ("DEM", "S1-VV"))
 
 
 def own_file(root: Path, name: str = "own.tif", **settings: Any) -> Region:
     affine, part = tiles()["Copernicus_DSM_COG_10_S07_00_W055_00_DEM"]
-    return with_elevation("archive", str(write_raster(root / name, part, affine, crs="EPSG:4326", **settings)))
+    return ELEVATION.region("archive", str(write_raster(root / name, part, affine, crs="EPSG:4326", **settings)))
 
 
 def test_a_file_of_ones_own_in_metres_is_taken(tmp_path: Path) -> None:
@@ -215,9 +141,9 @@ def test_a_truncated_tile_is_an_error_that_names_it(tmp_path: Path) -> None:
 def test_a_place_that_is_an_address_or_absent_is_refused(tmp_path: Path) -> None:
     for place in ("https://example.org/dem.tif", "/vsicurl/https://example.org/dem.tif"):
         with pytest.raises(SourceError, match="a folder on this machine"):
-            elevation_layer.fingerprint_elevation(with_elevation("archive", place), 2024)
+            elevation_layer.fingerprint_elevation(ELEVATION.region("archive", place), 2024)
     with pytest.raises(SourceError, match="there is no folder"):
-        elevation_layer.fingerprint_elevation(with_elevation("archive", str(tmp_path / "none")), 2024)
+        elevation_layer.fingerprint_elevation(ELEVATION.region("archive", str(tmp_path / "none")), 2024)
 
 
 def test_an_item_without_its_asset_is_refused_by_name(tmp_path: Path) -> None:
@@ -225,14 +151,14 @@ def test_an_item_without_its_asset_is_refused_by_name(tmp_path: Path) -> None:
     path = next(tmp_path.rglob("*_S07_00_W055_00_DEM.json"))
     path.write_text(path.read_text().replace('"data"', '"dem"'))
     with pytest.raises(SourceError, match=r"item Copernicus_DSM_COG_10_S07_00_W055_00_DEM lacks the assets data; it has dem"):
-        elevation_layer.fingerprint_elevation(with_elevation("stac", str(catalogue)), 2024)
+        elevation_layer.fingerprint_elevation(ELEVATION.region("stac", str(catalogue)), 2024)
 
 
 def test_a_catalogues_tile_in_feet_is_refused_although_its_collection_is_in_metres(tmp_path: Path) -> None:
     catalogue = write_catalogue(tmp_path)
     affine, part = tiles()["Copernicus_DSM_COG_10_S07_00_W055_00_DEM"]
     write_raster(next(tmp_path.rglob("*_S07_00_W055_00_DEM.tif")), part, affine, crs="EPSG:4326", band_unit="ft")
-    held = with_elevation("stac", str(catalogue))
+    held = ELEVATION.region("stac", str(catalogue))
     reading = elevation_layer.open_elevation_layer(held, 2024, ("DEM",))
     with pytest.raises(SourceError, match="has its heights in feet"):
         reading.compute(held.geobox)

@@ -196,7 +196,7 @@ def page() -> Iterator[Page]:
 def test_a_person_picks_a_partition_presses_materialize_and_sees_the_picture(url: str, page: Page, home: Installation) -> None:
     page.set_default_timeout(60_000)
     page.goto(f"{url}/asset-groups")
-    for group in ("imagery", "labels", "models", "sim_ranges", "sim_ranges_48"):
+    for group in ("imagery", "labels", "models", "sim_ranges", "sim_ranges_48", "sim_context", "sim_smallmines"):
         page.get_by_text(group, exact=True).first.wait_for()
     page.goto(f"{url}/assets/land_cover?view=partitions")
     page.get_by_role("button", name="Materialize").first.click()
