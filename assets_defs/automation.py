@@ -11,6 +11,7 @@ import dagster as dg
 
 from assets_defs.partitions import REGIONS
 from mining_platform import plans, runs
+from mining_platform.experiments import YEARLY
 from mining_platform.sessions import open_session
 
 
@@ -23,9 +24,9 @@ class RefreshConfig(dg.Config):
 
 @dg.op
 def refresh(context: dg.OpExecutionContext, config: RefreshConfig) -> None:
-    """Make everything of a year that is not fresh; fails naming what failed."""
+    """Make everything of a year that is not fresh, but for experiments that are studies; fails naming what failed."""
     with open_session() as session:
-        selection = plans.Selection(regions=tuple(config.regions), years=(config.year,))
+        selection = plans.Selection(regions=tuple(config.regions), years=(config.year,), experiments=YEARLY)
         refs = plans.select(session.platform, session.steps, selection)
         outcomes = runs.run(session.platform, session.steps, refs, session.execute, lambda done: context.log.info(str(done)))
     lost = [f"{done.ref}: {done.message}" for done in outcomes if done.state in ("failed", "blocked")]

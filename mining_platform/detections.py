@@ -170,7 +170,7 @@ def _write_maps(scored: ScoreMap, folder: Path, threshold: float, *, simulated: 
 
 
 def _polygons(folder: Path, *, simulated: bool) -> gpd.GeoDataFrame:
-    with rasterio.open(folder / MAP_NAME) as scores, rasterio.open(folder / ABOVE_NAME) as above:
+    with rasterio.open(folder / MAP_NAME, driver="GTiff") as scores, rasterio.open(folder / ABOVE_NAME, driver="GTiff") as above:
         return detection_polygons(scores, above, simulated=simulated)
 
 

@@ -112,6 +112,9 @@ EXPERIMENTS: dict[str, Experiment] = {
     )
 }
 
+YEARLY = ("sim-cnn", "sim-cnn-48", "lourenco-painted-cnn", "trombetas-cnn", "ranges-cnn")
+"""Experiments that the yearly refresh trains anew; the others are studies, made by name."""
+
 
 def experiment(experiment_id: str) -> Experiment:
     """The row of an experiment; KeyError with the known ids and the remedy otherwise."""

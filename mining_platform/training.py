@@ -106,7 +106,7 @@ def _runs(experiment: Experiment, setting: Setting, progress: Progress | None, c
     made = []
     for member in range(row.members):
         each = replace(experiment, model=row.member or row.id, seed=experiment.seed + member)
-        path = checkpoints / f"member-{member}.pt" if checkpoints else None
+        path = checkpoints / f"member-{member}.safetensors" if checkpoints else None
         made.append(run(each, setting, path, _teller(progress, experiment, member, row.members)))
     return made
 

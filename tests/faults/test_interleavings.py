@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -183,9 +184,16 @@ def test_a_writer_waits_while_garbage_is_set_aside_and_then_publishes(store: Art
 def test_readers_beside_a_writer_and_garbage_collection_see_whole_versions_that_never_go_back(
     tmp_path: Path, seconds: float, readers: int
 ) -> None:
-    outcomes = readers_beside_writers(tmp_path, seconds, readers)
-    assert outcomes["wrong"] == outcomes["broken"] == 0, outcomes
-    assert min(outcomes[word] for word in ("read", "published", "collected", "gone")) > 0, outcomes
+    happened: Counter[str] = Counter()
+    for attempt in range(1, 5):  # a busy machine may need longer until each of these happens once
+        folder = tmp_path / str(attempt)
+        folder.mkdir()
+        outcomes = readers_beside_writers(folder, attempt * seconds, readers)
+        assert outcomes["wrong"] == outcomes["broken"] == 0, outcomes
+        happened += outcomes
+        if min(happened[word] for word in ("read", "published", "collected", "gone")) > 0:
+            return
+    pytest.fail(f"not everything happened: {happened}")
 
 
 @pytest.mark.parametrize("rounds", [5, pytest.param(100, marks=pytest.mark.slow)])

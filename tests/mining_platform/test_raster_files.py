@@ -220,7 +220,7 @@ def test_geojson_and_geopackage_are_read(tmp_path: Path) -> None:
 
 OWN_FILES = {
     *("packages/smallmines.py", "packages/proportion_ranges.py", "packages/stac_records.py"),
-    *("packages/file_checks.py", "audits/areas.py"),
+    *("packages/file_checks.py", "audits/areas.py", "detections.py"),
 }
 """Modules that open what was published or checked before, by its driver."""
 

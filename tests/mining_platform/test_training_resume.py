@@ -76,7 +76,7 @@ def test_a_finished_training_is_not_repeated_and_another_one_does_not_go_on_from
 
 
 def test_a_file_that_is_no_checkpoint_is_passed_over(tmp_path: Path) -> None:
-    path = tmp_path / "deep" / "member-0.pt"
+    path = tmp_path / "deep" / "member-0.safetensors"
     assert read_checkpoint(path, "mine") is None
     write_checkpoint(path, "mine", {"epoch": 3})
     assert read_checkpoint(path, "mine") == {"epoch": 3}
@@ -94,8 +94,8 @@ def test_a_checkpoint_that_would_run_code_is_passed_over(tmp_path: Path) -> None
         def __reduce__(self) -> tuple[object, tuple[str]]:
             return os.mkdir, (str(tmp_path / "ran"),)
 
-    torch.save({"format": 1, "told": "mine", "state": {"best": Malicious()}}, tmp_path / "member-0.pt")
-    assert read_checkpoint(tmp_path / "member-0.pt", "mine") is None
+    torch.save({"format": 1, "told": "mine", "state": {"best": Malicious()}}, tmp_path / "member-0.safetensors")
+    assert read_checkpoint(tmp_path / "member-0.safetensors", "mine") is None
     assert not (tmp_path / "ran").exists()
 
 
