@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from mining_platform.artifacts import ArtifactStore, Ref, current_digest, open_artifact, produce
+from mining_platform.audits.walk import audit, roots_of
 from mining_platform.lineage import LineageError
 from mining_platform.store import garbage, leases, versions
 
@@ -117,3 +118,32 @@ def test_read_only_versions_are_removed_whole(store: ArtifactStore) -> None:
     assert not os.access(file, os.W_OK) or os.geteuid() == 0
     assert garbage.remove(store, item)
     assert not file.exists()
+
+
+def test_what_a_version_that_cannot_go_yet_rests_on_stays_too(store: ArtifactStore) -> None:
+    """Its partition is being written, so it stays; were its input to go, an audit of the store would find it broken."""
+    for content in ("old", "new"):
+        make(store, MOSAIC, content)
+        make(store, SOURCE, content, (MOSAIC,))
+    both = garbage.find_garbage(store)
+    assert [item.ref for item in both] == [MOSAIC, SOURCE]
+    with leases.lease(versions.partition_directory(store, SOURCE) / versions.LEASE_NAME):
+        assert garbage.collect(store, both) == both
+    assert not audit(store, roots_of(store), deep=True).breaks
+    assert garbage.collect(store, both) == []
+
+
+def test_versions_go_after_those_that_rest_on_them(store: ArtifactStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    for content in ("old", "new"):
+        make(store, MOSAIC, content)
+        make(store, SOURCE, content, (MOSAIC,))
+    gone: list[str] = []
+    rename = Path.rename
+
+    def told(path: Path, target: Path) -> Path:
+        gone.append(path.parts[-4])
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", told)
+    assert garbage.collect(store, garbage.find_garbage(store)) == []
+    assert gone == ["source", "mosaic"]
