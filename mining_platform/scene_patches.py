@@ -28,7 +28,7 @@ from mining_platform.labels.polygon_labels import holding, polygon_mask
 from mining_platform.labels.recipes import NO_LABEL, LabelRecipe
 from mining_platform.labels.three_class import three_class
 from mining_platform.packages.patch_files import SITE_VALUES, label_share
-from mining_platform.patches import DROPPED_CLOUDY, INDEX_NAME, INDEX_TYPES, store_attributes, write_arrays
+from mining_platform.patches import INDEX_NAME, INDEX_TYPES, store_attributes, write_arrays
 from mining_platform.regions import Region
 from mining_platform.scenes import Scene, harmonised, patch_scene, scenes_of
 from mining_platform.sources.protocol import PixelSource, SourceError
@@ -47,7 +47,7 @@ Beside those of `patches.INDEX_TYPES`: the scene and its moment (ISO 8601, UTC);
 metres, and their size; the label's share of mining among what is mining or other. `masked_share` is the share of pixels without
 data: a cloud is a class. `clear_share`, `clear_min` and `clear_median` are of clear pixels, 0 or 1 each.
 """
-DROPPED_UNSEEN = DROPPED_CLOUDY.replace("masked", "unobserved")
+DROPPED_UNSEEN = "unobserved share above limit"
 _LABEL_OF_SITE = {site: ours for ours, site in SITE_VALUES.items()}
 FALSE_NORTHING_M, NORTHERN_UTM, SOUTHERN_UTM = 10_000_000, range(32601, 32661), range(32701, 32761)
 
