@@ -13,7 +13,7 @@ LONGEST_EDGE_M = 1_000  # of an outline whose area is taken: straight on the gri
 
 
 def outlines(mask: rasterio.DatasetReader) -> list[Polygon]:
-    """Outlines along the cells' edges, in the raster's CRS, of cells of 1 joined by edges, from north to south, then west to east.
+    """Outlines along the cells' edges, in its CRS, of cells of 1 joined by edges, from north to south, then west to east.
 
     `mask` is a map of one band of uint8 without rotation; cells of any other value are outside.
     """
