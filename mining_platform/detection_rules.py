@@ -72,22 +72,6 @@ def detection_rule(rule_id: str) -> DetectionRule:
         ) from None
 
 
-def detected(scores: NDArray[np.floating], rule: DetectionRule, *, own: float, cell_m: float) -> NDArray[np.bool_]:
-    """Which cells (y, x) of a map of scores, NaN for no data, are detections of a rule.
-
-    `own` is the model's own threshold, `cell_m` the side of a cell in metres.
-    """
-    least, if_isolated = rule.thresholds(own)
-    found = np.asarray(scores >= np.float32(least))
-    if not rule.neighbours or not found.any():
-        return found
-    rows, columns = np.nonzero(found)
-    alone = isolated(np.stack([rows, columns], axis=1) * cell_m, rule.neighbours, rule.within_m)
-    too_low = alone & (scores[rows, columns] < np.float32(if_isolated))
-    found[rows[too_low], columns[too_low]] = False
-    return found
-
-
 def isolated(places_m: NDArray[np.floating], neighbours: int, within_m: float) -> NDArray[np.bool_]:
     """Which of the places (n, 2), in metres, have their `neighbours`-th nearest other place farther than `within_m`: (n,)."""
     from scipy.spatial import KDTree

@@ -11,7 +11,7 @@ from shapely.validation import explain_validity
 
 from mining_platform import grids, scene_collections
 from mining_platform.region_fields import Fields
-from mining_platform.region_sources import land_cover_of, layers_beside_of, scenes_of
+from mining_platform.region_sources import land_cover_of, layers_beside_of, monitoring_of, scenes_of
 from mining_platform.regions import Region, RegionError
 
 ID_PATTERN = re.compile(r"[a-z0-9-]{1,64}")
@@ -51,9 +51,11 @@ def _region(feature: Any, where: str) -> Region:
         geometry=geometry,
         note=fields.text("note", default=""),
         beside=layers_beside_of(fields),
+        monitoring=monitoring_of(fields),
     )
     fields.done()
     _check_years(region, fields)
+    _check_monitoring(region, fields)
     return region
 
 
@@ -96,6 +98,16 @@ def _is_metric(epsg: int) -> bool:
     except CRSError:
         return False
     return crs.is_projected and all(axis.unit_name == "metre" for axis in crs.axis_info)
+
+
+def _check_monitoring(region: Region, fields: Fields) -> None:
+    """A model needs a mosaic of the whole region, and a map of mining a land-cover map."""
+    if region.monitoring is None:
+        return
+    if region.monitoring.source == "land-cover" and region.land_cover is None:
+        raise fields.fail("monitoring", "the source land-cover needs a land-cover map", "Name one, or the source model.")
+    if region.monitoring.source == "model" and (region.scenes is None or region.coverage != "full"):
+        raise fields.fail("monitoring", "a model maps whole mosaics", "Name scenes, and the coverage full.")
 
 
 def _check_years(region: Region, fields: Fields) -> None:

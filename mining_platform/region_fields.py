@@ -1,5 +1,6 @@
 """Properties of a GeoJSON feature taken field by field, each mistake refused with its place and the remedy."""
 
+import math
 from collections.abc import Mapping
 from string import Formatter
 from typing import Any
@@ -58,6 +59,13 @@ class Fields:
         value = self.properties.pop(field, default)
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 100:  # noqa: PLR2004 - per cent
             raise self.fail(field, f"expected 0 to 100, found {value!r}", "Write a percentage such as 60.")
+        return float(value)
+
+    def hectares(self, field: str, *, default: float) -> float:
+        """A finite number that is not negative."""
+        value = self.properties.pop(field, default)
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < math.inf:
+            raise self.fail(field, f"expected hectares, found {value!r}", "Write a number such as 11.")
         return float(value)
 
     def done(self) -> None:

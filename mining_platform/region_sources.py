@@ -5,11 +5,13 @@ from collections.abc import Mapping
 
 from mining_platform import bands, profiles, scene_collections
 from mining_platform.compositing.recipes import RECIPES
+from mining_platform.detection_rules import DETECTION_RULES, IN_FIELDS
 from mining_platform.radar import RADAR_RECIPES, declared_recipe
 from mining_platform.region_fields import Fields
 from mining_platform.regions import (
     LAND_COVER_SOURCES,
     LAYERS_BESIDE,
+    MONITORING_SOURCES,
     NO_CLOUD_LIMIT,
     ORBITS,
     SCENE_SOURCES,
@@ -17,11 +19,15 @@ from mining_platform.regions import (
     YEAR_PLACEHOLDER,
     Beside,
     LandCover,
+    Monitoring,
     Scenes,
 )
 
 FILES_BESIDE = ("archive", "openstreetmap")
 """Sources of layers whose place is a folder or file of the user's own."""
+MODEL_KEY = re.compile(r"[a-z0-9-]{1,64}\|\d{4}")
+USUAL_MIN_AREA_HA = 11.0
+"""Of new mining, as Amazon Mining Watch publishes it."""
 DATE = re.compile(r"(\d{4}|\{year\})-\d{2}-\d{2}")
 
 
@@ -126,3 +132,18 @@ def _radar(part: Fields) -> tuple[str, str]:
     except ValueError as error:
         raise part.fail("orbit", str(error).rstrip("."), "Name another recipe, or leave out the orbit.") from None
     return recipe, orbit
+
+
+def monitoring_of(fields: Fields) -> Monitoring | None:
+    """The optional field `monitoring`."""
+    part = fields.part("monitoring") if "monitoring" in fields.properties else None
+    if part is None:
+        return None
+    source = part.text("source", choices=MONITORING_SOURCES)
+    model = part.text("deployed_model") if source == "model" else ""
+    if model and not MODEL_KEY.fullmatch(model):
+        raise part.fail("deployed_model", f"{model!r} is no partition of models", "Write e.g. sim-cnn-48|2023.")
+    rule = part.text("rule", choices=tuple(DETECTION_RULES), default=IN_FIELDS) if source == "model" else ""
+    found = Monitoring(source, rule, part.hectares("min_area_ha", default=USUAL_MIN_AREA_HA), model)
+    part.done()
+    return found

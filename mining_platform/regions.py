@@ -13,6 +13,7 @@ from shapely.geometry.base import BaseGeometry
 
 from mining_platform import grids, homes, profiles, scene_collections
 
+MONITORING_SOURCES = ("model", "land-cover")
 LAND_COVER_SOURCES = ("mapbiomas", "earth_engine", "polygons")
 SCENE_SOURCES = ("stac", "earth_engine", "archive")
 LAYERS_BESIDE = MappingProxyType(
@@ -144,6 +145,25 @@ class Beside:
 
 
 @dataclass(frozen=True)
+class Monitoring:
+    """How the mining of a region is mapped year by year, for maps of what is new."""
+
+    source: str
+    """One of MONITORING_SOURCES: by a trained model over the mosaic, or as the land-cover map has it."""
+    rule: str
+    """What of a model's scores is a detection, a row of detection_rules.DETECTION_RULES."""
+    min_area_ha: float
+    """New mining of at most so many hectares is not published as a place."""
+    deployed_model: str = ""
+    """`experiment|year`: partition of the asset `model` that maps every year; empty for the source land-cover."""
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What decides what counts as mining, JSON-able."""
+        return {name: value for name, value in vars(self).items() if value != ""}
+
+
+@dataclass(frozen=True)
 class Region:
     """One study region."""
 
@@ -164,6 +184,8 @@ class Region:
     """Where the bounds come from."""
     beside: Mapping[str, Beside] = field(default_factory=dict)
     """By layer, one of LAYERS_BESIDE: what can be stacked with the scenes' channels."""
+    monitoring: Monitoring | None = None
+    """How its mining is mapped year by year; None where it is not."""
 
     @cached_property
     def geobox(self) -> GeoBox:

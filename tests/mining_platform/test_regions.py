@@ -207,6 +207,40 @@ def test_a_mistake_is_refused_with_its_place_and_remedy(wrong: Any, message: str
     assert "test.geojson, feature 0" in str(refused.value)
 
 
+def test_a_region_may_be_monitored_by_a_model_or_by_its_map() -> None:
+    by_model = parse(feature(monitoring={"source": "model", "deployed_model": "sim-cnn-48|2020"}))["here"].monitoring
+    assert by_model.identity == {"source": "model", "rule": "in-fields", "min_area_ha": 11.0, "deployed_model": "sim-cnn-48|2020"}
+    by_map = parse(feature(monitoring={"source": "land-cover", "min_area_ha": 0}))["here"].monitoring
+    assert by_map.identity == {"source": "land-cover", "min_area_ha": 0.0}
+    assert parse(feature())["here"].monitoring is None
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (feature(monitoring={"source": "model"}), r"monitoring, field 'deployed_model': expected a text"),
+        (
+            feature(monitoring={"source": "model", "deployed_model": "cnn"}),
+            r"no partition of models. Write e.g. sim-cnn-48\|2023",
+        ),
+        (feature(monitoring={"source": "guess"}), r"unknown value 'guess'. Use one of: model, land-cover"),
+        (feature(monitoring={"source": "land-cover", "min_area_ha": -1}), r"expected hectares, found -1"),
+        (feature(monitoring={"source": "land-cover", "deployed_model": "a|2020"}), r"unknown fields 'deployed_model'"),
+        (
+            feature(monitoring={"source": "land-cover"}, land_cover=None),
+            r"'monitoring': the source land-cover needs a land-cover map",
+        ),
+        (
+            feature(monitoring={"source": "model", "deployed_model": "a|2020"}, coverage="sampled"),
+            r"'monitoring': a model maps whole mosaics. Name scenes, and the coverage full",
+        ),
+    ],
+)
+def test_a_mistake_about_monitoring_is_refused(wrong: Any, message: str) -> None:
+    with pytest.raises(RegionError, match=message):
+        parse(wrong)
+
+
 def test_an_id_used_twice_is_refused() -> None:
     with pytest.raises(RegionError, match="feature 1: id 'here' is used twice"):
         parse(feature(), feature())
