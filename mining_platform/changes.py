@@ -12,6 +12,7 @@ from typing import Any
 
 import geopandas as gpd
 import numpy as np
+import pandas as pd
 import rasterio
 from numpy.typing import NDArray
 from pyproj import CRS
@@ -28,7 +29,7 @@ from mining_platform.raster_files import opened_raster_file
 from mining_platform.store import durable
 
 FIRST_YEAR_NAME, NEW_NAME, CUMULATIVE_NAME, FACTS_NAME = "first_year.tif", "new.parquet", "cumulative.parquet", "changes.json"
-COLUMNS = ("change_id", "year", "area_ha", "simulated")
+COLUMNS = ("change_id", "year", "area_ha", "is_large", "simulated")
 M2_PER_HA = 10_000.0
 
 
@@ -46,8 +47,8 @@ def write_changes(
     `masks` and `rejected` as in `first_years.yearly_blocks`, of the year and of every year before it; later ones are left out.
     `first_year.tif`: COG of the year in which a cell was first found. `new.parquet`, `cumulative.parquet`: polygons in EPSG:4326,
     with COLUMNS, of cells joined by edges that are new in the year, and found in any year up to it; `change_id` as
-    `mask_outlines.outline_id`; of the new ones only those of more than `min_area_ha` hectares. `changes.json`: the facts, see
-    `areas_ha`, with the number of polygons, and the number and hectares of new ones that were too small.
+    `mask_outlines.outline_id`; `is_large` where one has more than `min_area_ha` hectares, and is published as a place.
+    `changes.json`: the facts, see `areas_ha`, with the number of polygons, and the hectares of new ones by size.
 
     ValueError where the year has no mask, and as in `yearly_blocks`.
     """
@@ -59,16 +60,14 @@ def write_changes(
     write_first_years(past, out / FIRST_YEAR_NAME, rejected=rejected, simulated=simulated)
     facts: dict[str, Any] = {"year": year, "years": sorted(past), "min_area_ha": min_area_ha, "simulated": simulated}
     facts |= areas_ha(past, rejected=rejected)
-    new, union = (polygons_of(out / FIRST_YEAR_NAME, year, out, up_to=up_to, simulated=simulated) for up_to in (False, True))
-    kept = new[new["area_ha"] > min_area_ha].reset_index(drop=True)
-    small = new[new["area_ha"] <= min_area_ha]
-    facts |= {"new_polygons": len(kept), "cumulative_polygons": len(union)}
-    facts |= {
-        "small_polygons": len(small),
-        "small_ha": float(small["area_ha"].sum()),
-        "published_ha": float(kept["area_ha"].sum()),
-    }
-    kept.to_parquet(out / NEW_NAME, index=False)
+    new, union = (
+        polygons_of(out / FIRST_YEAR_NAME, year, out, up_to=up_to, min_area_ha=min_area_ha, simulated=simulated)
+        for up_to in (False, True)
+    )
+    large, small = new[new["is_large"]], new[~new["is_large"]]
+    facts |= {"new_polygons": len(large), "small_polygons": len(small), "cumulative_polygons": len(union)}
+    facts |= {"large_ha": float(large["area_ha"].sum()), "small_ha": float(small["area_ha"].sum())}
+    new.to_parquet(out / NEW_NAME, index=False)
     union.to_parquet(out / CUMULATIVE_NAME, index=False)
     (out / FACTS_NAME).write_text(json.dumps(facts, sort_keys=True, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     return facts
@@ -112,7 +111,9 @@ def _parts(block: Block) -> dict[str, NDArray[np.bool_]]:
     }
 
 
-def polygons_of(first_years: Path, year: int, work: Path, *, up_to: bool, simulated: bool) -> gpd.GeoDataFrame:
+def polygons_of(
+    first_years: Path, year: int, work: Path, *, up_to: bool, min_area_ha: float, simulated: bool
+) -> gpd.GeoDataFrame:
     """Polygons in EPSG:4326, with COLUMNS, of the cells whose first year is `year`, or, `up_to`, that or an earlier one.
 
     `first_years` as `write_first_years` writes it; a temporary file lies in the folder `work` meanwhile.
@@ -128,10 +129,12 @@ def polygons_of(first_years: Path, year: int, work: Path, *, up_to: bool, simula
                 raster.write(chosen.astype(np.uint8), 1, window=window)
         with opened_raster_file(mask) as written:
             found = outlines(written)
-        return _table(found, source.crs.to_epsg(), year, simulated=simulated)
+        return _table(found, source.crs.to_epsg(), year, min_area_ha, simulated=simulated)
 
 
-def _table(found: Sequence[Polygon], epsg: int, year: int, *, simulated: bool) -> gpd.GeoDataFrame:
+def _table(found: Sequence[Polygon], epsg: int, year: int, min_area_ha: float, *, simulated: bool) -> gpd.GeoDataFrame:
     rows = [(outline_id(each, epsg), year, area_m2(each, epsg) / M2_PER_HA, simulated) for each in found]
+    table = pd.DataFrame(rows, columns=[name for name in COLUMNS if name != "is_large"])
     places = gpd.GeoSeries([project(each, epsg, 4326) for each in found], crs=4326)
-    return gpd.GeoDataFrame(rows, columns=list(COLUMNS), geometry=places, crs=4326)
+    marked = table.assign(is_large=(table["area_ha"] > min_area_ha).astype(bool))
+    return gpd.GeoDataFrame(marked[list(COLUMNS)], geometry=places, crs=4326)

@@ -94,15 +94,17 @@ def test_of_the_first_year_all_is_new_and_later_years_do_not_count(tmp_path: Pat
     assert facts["cumulative_before_ha"] == 0
 
 
-def test_new_polygons_up_to_the_least_area_are_left_out_and_counted(tmp_path: Path) -> None:
+def test_new_polygons_up_to_the_least_area_are_no_places(tmp_path: Path) -> None:
     masks = {2022: mask(tmp_path, 2022, []), 2023: mask(tmp_path, 2023, [(0, 0), (4, 4), (4, 5), (4, 6)])}
 
     facts = changed(tmp_path, masks, 2023, min_area_ha=2.5)
 
-    assert gpd.read_parquet(tmp_path / "out" / changes.NEW_NAME)["area_ha"].tolist() == pytest.approx([3 * HA_A_CELL], rel=1e-5)
+    new = gpd.read_parquet(tmp_path / "out" / changes.NEW_NAME)
+    assert new["is_large"].tolist() == [False, True]
+    assert new["area_ha"].tolist() == pytest.approx([HA_A_CELL, 3 * HA_A_CELL], rel=1e-5)
     assert (facts["new_polygons"], facts["small_polygons"], facts["cumulative_polygons"]) == (1, 1, 2)
     assert facts["small_ha"] == pytest.approx(HA_A_CELL, rel=1e-5)
-    assert facts["published_ha"] == pytest.approx(3 * HA_A_CELL, rel=1e-5)
+    assert facts["large_ha"] == pytest.approx(3 * HA_A_CELL, rel=1e-5)
     assert facts["new_ha"] == pytest.approx(4 * HA_A_CELL, rel=1e-5)
 
 

@@ -1,0 +1,103 @@
+"""What an annual report tells: plain values, read from published artifacts by the stage that makes it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+import pandas as pd
+
+
+@dataclass(frozen=True)
+class RegionYear:
+    """One region's mining in the report's year."""
+
+    id: str
+    name: str
+    epsg: int
+    simulated: bool
+    source: str
+    """One of regions.MONITORING_SOURCES."""
+    mapped_by: str
+    """The model's partition, or the collection of the map."""
+    cell_m: float
+    """Side of the cells that mining is told by, metres."""
+    facts: Mapping[str, Any]
+    """`changes.json`."""
+    new: gpd.GeoDataFrame
+    cumulative: gpd.GeoDataFrame
+    """`changes.COLUMNS` and geometry, EPSG:4326."""
+    first_years: Path
+    """`first_year.tif`."""
+    mosaics: Mapping[int, Path] = field(default_factory=dict)
+    """`mosaic.zarr` of the report's year and of the one before, where there is one."""
+
+    @property
+    def found_ha(self) -> float:
+        """Hectares found in the report's year."""
+        return float(self.facts["found_ha"][str(self.facts["year"])])
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """How well a deployed model did on test patches; None where a score is not defined."""
+
+    name: str
+    positives: int
+    negatives: int
+    precision: float | None
+    recall: float | None
+    specificity: float | None
+    f1: float | None
+    f1_low: float | None
+    f1_high: float | None
+    curve_png: bytes
+    """Recall by mining share; empty where there is none."""
+
+
+@dataclass(frozen=True)
+class RestatedYear:
+    """A region's mining of a year that the last release told otherwise; None where it is not in one of them."""
+
+    region: str
+    year: int
+    before_ha: float | None
+    after_ha: float | None
+    causes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Contents:
+    """A whole report."""
+
+    year: int
+    regions: tuple[RegionYear, ...]
+    """Sorted by id; at least one."""
+    left_out: tuple[str, ...]
+    """Names of monitored regions whose maps are not there."""
+    territories: pd.DataFrame
+    """As `territories.hectares_by_territory` gives it, with mining_ha and new_ha."""
+    outlines: gpd.GeoDataFrame
+    """The territories' polygons."""
+    models: tuple[Accuracy, ...]
+    restated: tuple[RestatedYear, ...] | None
+    """None in a first release."""
+    credits: tuple[str, ...]
+    licence: tuple[str, str]
+    """SPDX identifier and address."""
+
+    @property
+    def first_year(self) -> int:
+        """First year of any region's detections."""
+        return min(int(region.facts["years"][0]) for region in self.regions)
+
+    @property
+    def simulated(self) -> str:
+        """`all`, `some` or `none` of the regions."""
+        marks = [region.simulated for region in self.regions]
+        return "all" if all(marks) else "some" if any(marks) else "none"
+
+    def total(self, name: str) -> float:
+        """Sum of a fact of `changes.json` over the regions."""
+        return float(sum(region.facts[name] for region in self.regions))

@@ -1,0 +1,111 @@
+"""An annual report as a page in each language: one self-contained HTML file, with its map, that needs no server."""
+
+import base64
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
+
+from mining_platform import change_figures, figures
+from mining_platform.annual_reports.change_maps import map_data
+from mining_platform.annual_reports.contents import Contents, RegionYear
+from mining_platform.annual_reports.downloads import Download
+from mining_platform.annual_reports.new_sites import largest_sites
+from mining_platform.annual_reports.trends import trend_figure
+from mining_platform.annual_reports.words import LANGUAGES, WORDS, number
+from mining_platform.reports import TEMPLATES
+from mining_platform.stages.files import AUDIT_PAGE
+
+PAGES: Mapping[str, str] = {language: f"report.{language}.html" for language in LANGUAGES}
+MAPLIBRE = Path(__file__).parent.parent / "vendor" / "maplibre-gl"
+
+
+def write_pages(contents: Contents, downloads: Sequence[Download], out: Path) -> None:
+    """Write PAGES into the folder `out`; they link to each other, to `downloads/` and to the year's audit beside them."""
+    loader = FileSystemLoader(TEMPLATES)
+    environment = Environment(
+        loader=loader, autoescape=select_autoescape(), trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
+    )
+    template = environment.get_template("annual_report.html")
+    shared = _shared(contents, downloads)
+    for language, name in PAGES.items():
+        (out / name).write_text(template.render(**shared, **_in_language(contents, language)), encoding="utf-8")
+
+
+def _shared(contents: Contents, downloads: Sequence[Download]) -> dict[str, Any]:
+    """What is the same in every language."""
+    new = [region.new.assign(region=region.id) for region in contents.regions]
+    large = {region.id: region.facts["new_polygons"] for region in contents.regions}
+    import pandas as pd
+
+    places = pd.concat([table[table["is_large"]] for table in new], ignore_index=True)
+    epsg = {region.id: region.epsg for region in contents.regions}
+    return {
+        "year": contents.year,
+        "first_year": contents.first_year,
+        "is_first": contents.first_year == contents.year,
+        "simulated": contents.simulated,
+        "left_out": contents.left_out,
+        "names": {region.id: region.name for region in contents.regions},
+        "region_names": " · ".join(region.name for region in contents.regions),
+        "totals": {
+            "new_ha": contents.total("new_ha"),
+            "cumulative_ha": contents.total("cumulative_ha"),
+            "found_ha": sum(region.found_ha for region in contents.regions),
+            "places": sum(large.values()),
+        },
+        "sites": largest_sites(places, epsg, {region.id: region.mosaics for region in contents.regions}),
+        "static_maps": [_static_map(region, contents.year) for region in contents.regions],
+        "models": [{**vars(each), "curve": _encoded(each.curve_png)} for each in contents.models],
+        "by_map": any(region.source == "land-cover" for region in contents.regions),
+        "restated": None if contents.restated is None else [vars(each) for each in contents.restated],
+        "territories": contents.territories.astype(object).where(contents.territories.notna(), None).to_dict("records"),
+        "downloads": downloads,
+        "credits": contents.credits,
+        "licence": contents.licence[0] or "–",
+        "audit_page": AUDIT_PAGE,
+        "languages": list(LANGUAGES.items()),
+        "pages": PAGES,
+        "map_css": Markup((MAPLIBRE / "maplibre-gl.css").read_text(encoding="utf-8")),
+        "map_script": Markup((MAPLIBRE / "maplibre-gl.js").read_text(encoding="utf-8")),
+    }
+
+
+def _in_language(contents: Contents, language: str) -> dict[str, Any]:
+    words = WORDS[language]
+    trend = trend_figure(contents, words)
+    least = sorted({float(region.facts["min_area_ha"]) for region in contents.regions})
+    return {
+        "language": language,
+        "words": words,
+        "least": " / ".join(number(each, language, 0 if each == int(each) else 1) for each in least),
+        "ha": lambda value, decimals=0: number(value, language, decimals),
+        "score": lambda value: "–" if value is None else number(value, language, 2),
+        "regions": [_row(region, words) for region in contents.regions],
+        "trend": _encoded(figures.figure_png(trend)) if trend else "",
+        "map_data": Markup(map_data(contents, words, language)),
+    }
+
+
+def _row(region: RegionYear, words: Mapping[str, str]) -> dict[str, Any]:
+    by_model = words["by_model"].format(model=region.mapped_by)
+    mapped_by = by_model if region.source == "model" else words["by_map"].format(collection=region.mapped_by)
+    told = {name: region.facts[name] for name in ("new_ha", "cumulative_ha", "not_found_again_ha", "not_observed_ha")}
+    return {
+        **told,
+        "name": region.name,
+        "simulated": region.simulated,
+        "found_ha": region.found_ha,
+        "mapped_by": mapped_by,
+        "cell_m": round(region.cell_m),
+    }
+
+
+def _static_map(region: RegionYear, year: int) -> str:
+    return _encoded(change_figures.change_picture(region.first_years, year, title=region.name, simulated=region.simulated))
+
+
+def _encoded(png: bytes) -> str:
+    return base64.b64encode(png).decode()

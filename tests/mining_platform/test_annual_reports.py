@@ -1,0 +1,183 @@
+"""The annual report: its numbers, words, map and downloads, on tiny maps with known answers."""
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import pyogrio
+import pytest
+import rasterio
+from shapely.geometry import box
+
+from mining_platform import changes
+from mining_platform.annual_reports.contents import Accuracy, Contents, RegionYear, RestatedYear
+from mining_platform.annual_reports.downloads import write_downloads
+from mining_platform.annual_reports.new_sites import largest_sites
+from mining_platform.annual_reports.pages import PAGES, write_pages
+from mining_platform.annual_reports.words import LANGUAGES, WORDS, number
+from mining_platform.grids import project
+from mining_platform.territories import hectares_by_territory
+from tests.mining_platform.scored_mosaics import grid, write_mosaic
+from tests.synthetic import EPSG, LEFT_M, TOP_M
+
+SIZE = 192  # pixels of 10 m
+
+
+def mask(path: Path, *boxes: tuple[slice, slice]) -> Path:
+    values = np.zeros((SIZE, SIZE), np.uint8)
+    for rows, columns in boxes:
+        values[rows, columns] = 1
+    place = {"crs": f"EPSG:{EPSG}", "transform": grid(SIZE, SIZE).affine}
+    with rasterio.open(path, "w", driver="GTiff", width=SIZE, height=SIZE, count=1, dtype="uint8", **place) as raster:
+        raster.write(values, 1)
+    return path
+
+
+@pytest.fixture
+def region(tmp_path: Path) -> RegionYear:
+    """4 ha since 2023; in 2024 new 9 ha, and a new quarter of a hectare."""
+    old, new, tiny = (slice(0, 20), slice(0, 20)), (slice(100, 130), slice(100, 130)), (slice(50, 55), slice(150, 155))
+    masks = {2023: mask(tmp_path / "2023.tif", old), 2024: mask(tmp_path / "2024.tif", old, new, tiny)}
+    facts = changes.write_changes(masks, 2024, tmp_path, min_area_ha=1.0, rejected={}, simulated=True)
+    image = np.full((3, SIZE, SIZE), 1500, np.uint16)
+    mosaics = {year: write_mosaic(tmp_path / f"{year}.zarr", image + year - 2023, simulated=True) for year in (2023, 2024)}
+    tables = (gpd.read_parquet(tmp_path / name) for name in (changes.NEW_NAME, changes.CUMULATIVE_NAME))
+    return RegionYear(
+        "here", "Here", EPSG, True, "model", "cnn|2022", 240.0, facts, *tables, tmp_path / changes.FIRST_YEAR_NAME, mosaics
+    )
+
+
+@pytest.fixture
+def contents(region: RegionYear) -> Contents:
+    west, south, east, north = region.cumulative.total_bounds
+    land = gpd.GeoDataFrame(
+        {"kind": ["land"], "territory_id": ["1"], "name": ["Território <b>"]}, geometry=[box(west, south, east, north)], crs=4326
+    )
+    table = hectares_by_territory(land, {"mining_ha": region.cumulative, "new_ha": region.new})
+    accuracy = Accuracy("cnn|2022", 20, 30, 0.9, 0.8, 0.95, 0.847, 0.7, 0.93, b"")
+    return Contents(
+        2024, (region,), ("There",), table, land, (accuracy,), None, ("Scenes: SIMULATED.",), ("CC0-1.0", "https://cc0.example")
+    )
+
+
+def page(contents: Contents, out: Path, language: str) -> str:
+    out.mkdir(exist_ok=True)
+    write_pages(contents, write_downloads(contents, out), out)
+    return (out / PAGES[language]).read_text(encoding="utf-8")
+
+
+def text(html: str) -> str:
+    """What a reader sees of a page's body, without scripts and tags."""
+    body = re.sub(r"<(script|style|svg|noscript).*?</\1>", "", html[html.index("<main>") :], flags=re.S)
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", body))
+
+
+def test_numbers_are_written_as_each_language_writes_them() -> None:
+    assert [number(1234567.25, language, 1) for language in LANGUAGES] == ["1,234,567.2", "1.234.567,2", "1.234.567,2"]
+    assert number(0.5, "pt") == "0"
+
+
+def test_every_language_fills_in_the_same_places() -> None:
+    for key, english in WORDS["en"].items():
+        for language in LANGUAGES:
+            assert set(re.findall(r"{\w+}", WORDS[language][key])) == set(re.findall(r"{\w+}", english)), key
+
+
+@pytest.mark.parametrize(
+    ("language", "new"), [("en", "new mining in 2024"), ("pt", "nova mineração em 2024"), ("es", "nueva minería en 2024")]
+)
+def test_a_page_tells_the_headline_numbers_in_its_language(contents: Contents, tmp_path: Path, language: str, new: str) -> None:
+    html = page(contents, tmp_path / "out", language)
+
+    assert f'<html lang="{language}">' in html
+    told = text(html)
+    assert f"9 ha {new} 1 " in told
+    assert "13 ha" in told
+    assert WORDS[language]["left_out"].format(regions="There") in told
+    assert WORDS[language]["simulated"] in html
+    assert WORDS[language]["first_release"] in told
+    assert "Território &lt;b&gt;" in html
+    assert "Território <b>" not in html
+
+
+def test_scores_stand_beside_the_number_of_test_patches_with_mining(contents: Contents, tmp_path: Path) -> None:
+    assert "cnn|2022 20 30 0.90 0.80 0.95 0.85 0.70–0.93" in text(page(contents, tmp_path / "out", "en"))
+
+
+def test_what_an_earlier_release_told_otherwise_is_said_with_the_cause(contents: Contents, tmp_path: Path) -> None:
+    restated = (RestatedYear("here", 2023, 3.5, 4.0, ("the maps are of another collection",)),)
+
+    told = text(page(replace(contents, restated=restated), tmp_path / "out", "en"))
+
+    assert "Here 2023 3.5 4.0 the maps are of another collection" in told
+    assert WORDS["en"]["nothing_restated"] in text(page(replace(contents, restated=()), tmp_path / "none", "en"))
+
+
+def test_the_map_holds_every_place_and_no_markup(contents: Contents, tmp_path: Path) -> None:
+    html = page(contents, tmp_path / "out", "en")
+    held = re.search(r'<script type="application/json" id="map-data">(.*?)</script>', html, re.S)
+    assert held
+    told = json.loads(held.group(1))
+
+    assert "<" not in held.group(1)
+    assert [feature["properties"]["told"].split(" ha")[0] for feature in told["new"]["features"]] == ["9.0", "0.3"]
+    assert len(told["earlier"]["features"]) == 3
+    assert told["bounds"] == pytest.approx(contents.regions[0].cumulative.total_bounds.tolist(), abs=2e-6)
+    corner = project(box(LEFT_M, TOP_M - 1, LEFT_M + 1, TOP_M), EPSG, 4326).bounds
+    assert told["backdrops"][0]["corners"][0] == pytest.approx([corner[0], corner[3]], abs=2e-5)
+
+
+def test_a_page_asks_nobody_for_anything(contents: Contents, tmp_path: Path) -> None:
+    html = page(contents, tmp_path / "out", "en")
+    sources = re.findall(r'<(?:script|img|link|iframe)[^>]*(?:src|href)="([^"]{1,20})', html)
+
+    assert sources
+    assert all(source.startswith("data:") for source in sources)
+
+
+def test_downloads_open_in_gdal_with_the_same_places(contents: Contents, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    files = {each.name for each in write_downloads(contents, out)}
+
+    assert {each.name for each in (out / "downloads").iterdir()} == files
+    tables = [pyogrio.read_dataframe(out / "downloads" / f"mining-new-2024.{kind}") for kind in ("geojson", "gpkg")]
+    tables.append(gpd.read_parquet(out / "downloads" / "mining-new-2024.parquet"))
+    for table in tables:
+        assert table["place_id"].tolist() == tables[0]["place_id"].tolist()
+        assert table["area_ha"].tolist() == pytest.approx([9.0, 0.25], rel=2e-3)
+        assert table["is_large"].tolist() == [True, False]
+        assert table.crs.to_epsg() == 4326
+    with rasterio.open(out / "downloads" / "first-year-here-2024.tif") as raster:
+        assert np.unique(raster.read(1)).tolist() == [0, 2023, 2024]
+    assert pd.read_csv(out / "downloads" / "territories-2024.csv")["new_ha"].tolist() == pytest.approx([9.25, 0.0], rel=2e-3)
+    assert (out / "downloads" / "LICENCE.txt").read_text().startswith("SIMULATED")
+
+
+def test_equal_contents_give_equal_bytes(contents: Contents, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        page(contents, tmp_path / name, "en")
+    written = [
+        {path.relative_to(tmp_path / name): path.read_bytes() for path in (tmp_path / name).rglob("*") if path.is_file()}
+        for name in "ab"
+    ]
+
+    assert written[0] == written[1]
+
+
+def test_places_are_shown_largest_first_with_the_ground_before_and_after(region: RegionYear) -> None:
+    new = region.new[region.new["is_large"]].assign(region="here")
+
+    (site,) = largest_sites(new, {"here": EPSG}, {"here": region.mosaics})
+
+    assert site.area_ha == pytest.approx(9.0, rel=2e-3)
+    assert sorted(site.pictures) == [2023, 2024]
+    assert site.side_m == 1_600
+    assert site.outline.startswith("M") and site.outline.endswith("Z")  # noqa: PT018 - one fact
+    numbers = np.array(re.findall(r"[\d.]+", site.outline), float)
+    assert numbers.min() == pytest.approx(1000 * (800 - 150) / 1600, abs=1)
+    assert numbers.max() == pytest.approx(1000 * (800 + 150) / 1600, abs=1)
