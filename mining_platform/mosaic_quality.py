@@ -24,6 +24,9 @@ FENCE_SIGMAS = 5.0
 """A pixel stands out beyond this many standard deviations (1.4826 x median absolute deviation) above the median."""
 HOT_FENCE_DN = 800
 """Least fence of HOT, reflectance x 10,000: the cloud test of Zhu & Woodcock (2012)."""
+HOT_ABOVE_GROUND_DN = 600
+"""Least fence of HOT above the clear ground's own: at the top of the atmosphere the air alone gives ground a HOT of about 600, as
+clear real Level-1C scenes have, and bright water of mines would pass a fence of 800."""
 DARK_QUANTILE = 0.001
 _SIGMA_OF_MAD = 1.4826  # of a normal distribution
 _VALUES = 2**16
@@ -97,7 +100,9 @@ def remnant_fences(mosaic: Mosaic, blocks: Sequence[Block]) -> Fences | None:
         often = chunk.count >= least
         blues += np.bincount(chunk.blue[often], minlength=2 * _VALUES)
         hots += np.bincount(chunk.hot[often] + _VALUES, minlength=2 * _VALUES)
-    return Fences(_fence(blues), max(_fence(hots) - _VALUES, HOT_FENCE_DN), _quantile(hots, 0.5) - _VALUES)
+    ground_dn = _quantile(hots, 0.5) - _VALUES
+    hot_dn = max(_fence(hots) - _VALUES, HOT_FENCE_DN, ground_dn + HOT_ABOVE_GROUND_DN)
+    return Fences(_fence(blues), hot_dn, ground_dn)
 
 
 def _chunks(mosaic: Mosaic, blocks: Sequence[Block]) -> Iterator[_Chunk]:

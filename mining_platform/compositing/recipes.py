@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-PIXELS_VERSION = "3"
+PIXELS_VERSION = "4"
 """Of the code that turns scenes into mosaics: raised when equal scenes by an equal recipe give other pixels or facts."""
 
 Reducer = Literal["median", "medoid", "percentile"]

@@ -200,16 +200,17 @@ def _jobs(
     parts: dict[str, list[Future[Rows]]] = {part: [] for part in request.also}
     for region in request.regions:
         canvas, years, land = landscape.canvas_of(region), dict[int, YearGround](), None
+        scenes = {year: _specs(region, year, request) for year in request.years}
         for year, seen, land in year_grounds(region, canvas, request.years, request.seed, request.land_cover):
             if land is not None:
                 path = out / "land_cover" / f"{region.id}_coverage_{year}.tif"
                 write_land_cover(path, seen.classes, canvas, region, year)
             report(f"ground of {region.id} in {year}")
-            for spec in _specs(region, year, request):
+            for spec in scenes[year]:
                 folder = out / "stac" / catalog.COLLECTION / spec.id
                 jobs.append(pool.submit(write_scene, folder, spec, seen.ground, canvas, request.seed))
             years |= {year: seen} if request.also else {}
-        place = Place(region, canvas, request.seed, land, years)
+        place = Place(region, canvas, request.seed, land, years, scenes)
         for part, of_part in parts.items():
             of_part.append(pool.submit(PARTS[part].write, out, place))
     return jobs, parts

@@ -101,14 +101,23 @@ def seen_outline(swath: tuple[float, int] | None, geobox: GeoBox, region_id: str
 
 
 def item(spec: SceneSpec, geobox: GeoBox, scl: NDArray[np.uint8], assets: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """The STAC item of a scene; shares are computed from its scene classification. All links are relative."""
-    outline = footprint(spec, geobox)
-    epsg = geobox.crs.epsg if geobox.crs else None
+    """The STAC item of an L2A scene; shares are computed from its scene classification. All links are relative."""
     seen = max(int((scl != 0).sum()), 1)
     shares = {name: round(100 * float((scl == code).sum()) / seen, 4) for name, code in _SCL_SHARES.items()}
-    cloudy = float(np.isin(scl, (8, 9, 10)).sum())
+    cloudy, unseen = float(np.isin(scl, (8, 9, 10)).sum()) / seen, float((scl == 0).mean())
     properties = {
         "title": f"SIMULATED Sentinel-2 L2A scene {spec.id}",
+        "s2:product_type": "S2MSI2A",
+        **scene_properties(spec, geobox, cloudy_share=cloudy, unseen_share=unseen),
+        **shares,
+    }
+    return item_document(spec.id, COLLECTION, footprint(spec, geobox), properties, assets, extensions=EXTENSIONS)
+
+
+def scene_properties(spec: SceneSpec, geobox: GeoBox, *, cloudy_share: float, unseen_share: float) -> dict[str, Any]:
+    """What the items of all levels say: of the clouds over what is seen, and of what the swath leaves out, shares of 0 to 1."""
+    epsg = geobox.crs.epsg if geobox.crs else None
+    return {
         "datetime": spec.sensed.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "platform": spec.platform,
         "constellation": "sentinel-2",
@@ -116,18 +125,15 @@ def item(spec: SceneSpec, geobox: GeoBox, scl: NDArray[np.uint8], assets: Mappin
         "gsd": 10,
         "proj:epsg": epsg,
         "proj:code": f"EPSG:{epsg}",
-        "eo:cloud_cover": round(100 * cloudy / seen, 4),
+        "eo:cloud_cover": round(100 * cloudy_share, 4),
         "view:sun_azimuth": round(spec.sun[0], 4),
         "view:sun_elevation": round(spec.sun[1], 4),
         "grid:code": f"SIM-{spec.region_id}",
         "s2:mgrs_tile": f"SIM-{spec.region_id}",
         "s2:processing_baseline": spec.baseline,
-        "s2:product_type": "S2MSI2A",
-        "s2:nodata_pixel_percentage": round(100 * float((scl == 0).mean()), 4),
+        "s2:nodata_pixel_percentage": round(100 * unseen_share, 4),
         "earthsearch:boa_offset_applied": False,
-        **shares,
     }
-    return item_document(spec.id, COLLECTION, outline, properties, assets, extensions=EXTENSIONS)
 
 
 def collection(items: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

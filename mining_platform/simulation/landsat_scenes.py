@@ -13,6 +13,7 @@ from scipy import ndimage
 
 from mining_platform.bands import LANDSAT_KELVIN_OFFSET, LANDSAT_KELVIN_SCALE, LANDSAT_OFFSET, LANDSAT_SCALE
 from mining_platform.simulation import noise, sky, spectra
+from mining_platform.simulation.atmosphere import CIRRUS_BRIGHTNESS
 from mining_platform.simulation.calendar import sun_position, wanted_cover, wetness
 from mining_platform.simulation.noise import Floats
 from mining_platform.simulation.painting import Ground
@@ -164,9 +165,10 @@ def _reflected(spec: LandsatSpec, ground: Ground, over: tuple[Floats, Floats, Fl
         ground.materials, texture.fine, texture.coarse, texture.relief,
         dry, wet, spectra.textures(), np.float32(spec.wetness), PIXEL_M // 10,
     )  # fmt: skip
+    added_dn = np.full(len(columns), -LANDSAT_OFFSET * _DN_PER_REFLECTANCE, dtype=np.float32)
     counted = observed_dn(
-        surface, *over, np.ones(surface.shape[1:], dtype=bool), bright, haze * np.float32(spec.haze),
-        np.float32(light), np.float32(-LANDSAT_OFFSET * _DN_PER_REFLECTANCE), np.uint64(key),
+        surface, *over, np.ones(surface.shape[1:], dtype=bool), bright, CIRRUS_BRIGHTNESS * bright,
+        haze * np.float32(spec.haze), np.float32(light), added_dn, np.uint64(key),
     )  # fmt: skip
     return np.asarray(np.rint(counted / (LANDSAT_SCALE * _DN_PER_REFLECTANCE)), dtype=np.uint16)
 

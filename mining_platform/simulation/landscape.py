@@ -129,12 +129,14 @@ class Mine:
 
 _COMPLEXES = ((1.15, 1.6, 0.0), (1.2, 2.2, 1.0), (1.1, 1.6, 0.0), (1.2, 1.8, 0.7))
 """Large mines in turn: length relative to the largest, narrowness and gaps."""
+_MOST_COMPLEXES, _MOST_PITS = 6, 8
+"""Of one landscape: beyond 21 km a side there is more forest and not more mines, and ground far from any."""
 
 
 def _mines(shape: tuple[int, int], waters: Waters, rng: np.random.Generator) -> list[Mine]:
     """A few large complexes and many small pits, along streams away from the main river.
 
-    A region of 16 km gets 4 complexes of 3 to 5 km; smaller regions get smaller and fewer ones.
+    A region of 16 km gets 4 complexes of 3 to 5 km; smaller regions get smaller and fewer ones, larger ones not many more.
     """
     side = min(shape)
     river = waters.river_distance_px[tuple(waters.stream_points[:, :2].astype(int).T)]
@@ -143,11 +145,11 @@ def _mines(shape: tuple[int, int], waters: Waters, rng: np.random.Generator) -> 
         points = np.array([[shape[0] / 2, shape[1] / 2, 1.0]])
     largest = min(190.0, 0.16 * side)
     mines: list[Mine] = []
-    for number in range(max(1, round(len(_COMPLEXES) * shape[0] * shape[1] / 1700**2))):
+    for number in range(min(_MOST_COMPLEXES, max(1, round(len(_COMPLEXES) * shape[0] * shape[1] / 1700**2)))):
         scale, narrowness, gaps = _COMPLEXES[number % len(_COMPLEXES)]
         place = _farthest(points, mines, shape, 1.1 * largest, rng)
         mines.append(Mine(*place, largest * scale, rng.uniform(2002, 2009), narrowness * rng.uniform(0.9, 1.1), gaps))
-    small = max(2, round(6 * shape[0] * shape[1] / 1700**2))
+    small = min(_MOST_PITS, max(2, round(6 * shape[0] * shape[1] / 1700**2)))
     for row, column, _ in points[rng.integers(0, len(points), small)]:
         size = min(float(np.exp(rng.uniform(np.log(14), np.log(90)))), 0.1 * side)
         mines.append(Mine(row, column, size, rng.uniform(2007, 2023.5), rng.uniform(1.5, 3.0)))

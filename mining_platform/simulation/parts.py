@@ -8,9 +8,12 @@ from typing import Any
 from mining_platform.simulation.context import write_context
 from mining_platform.simulation.elevation import finish_elevation, write_elevation
 from mining_platform.simulation.landsat import write_landsat
+from mining_platform.simulation.mine_points import finish_points, write_points
 from mining_platform.simulation.mine_polygons import finish_polygons, write_polygons
 from mining_platform.simulation.places import Place
 from mining_platform.simulation.radar import finish_radar, write_radar
+from mining_platform.simulation.territories import finish_territories, write_territories
+from mining_platform.simulation.toa import finish_toa, write_toa
 
 Rows = Sequence[dict[str, Any]]
 
@@ -41,5 +44,14 @@ PARTS: dict[str, Part] = {
         Part("context", "OpenStreetMap extracts, .osm.pbf, as mapped by each year and complete", True, write_context),
         Part("landsat", "Landsat Collection 2 Level 2 products, and 8-band images of mining sites", False, write_landsat),
         Part("polygons", "Outlines of the mines by site, KML, and a table of aliases", False, write_polygons, finish_polygons),
+        Part("points", "Places with mining and places without, GeoJSON", False, write_points, finish_points),
+        Part(
+            "territories",
+            "Municipalities and an Indigenous territory a region, GeoJSON",
+            False,
+            write_territories,
+            finish_territories,
+        ),
+        Part("toa", "Some of the Sentinel-2 dates at Level-1C, 13 bands, a STAC catalogue", False, write_toa, finish_toa),
     )
 }

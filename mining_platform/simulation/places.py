@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
 from mining_platform.regions import Region
+from mining_platform.simulation.calendar import SceneSpec
 from mining_platform.simulation.landscape import Landscape
 from mining_platform.simulation.painting import Ground
 
@@ -32,6 +33,8 @@ class Place:
     land: Landscape | None
     """None where a given map is painted over."""
     years: Mapping[int, YearGround]
+    scenes: Mapping[int, tuple[SceneSpec, ...]]
+    """The Sentinel-2 L2A scenes of each of these years, in order of time."""
 
 
 def made_up(place: Place) -> Landscape:

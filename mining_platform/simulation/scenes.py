@@ -1,4 +1,4 @@
-"""Pixels of one Sentinel-2 L2A scene: twelve bands at 10, 20 and 60 m, scene classification and cloud probability.
+"""Pixels of one Sentinel-2 scene: bands at 10, 20 and 60 m through any air, and the masks of an L2A scene.
 
 Ground reflectance is looked up per material and season, varied by texture, mixed over neighbouring pixels as a sensor's
 optics do, lit, shaded, veiled by cloud, and given noise, all on integers and single precision in a fixed order.
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from mining_platform.bands import BANDS
 from mining_platform.simulation import noise, sky, spectra
+from mining_platform.simulation.atmosphere import Air, corrected_air
 from mining_platform.simulation.calendar import SceneSpec
 from mining_platform.simulation.noise import Floats
 from mining_platform.simulation.painting import TEXTURE_SCALE, Ground
@@ -27,7 +28,7 @@ FINE_M, MIDDLE_M, COARSE_M = 10, 20, 60
 
 @dataclass(frozen=True)
 class Scene:
-    """One scene as it goes to disk."""
+    """One L2A scene as it goes to disk."""
 
     bands: Mapping[str, NDArray[np.uint16]]
     """(y, x) digital numbers by band id, each at its native pixel size; 0 outside the swath."""
@@ -81,13 +82,26 @@ def _blurred(ground: Floats) -> Floats:
 
 
 @njit(nogil=True, cache=True)
+def _through_air(ground: Floats, through: Floats, returned: Floats) -> Floats:
+    """Ground reflectance x 10000 (band, y, x) as it arrives, changed in place: through x ground / (1 - returned x ground)."""
+    count, rows, columns = ground.shape
+    for b in range(count):
+        for i in range(rows):
+            for j in range(columns):
+                value = ground[b, i, j]
+                ground[b, i, j] = through[b] * value / (np.float32(1.0) - returned[b] * value * np.float32(1e-4))
+    return ground
+
+
+@njit(nogil=True, cache=True)
 def observed_dn(  # noqa: PLR0913 - a compiled kernel takes plain arrays
     ground: Floats, cloud: Floats, shadow: Floats, cirrus: Floats, seen: NDArray[np.bool_],
-    bright: Floats, haze: Floats, light: np.float32, added_dn: np.float32, key: np.uint64,
+    bright: Floats, veil: Floats, haze: Floats, light: np.float32, added_dn: Floats, key: np.uint64,
 ) -> NDArray[np.uint16]:  # fmt: skip
     """Digital numbers of ground seen through a sky on the same grid: (band, y, x) uint16, 0 where not seen.
 
-    Noise is a hash of pixel, band and scene, so that it does not depend on the order of work.
+    By band, `bright` is thick cloud, `veil` opaque cirrus and `haze` aerosol; `added_dn` lies over all of them. Noise is a hash
+    of pixel, band and scene, so that it does not depend on the order of work.
     """
     count, rows, columns = ground.shape
     out = np.zeros((count, rows, columns), dtype=np.uint16)
@@ -98,7 +112,7 @@ def observed_dn(  # noqa: PLR0913 - a compiled kernel takes plain arrays
                     continue
                 c, s, t = cloud[i, j], shadow[i, j], cirrus[i, j]
                 value = ground[b, i, j] * light * (np.float32(1.0) - np.float32(0.68) * s) + haze[b] * (np.float32(1.0) - s)
-                value = value * (np.float32(1.0) - t) + np.float32(0.55) * bright[b] * t
+                value = value * (np.float32(1.0) - t) + veil[b] * t
                 top = bright[b] * (np.float32(0.72) + np.float32(0.28) * c)
                 value = value * (np.float32(1.0) - c) + top * c
                 h = np.uint64(key) + np.uint64((b * rows + i) * columns + j) * np.uint64(0x9E3779B97F4A7C15)
@@ -109,7 +123,7 @@ def observed_dn(  # noqa: PLR0913 - a compiled kernel takes plain arrays
                 bits += np.int64((h >> np.uint64(16)) & np.uint64(255)) + np.int64((h >> np.uint64(24)) & np.uint64(255))
                 grain = (np.float32(bits) - np.float32(510.0)) / np.float32(147.8)
                 value += grain * np.float32(NOISE_DN) * (np.float32(0.6) + value / np.float32(5000.0))
-                out[b, i, j] = np.uint16(min(max(value + added_dn + np.float32(0.5), np.float32(1.0)), np.float32(65535.0)))
+                out[b, i, j] = np.uint16(min(max(value + added_dn[b] + np.float32(0.5), np.float32(1.0)), np.float32(65535.0)))
     return out
 
 
@@ -136,16 +150,19 @@ def _light(spec: SceneSpec) -> float:
     return 1.0 + 0.10 * (float(np.sin(np.radians(spec.sun[1]))) - 0.85)
 
 
-def render(spec: SceneSpec, ground: Ground, *, seed: int) -> Scene:
-    """The pixels of a scene over (y, x) 10 m ground whose sides are multiples of 6 px."""
+def seen_sky(spec: SceneSpec, ground: Ground, seed: int) -> tuple[sky.Sky, np.random.Generator]:
+    """The sky of a date over (y, x) 10 m ground, the same at every level, and the generator that goes on from there."""
     rows, columns = ground.materials.shape
     grid_20 = (rows // 2, columns // 2)
     rng = noise.generator(seed, spec.id, "sky")
     swath = None if spec.swath is None else sky.swath_half_plane(grid_20, *spec.swath)
-    over = sky.make_sky(grid_20, rng, cover=spec.cover, sun=spec.sun, swath=swath)
-    bands: dict[str, NDArray[np.uint16]] = {}
-    for gsd_m in (FINE_M, MIDDLE_M, COARSE_M):
-        bands |= _render_bands(spec, ground, over, gsd_m, int(rng.integers(2**62)))
+    return sky.make_sky(grid_20, rng, cover=spec.cover, sun=spec.sun, swath=swath), rng
+
+
+def render(spec: SceneSpec, ground: Ground, *, seed: int) -> Scene:
+    """The pixels of an L2A scene over (y, x) 10 m ground whose sides are multiples of 6 px."""
+    over, rng = seen_sky(spec, ground, seed)
+    bands = render_bands(spec, ground, over, corrected_air(), rng)
     centre = ground.materials[::2, ::2]
     scl_of = np.array([material.scl for material in spectra.MATERIALS], dtype=np.uint8)
     blue = spectra.spectra("dry")[:, spectra.CHANNELS.index("B02")]
@@ -156,9 +173,22 @@ def render(spec: SceneSpec, ground: Ground, *, seed: int) -> Scene:
     )
 
 
-def _render_bands(spec: SceneSpec, ground: Ground, over: sky.Sky, gsd_m: int, key: int) -> dict[str, NDArray[np.uint16]]:
-    names = [name for name in spectra.CHANNELS if BANDS[name].gsd_m == gsd_m]
-    columns = [spectra.CHANNELS.index(name) for name in names]
+def render_bands(
+    spec: SceneSpec, ground: Ground, over: sky.Sky, air: Air, rng: np.random.Generator
+) -> dict[str, NDArray[np.uint16]]:
+    """(y, x) digital numbers by band id, each band of the air at its native pixel size; 0 outside the swath."""
+    found: dict[str, NDArray[np.uint16]] = {}
+    for gsd_m in (FINE_M, MIDDLE_M, COARSE_M):
+        places = [place for place, name in enumerate(air.bands) if BANDS[name].gsd_m == gsd_m]
+        numbers = _render_at(spec, ground, over, air, places, int(rng.integers(2**62)))
+        found |= {air.bands[place]: layer for place, layer in zip(places, numbers, strict=True)}
+    return found
+
+
+def _render_at(spec: SceneSpec, ground: Ground, over: sky.Sky, air: Air, places: list[int], key: int) -> NDArray[np.uint16]:
+    """(band, y, x) digital numbers of the bands at these places of the air's, all of one pixel size."""
+    gsd_m = BANDS[air.bands[places[0]]].gsd_m
+    columns = [spectra.column(air.bands[place]) for place in places]
     dry, wet = (np.ascontiguousarray(spectra.spectra(season)[:, columns]) for season in ("dry", "wet"))
     texture = ground.textures
     surface = mean_reflectance(
@@ -167,9 +197,8 @@ def _render_bands(spec: SceneSpec, ground: Ground, over: sky.Sky, gsd_m: int, ke
     )  # fmt: skip
     if gsd_m == FINE_M:
         surface = _blurred(surface)
-    bright, haze = (np.array(values, dtype=np.float32)[columns] for values in (spectra.CLOUD, spectra.HAZE))
-    numbers = observed_dn(
-        surface, *_sky_at(over, gsd_m), bright, haze * np.float32(spec.haze),
-        np.float32(_light(spec)), np.float32(spec.added_dn), np.uint64(key),
+    return observed_dn(
+        _through_air(surface, air.through[places], air.returned[places]), *_sky_at(over, gsd_m),
+        air.cloud[places], air.cirrus[places], air.haze[places] * np.float32(spec.haze),
+        np.float32(_light(spec)), air.path[places] + np.float32(spec.added_dn), np.uint64(key),
     )  # fmt: skip
-    return dict(zip(names, numbers, strict=True))

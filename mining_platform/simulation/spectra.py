@@ -17,6 +17,8 @@ from mining_platform.profiles import PROFILES
 
 CHANNELS = PROFILES["s2-12"].channels
 """Order of the twelve values of a spectrum."""
+_STANDS_FOR = {"B10": "B11"}
+"""A band of level 1 whose light from below hardly leaves the air, and the band beside it whose values stand for its own."""
 
 
 @dataclass(frozen=True)
@@ -188,6 +190,11 @@ def class_row(code: int) -> tuple[tuple[str, float], ...]:
         raise ValueError(f"Class code {code} is not in the MapBiomas legend; add it in mining_platform/labels/mapbiomas.py.")
     key = 18 if code in CROPS else code
     return CLASS_MATERIALS.get(key) or CLASS_MATERIALS[LEGEND[code].parent]
+
+
+def column(band_id: str) -> int:
+    """Place of a band of level 1 or 2 in a spectrum; ValueError for a band of another instrument."""
+    return CHANNELS.index(_STANDS_FOR.get(band_id, band_id))
 
 
 def spectra(season: str) -> NDArray[np.float32]:
