@@ -1,7 +1,7 @@
 """What the rows of `datasets.py` have to keep, and the words that they use."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from mining_platform.bands import band
 from mining_platform.grids import PIXEL_M
@@ -13,6 +13,8 @@ from mining_platform.site_files import SitesFile
 if TYPE_CHECKING:
     from mining_platform.datasets import Dataset
 
+ALL_YEARS: Final = "all-years"
+"""The release of a dataset whose years are drawn and published together."""
 POINTS_MINING = "mining"
 """Name of the windows on points of mining in the quotas of a dataset of points."""
 
@@ -26,6 +28,8 @@ def problems(row: "Dataset", ranges: Sequence[str]) -> list[str]:
         wrong.append(f"sliding_px {row.sliding_px} is no divisor of px {row.px}")
     if not 0 <= row.sliding_from <= 1:
         wrong.append(f"sliding_from {row.sliding_from} is no share from 0 to 1")
+    if row.release == ALL_YEARS and isinstance(row.points, SitesFile):
+        wrong.append(f"the windows of sites move with their polygons, so their release is yearly, not {ALL_YEARS}")
     return wrong + _unit_problems(row)
 
 

@@ -2,7 +2,7 @@
 
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date as Date  # noqa: N812 - `date` is the option
 from pathlib import Path
@@ -28,7 +28,7 @@ MOST_PROBLEMS = 20  # that the command prints; JSON has all
 
 def export(  # noqa: PLR0913 - the options of a command
     dataset: Annotated[str, typer.Option(help="Id of a dataset; `mining-platform datasets` lists them.")],
-    year: Annotated[str, typer.Option(help="Year of the release; the layout smallmines takes several, 2016,2022.")],
+    year: Annotated[str, typer.Option(help="Year of the release, or of several for the layout smallmines: 2016,2022.")],
     out: Annotated[Path, typer.Option(help="Folder to make; it must not be there yet, or be empty.")],
     layout_id: Annotated[str, typer.Option("--layout", help=f"One of {', '.join(LAYOUTS)}; default the dataset's.")] = "",
     with_bands: Annotated[bool, typer.Option("--bands", help="proportion-ranges: also all bands, 16 bit.")] = False,
@@ -46,13 +46,14 @@ def export(  # noqa: PLR0913 - the options of a command
         row, laid_out = datasets.dataset(dataset), layout(layout_id or datasets.dataset(dataset).layout)
     except KeyError as error:
         raise CommandError(str(error.args[0])) from None
-    years, out = tuple(sorted(set(numbers(year)))), out.absolute()
+    releases, out = _releases(row, numbers(year)), out.absolute()
     suffixes = [suffix for suffix, wanted in ((".zip", as_zip), (".tar.gz", as_tar)) if wanted]
-    _check(out, years, with_bands and laid_out.id != "proportion-ranges", suffixes)
+    _check(out, with_bands and laid_out.id != "proportion-ranges", suffixes)
     authors, day = _authors(author), _day(date)
     with open_session() as session, _beside(out) as beside:
-        refs = [each for y in years for each in packages.package_refs(session.platform, row, laid_out, y)]
+        refs = [each for release in releases for each in packages.package_refs(session.platform, row, laid_out, release)]
         inputs = {each: open_artifact(session.platform.artifacts, each) for each in refs}
+        years = [each for release in releases for each in row.years_of(release)]
         release = packages.release_of(row, session.platform, years, laid_out.id, inputs, authors=authors, date=day)
         try:
             facts = packages.write(release, inputs, beside / out.name, with_bands=with_bands)
@@ -84,9 +85,19 @@ def _day(date: str) -> str | None:
         raise CommandError(f"{date!r} is no day. Write it as 2026-01-31.") from None
 
 
-def _check(out: Path, years: tuple[int, ...], useless_bands: bool, suffixes: list[str]) -> None:
+def _releases(row: datasets.Dataset, years: Sequence[int]) -> tuple[int, ...]:
+    """The releases that years name, sorted; CommandError for no year, and for a year whose release is named by another."""
     if not years:
         raise CommandError("Name a year with --year.")
+    releases = {row.release_of(year) for year in years}
+    if unnamed := sorted(releases - set(years)):
+        (release,) = unnamed
+        held = ", ".join(map(str, row.years_of(release)))
+        raise CommandError(f"{row.id} publishes {held} together, as the release of {release}. Ask for --year {release}.")
+    return tuple(sorted(releases))
+
+
+def _check(out: Path, useless_bands: bool, suffixes: list[str]) -> None:
     if useless_bands:
         raise CommandError("--bands is for the layout proportion-ranges; the others hold all bands already.")
     if not out.parent.is_dir():

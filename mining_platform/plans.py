@@ -4,11 +4,11 @@ The one planner: `materialize`, `demo`, `plan`, `status` and the yearly refresh 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 
 from mining_platform.artifacts import Ref
-from mining_platform.pipeline import Platform, Step, datasets_of, inputs_now, key_parts, may_be_left_out
+from mining_platform.pipeline import Platform, Step, datasets_of, inputs_now, key_parts, may_be_left_out, years_beside
 from mining_platform.staleness import Planned, assess, is_published
 
 
@@ -26,7 +26,7 @@ class Selection:
     years: tuple[int, ...] = ()
     experiments: tuple[str, ...] = ()
     upstream: bool = True
-    """Also what the chosen partitions rest on."""
+    """Also what the chosen partitions rest on, that of other years of their releases included."""
 
 
 def select(platform: Platform, steps: Mapping[str, Step], selection: Selection) -> list[Ref]:
@@ -70,7 +70,8 @@ def _wanted(step: Step, key: str, selection: Selection) -> bool:
         return True
     if step.dimensions == "region|year":
         return first in selection.regions
-    return any(set(dataset.regions) & set(selection.regions) for dataset in datasets_of(step, key))
+    of_step = [step.regions] if step.regions else [dataset.regions for dataset in datasets_of(step, key)]
+    return any(set(regions) & set(selection.regions) for regions in of_step)
 
 
 def _with_upstream(platform: Platform, steps: Mapping[str, Step], selection: Selection, chosen: set[Ref]) -> set[Ref]:
@@ -78,12 +79,18 @@ def _with_upstream(platform: Platform, steps: Mapping[str, Step], selection: Sel
     while waiting:
         ref = waiting.pop()
         step = steps[ref.asset]
+        followed = _widened(selection, step, ref.partition)
         for parent in step.inputs(platform, ref.partition):
             upstream = steps[parent.asset]
-            if parent not in found and not upstream.external and _wanted(upstream, parent.partition, selection):
+            if parent not in found and not upstream.external and _wanted(upstream, parent.partition, followed):
                 found.add(parent)
                 waiting.append(parent)
     return found
+
+
+def _widened(selection: Selection, step: Step, key: str) -> Selection:
+    """The selection with the years that a partition is of."""
+    return replace(selection, years=(*selection.years, *years_beside(step, key))) if selection.years else selection
 
 
 def _nothing(steps: Mapping[str, Step], selection: Selection) -> str:

@@ -1,5 +1,6 @@
 """Windows centred on people's points, and windows without mining around them, with or without a land-cover map."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from mining_platform.sources.protocol import SourceError
 from mining_platform.surroundings import class_table, footprint_distances_m
 from mining_platform.territory_files import territory_reasons
 from mining_platform.window_filters import TOO_LITTLE_VALID, TOO_NEAR_OR_FAR
+from mining_platform.window_years import NO_MAPS, as_candidates, eligible_in_all, in_years
 
 OVERLAPS_MINING_OR_POINT = "overlaps a window that mining or a point puts before it"
 OVERLAPS_LIKE = "overlaps a window of its kind that comes first"
@@ -36,7 +38,13 @@ SHARE_COLUMNS = ("share", "class_area_m2", "valid_area_m2", "valid_share", "clas
 
 
 def point_candidates(
-    dataset: Dataset, region: Region, year: int, land_cover: Path | None, *, band: int = 1
+    dataset: Dataset,
+    region: Region,
+    year: int,
+    land_cover: Path | None,
+    *,
+    band: int = 1,
+    other_years: Mapping[int, Path | None] = NO_MAPS,
 ) -> tuple[gpd.GeoDataFrame, dict[str, Any]]:
     """Candidates of a dataset of points (`candidate_tables.CANDIDATE_COLUMNS`), sorted by window_id, and facts.
 
@@ -44,7 +52,9 @@ def point_candidates(
     mining, not the map. Beside them stand the negatives that the quotas name: `curated` points, and recipes with a grid. Shares,
     range and classes are of `land_cover`; without it shares are NaN, pixels and classes 0, the range "". Points of windows that
     are not wholly inside the outline are counted, not taken; of points that share a window one stands for all. Mining comes
-    before other points, and points before the grid, where windows overlap. SourceError as `points.read_points`, and for a
+    before other points, and points before the grid, where windows overlap. `other_years` are the maps of the release's other
+    years: the windows stand in the table in each of them too, with the points of `year`, that year's shares, range and classes,
+    and are eligible in `year` only where they are in all. SourceError as `points.read_points`, and for a
     window that is mining by one point and not by another.
     """
     on_points, facts = _on_points(named_places(dataset, region, year), region, dataset.window_px)
@@ -58,10 +68,20 @@ def point_candidates(
     windows["mining_distance_m"] = footprint_distances_m(window_boxes(windows), mining)
     windows["reason"] = _reasons(windows, region, dataset)
     table = candidate_table(windows, region_id=region.id, year=year, epsg=region.epsg, px=dataset.window_px, seed=dataset.seed)
+    others = [_in_year(table, region, dataset, each, cover, band) for each, cover in sorted(other_years.items())]
+    table = eligible_in_all(table, others)
     if not dataset.allow_overlap:
         first = 2 * table["is_mining"].to_numpy(int) + (table["point_id"] != "").to_numpy(int)
         table = thinned(table, first, (OVERLAPS_MINING_OR_POINT, OVERLAPS_LIKE))
-    return table, {**facts, **_facts(table)}
+    return in_years([table, *others]), {**facts, **_facts(table)}
+
+
+def _in_year(
+    windows: gpd.GeoDataFrame, region: Region, dataset: Dataset, year: int, land_cover: Path | None, band: int
+) -> gpd.GeoDataFrame:
+    """The windows of a table of candidates in another year, by its map."""
+    told = windows.assign(**_of_map(windows, region.epsg, dataset, land_cover, band))
+    return as_candidates(windows, told.assign(reason=_reasons(told, region, dataset)), year=year)
 
 
 def named_places(dataset: Dataset, region: Region, year: int) -> gpd.GeoDataFrame:

@@ -133,7 +133,7 @@ def every_place_keeps_its_side(platform: Platform, split_artifact: Artifact) -> 
     """No ground of this release is on another side in another year's release, so that releases can be used together."""
     asset, year = split_artifact.ref.asset, split_artifact.ref.partition
     dataset = DATASETS[asset.split("/")[0]]
-    others = [each for each in partitions(platform.artifacts, asset) if each != year and int(each) in dataset.years]
+    others = [each for each in partitions(platform.artifacts, asset) if each != year and int(each) in dataset.releases]
     releases = {year: split_artifact} | {each: open_artifact(platform.artifacts, Ref(asset, each)) for each in sorted(others)}
     tables = [pd.read_parquet(each.path / SPLITS_FILE).assign(year=int(name)) for name, each in releases.items()]
     table = split_windows_table(pd.concat(tables))
@@ -153,8 +153,8 @@ def no_picture_is_in_two_splits(platform: Platform, manifest: Artifact) -> Verdi
     table = take(table, table.rows["patch_id"].isin(_stored(manifest)).to_numpy())
     if table.rows.empty:
         return Verdict(True, "no patch is stored: nothing to judge")
-    refs = [Ref(f"{dataset_id}/patches", f"{region}|{manifest.ref.partition}") for region in sorted(set(table.rows["region"]))]
-    stores = [open_artifact(platform.artifacts, each).path for each in refs]
+    keys = sorted({f"{region}|{year}" for region, year in zip(table.rows["region"], table.rows["year"], strict=True)})
+    stores = [open_artifact(platform.artifacts, Ref(f"{dataset_id}/patches", key)).path for key in keys]
     report = audit(table, pictures=read_pictures(stores, [], table.rows["patch_id"]))
     found = report.findings["near_duplicate"]
     words = f"{found.pairs} pairs of different places on different sides look alike" + (f"; {found.note}" if found.note else "")
@@ -168,16 +168,16 @@ def _stored(manifest: Artifact) -> pd.Series:
 
 
 def manifest_matches_the_stores(platform: Platform, manifest: Artifact) -> Verdict:
-    """Every patch of the manifest but the rejected ones is in its region's store at its row, and every stored patch is in it."""
+    """Every patch of the manifest but the rejected ones is in its store at its row, and every stored patch is in it."""
     dataset_id, _ = manifest.ref.asset.split("/")
     table = gpd.read_parquet(manifest.path / MANIFEST_FILE)
     problems = []
-    for region_id, rows in table.groupby("region"):
-        store = open_artifact(platform.artifacts, Ref(f"{dataset_id}/patches", f"{region_id}|{manifest.ref.partition}"))
+    for (region_id, year), rows in table.groupby(["region", "year"]):
+        store = open_artifact(platform.artifacts, Ref(f"{dataset_id}/patches", f"{region_id}|{year}"))
         index = pd.read_parquet(store.path / "patches.parquet").set_index("patch_id")["row"]
         rejected = rows.loc[rows["review"] == REJECT, "patch_id"]
         index = index.mask(index.index.isin(rejected), -1)
         listed = rows.set_index("patch_id")["store_row"]
         if not listed.sort_index().equals(index.sort_index().astype(listed.dtype).rename("store_row")):
-            problems.append(f"{region_id}: {len(listed)} rows listed, {len(index)} in the store")
+            problems.append(f"{region_id} {year}: {len(listed)} rows listed, {len(index)} in the store")
     return Verdict(not problems, "; ".join(problems) or f"{len(table)} rows match", {"rows": len(table)})

@@ -17,12 +17,12 @@ from mining_platform import bands, patches, profiles
 from mining_platform.artifacts import Artifact, ArtifactStore, Ref, open_artifact
 from mining_platform.labels.mapbiomas import LABEL_NAME, read_classes
 from mining_platform.region_files import load_regions
-from mining_platform.stages.files import SAMPLE_FILE, SPLITS_FILE
+from mining_platform.stages.files import MANIFEST_FILE, SAMPLE_FILE
 from mining_platform.stages.packages import PACKAGE_DIRECTORY
 from tests.conftest import Line
 
 REGION, YEAR = "sim-igarape", "2024"
-KEY = f"{REGION}|{YEAR}"
+KEY, YEAR_NUMBER = f"{REGION}|{YEAR}", int(YEAR)
 FOREST, WATER = 3, 33
 SIDES = ["minx", "miny", "maxx", "maxy"]
 BANK_PX = 2
@@ -118,7 +118,7 @@ def test_indices_are_those_of_the_bands_beside_them(line: Line) -> None:
 def test_the_package_of_smallmines_is_in_its_layout_and_its_numbers_are_the_stores(line: Line) -> None:
     values, windows = stored(line, "sim_smallmines", "smallmines-13")
     package = opened(line, "sim_smallmines/package", YEAR).path / PACKAGE_DIRECTORY
-    table = gpd.read_parquet(package / "manifest.parquet").query("region == @REGION")
+    table = gpd.read_parquet(package / "manifest.parquet").query("region == @REGION and year == @YEAR_NUMBER")
     assert set(table["image_path"]) == {f"{YEAR}/IMAGE/IMG_BR_{tile}_{YEAR}.tif" for tile in table["tile"]}
     assert sorted(table["window_id"]) == sorted(windows.index)
     row = table.iloc[0]
@@ -131,19 +131,25 @@ def test_the_package_of_smallmines_is_in_its_layout_and_its_numbers_are_the_stor
             np.testing.assert_allclose(image.read(number), values[channel][place], atol=1e-3)
 
 
-def test_a_place_is_on_the_same_side_in_both_years(line: Line) -> None:
-    years = [pd.read_parquet(opened(line, "sim_smallmines/splits", year).path / SPLITS_FILE) for year in ("2023", "2024")]
-    sides = years[0].merge(years[1], on="window_id", validate="one_to_one")
-    assert len(sides) > 10
-    assert (sides["split_x"] == sides["split_y"]).all()
-    assert set(sides["split_x"]) == {"train", "val", "test"}
+def test_the_release_holds_every_place_in_both_years_on_one_side(line: Line) -> None:
+    table = pd.read_parquet(opened(line, "sim_smallmines/manifest", YEAR).path / MANIFEST_FILE)
+    places = table.groupby(["region", "window_id"])
+    assert len(places) > 10
+    assert (places["year"].nunique() == 2).all()
+    assert (places["split"].nunique() == 1).all()
+    assert set(table["split"]) == {"train", "val", "test"}
+    assert table["patch_id"].is_unique
 
 
 @pytest.mark.slow
 def test_both_years_are_one_package_and_a_place_has_one_tile(line: Line, tmp_path: Path) -> None:
-    line.installation.run("export", "--dataset", "sim_smallmines", "--year", "2023,2024", "--out", str(tmp_path / "both"))
+    printed = line.installation.run("export", "--dataset", "sim_smallmines", "--year", "2023", "--out", "x", code=2)
+    assert "publishes 2023, 2024 together, as the release of 2024. Ask for --year 2024." in " ".join(printed.split())
+    line.installation.run("export", "--dataset", "sim_smallmines", "--year", "2024", "--out", str(tmp_path / "both"))
     table = gpd.read_parquet(tmp_path / "both" / "manifest.parquet")
     assert {path.name for path in (tmp_path / "both").iterdir()} >= {"2023", "2024", "splits_2023.csv", "splits_2024.csv"}
     places = table.groupby(["region", "window_id"])
     assert (places.size() == 2).sum() > 10
     assert (places[["tile", "split"]].nunique() == 1).all(axis=None)
+    published = opened(line, "sim_smallmines/package", YEAR).path / PACKAGE_DIRECTORY
+    assert (tmp_path / "both" / "checksums.txt").read_bytes() == (published / "checksums.txt").read_bytes()

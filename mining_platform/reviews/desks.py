@@ -102,8 +102,8 @@ def _sample(platform: Platform, store: Artifact, sample: Ref) -> Artifact:
 
 
 def _splits(platform: Platform, dataset: Dataset, year: int) -> pd.DataFrame:
-    """Split of each window where the year's splits are published; else no row."""
-    published = Ref(f"{dataset.id}/splits", str(year))
+    """Split of each window where the splits of the year's release are published; else no row."""
+    published = Ref(f"{dataset.id}/splits", str(dataset.release_of(year)))
     if current_digest(platform.artifacts, published) is None:
         return pd.DataFrame({"window_id": pd.Series(dtype="str"), "split": pd.Series(dtype="str")})
     return pd.read_parquet(open_artifact(platform.artifacts, published).path / SPLITS_FILE, columns=["window_id", "split"])

@@ -30,6 +30,21 @@ def honoured(candidates: pd.DataFrame, reviews: pd.DataFrame, dataset: Dataset) 
     return told
 
 
+def honoured_in_release(candidates: pd.DataFrame, reviews: pd.DataFrame, dataset: Dataset, release: int) -> pd.DataFrame:
+    """As `honoured`, the candidates of a release's own year; a window that was rejected in another of its years is not eligible.
+
+    `candidates` and `reviews` are of one region, of all years of the release.
+    """
+    told = honoured(candidates[candidates["year"] == release], reviews[reviews["year"] == release], dataset)
+    rejected = reviews[(reviews["year"] != release) & (reviews["decision"] == REJECT)].sort_values("year")
+    if rejected.empty:
+        return told
+    first = rejected.drop_duplicates("window_id").set_index("window_id").reindex(told["window_id"]).set_axis(told.index)
+    elsewhere = told["eligible"] & first["decision"].notna()
+    words = f"{REJECTED}, in " + first["year"].astype("Int64").astype("string") + ": " + first["reason"]
+    return told.assign(reason=told["reason"].mask(elsewhere, words), eligible=told["eligible"] & ~elsewhere)
+
+
 def _says_mining(ranges: pd.Series) -> pd.Series:
     """Whether what windows were relabelled to is mining."""
     return (ranges == POINTS_MINING) | ranges.isin(RANGES[1:])

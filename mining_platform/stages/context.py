@@ -18,14 +18,14 @@ def tell_context(
 ) -> dict[str, Any]:
     """`context_coverage.csv` and `context_coverage.png`, where some of the channels are flags of OpenStreetMap; else nothing.
 
-    `stores` are the patches by region. Facts: the table's rows as `context_coverage`, a share of nothing known as None.
+    `stores` are the patches by `region|year`. Facts: the table's rows as `context_coverage`, a share of nothing known as None.
     """
     flags = flag_channels(channels)
     if not flags:
         return {}
 
-    def images_of(region_id: str, _year: int, rows: Sequence[int]) -> NDArray[Any]:
-        return patches.read_images(stores[region_id].path, rows, flags)
+    def images_of(region_id: str, year: int, rows: Sequence[int]) -> NDArray[Any]:
+        return patches.read_images(stores[f"{region_id}|{year}"].path, rows, flags)
 
     table = coverage_table(manifest, images_of, flags)
     table.to_csv(out / CONTEXT_FILE, index=False)

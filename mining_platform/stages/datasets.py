@@ -1,6 +1,6 @@
 """Stages of a dataset's family: from candidate windows to the published package."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +12,15 @@ from mining_platform.artifacts import Artifact, Ref
 from mining_platform.band_figures import band_preview
 from mining_platform.candidates import candidates
 from mining_platform.dataset_figures import store_sheet
-from mining_platform.dataset_steps import scene_rule, scene_sites
 from mining_platform.datasets import RANGES, Dataset, caveat
 from mining_platform.labels.mapbiomas import LABEL_NAME
 from mining_platform.labels.recipes import recipe as recipe_of
 from mining_platform.layers import layer_name
 from mining_platform.manifests import NO_COLLECTION, PartitionSources, build_manifest, label_ranges
 from mining_platform.mosaics import MOSAIC_NAME
-from mining_platform.pipeline import Platform, key_parts
+from mining_platform.pipeline import Platform, key_parts, ref
 from mining_platform.point_windows import point_candidates
+from mining_platform.release_steps import scene_rule, scene_sites
 from mining_platform.reviews import effects
 from mining_platform.reviews.tables import read_reviews
 from mining_platform.scene_patches import SceneDataset, write_scene_store
@@ -46,27 +46,40 @@ from mining_platform.stages.files import (
 
 
 def of_stage(inputs: Mapping[Ref, Artifact], stage: str) -> dict[str, Artifact]:
-    """The inputs whose asset ends in a stage's name, by the first part of the partition key (region or year), sorted."""
-    found = {
-        key_parts(ref.partition)[0] or ref.partition: artifact
-        for ref, artifact in inputs.items()
-        if ref.asset.split("/")[-1] == stage
-    }
-    return dict(sorted(found.items()))
+    """The inputs whose asset ends in a stage's name, by partition key, sorted by region, then year."""
+    found = {ref.partition: artifact for ref, artifact in inputs.items() if ref.asset.split("/")[-1] == stage}
+    return dict(sorted(found.items(), key=lambda item: key_parts(item[0])))
+
+
+def of_regions(artifacts: Mapping[str, Artifact]) -> dict[str, list[Artifact]]:
+    """Artifacts by `region|year` as those of each region, in order of the years."""
+    found: dict[str, list[Artifact]] = {}
+    for key, artifact in artifacts.items():
+        found.setdefault(key_parts(key)[0], []).append(artifact)
+    return found
 
 
 def find_candidates(dataset: Dataset, platform: Platform, key: str, inputs: Mapping[Ref, Artifact], out: Path) -> dict[str, Any]:
-    """`candidates.parquet`: windows with shares, ranges and eligibility, of the region's map or on people's points."""
+    """`candidates.parquet`: windows with shares, ranges and eligibility, of the region's maps or on people's points.
+
+    Where a release holds several years, each window stands in it once a year.
+    """
     region, year = platform.region_year(key)
-    cover = inputs.get(Ref("land_cover", key))
-    land_cover = cover.path / LAND_COVER_FILE if cover else None
+    covers = {int(key_parts(each)[1]): made.path / LAND_COVER_FILE for each, made in of_stage(inputs, "land_cover").items()}
+    others = [each for each in dataset.years_of(year) if each != year]
     if dataset.points is not None:
-        table, facts = point_candidates(dataset, region, year, land_cover)
+        maps = {each: covers.get(each) for each in others}
+        table, facts = point_candidates(dataset, region, year, covers.get(year), other_years=maps)
         facts = {**facts, "simulated": region.simulated}  # a file of points has no mark of its own
     else:
-        grid = grids.window_grid(region.geobox, dataset.px)
         table, facts = candidates(
-            required(land_cover, dataset, key), grid, dataset, region_id=region.id, year=year, outline=region.geometry
+            required(covers.get(year), dataset, key),
+            grids.window_grid(region.geobox, dataset.px),
+            dataset,
+            region_id=region.id,
+            year=year,
+            outline=region.geometry,
+            other_years={each: required(covers.get(each), dataset, f"{region.id}|{each}") for each in others},
         )
     table.to_parquet(out / CANDIDATES_FILE, index=False)
     return facts
@@ -81,10 +94,10 @@ def required(land_cover: Path | None, dataset: Dataset, key: str) -> Path:
     return land_cover
 
 
-def share_quotas(dataset: Dataset, _platform: Platform, _key: str, inputs: Mapping[Ref, Artifact], out: Path) -> dict[str, Any]:
+def share_quotas(dataset: Dataset, _platform: Platform, key: str, inputs: Mapping[Ref, Artifact], out: Path) -> dict[str, Any]:
     """`quotas.parquet`, `shortage.csv` and `shortage_by_region.csv`: windows per stratum and region, and what is lacking."""
-    found, decided = of_stage(inputs, "candidates"), of_stage(inputs, "reviews")
-    tables = [counted(dataset, artifact, decided.get(region_id)) for region_id, artifact in found.items()]
+    found, decided = of_regions(of_stage(inputs, "candidates")), of_regions(of_stage(inputs, "reviews"))
+    tables = [counted(dataset, int(key), artifact, decided.get(region, [])) for region, (artifact,) in found.items()]
     counts = sampling.count_table(pd.concat(tables), list(dataset.strata), list(found))
     table = sampling.quotas(counts, dataset.strata, dataset.regions)
     table.to_parquet(out / QUOTAS_FILE, index=False)
@@ -101,23 +114,30 @@ def share_quotas(dataset: Dataset, _platform: Platform, _key: str, inputs: Mappi
     }
 
 
-def counted(dataset: Dataset, found: Artifact, decided: Artifact | None) -> pd.DataFrame:
+def counted(dataset: Dataset, release: int, found: Artifact, decided: Sequence[Artifact]) -> pd.DataFrame:
     """What the quotas count of a region's candidates, as people's decisions leave them; ids only where somebody decided."""
-    columns = ["region", "range", "negative", "eligible"]
-    if decided is None:
-        return pd.read_parquet(found.path / CANDIDATES_FILE, columns=columns)
-    table = pd.read_parquet(found.path / CANDIDATES_FILE, columns=[*columns, "window_id", "is_mining", "reason"])
-    return effects.honoured(table, read_reviews([decided]), dataset)[columns]
+    columns, told = ["region", "range", "negative", "eligible"], ["window_id", "is_mining", "reason"] if decided else []
+    table = pd.read_parquet(found.path / CANDIDATES_FILE, columns=[*columns, "year", *told])
+    if not decided:
+        return table.loc[table["year"] == release, columns]
+    return effects.honoured_in_release(table, read_reviews(decided), dataset, release)[columns]
 
 
 def draw_sample(dataset: Dataset, platform: Platform, key: str, inputs: Mapping[Ref, Artifact], out: Path) -> dict[str, Any]:
-    """`sample.parquet`: the chosen windows, in the strata that people's decisions leave them in."""
+    """`sample.parquet`: the chosen windows, in the strata that people's decisions leave them in.
+
+    A release that holds several years chooses in its own year, and the windows are the same in the others.
+    """
     region, year = platform.region_year(key)
-    found = gpd.read_parquet(inputs[Ref(f"{dataset.id}/candidates", key)].path / CANDIDATES_FILE)
-    table = effects.honoured(found, read_reviews(of_stage(inputs, "reviews").values()), dataset)
-    quota_table = pd.read_parquet(inputs[Ref(f"{dataset.id}/quotas", str(year))].path / QUOTAS_FILE)
-    quota = sampling.region_quota(quota_table, region.id)
+    release = dataset.release_of(year)
+    found = gpd.read_parquet(inputs[ref(f"{dataset.id}/candidates", region.id, release)].path / CANDIDATES_FILE)
+    reviews = read_reviews(of_stage(inputs, "reviews").values())
+    quota_table = pd.read_parquet(inputs[Ref(f"{dataset.id}/quotas", str(release))].path / QUOTAS_FILE)
+    table, quota = effects.honoured_in_release(found, reviews, dataset, release), sampling.region_quota(quota_table, region.id)
     chosen = sampling.sample(table, quota, block_m=dataset.split.block_m, allow_overlap=dataset.allow_overlap)
+    if year != release:
+        own = effects.honoured(found[found["year"] == year], reviews[reviews["year"] == year], dataset)
+        chosen = own[own["window_id"].isin(chosen["window_id"])].sort_values("window_id", ignore_index=True)
     chosen.to_parquet(out / SAMPLE_FILE, index=False)
     negatives = chosen["negative"].value_counts()
     return {
@@ -168,6 +188,7 @@ def cut_mosaic(
         recipe=dataset.recipe,
         px=dataset.px,
         max_masked_share=dataset.max_masked_share,
+        max_masked_share_other=dataset.max_masked_share_other,
         layers={layer: inputs[Ref(layer, key)].path / layer_name(layer) for layer in layers_of(channels)},
     )
 
@@ -216,7 +237,8 @@ def part_windows(dataset: Dataset, _platform: Platform, key: str, inputs: Mappin
         )
     table.to_parquet(out / SPLITS_FILE, index=False)
     known = [name for name in ("window_id", "region", "range", "is_mining") if name in windows]
-    placed = windows[known].merge(table, on="window_id", validate="one_to_one")
+    one_year = len(dataset.years_of(int(key))) == 1
+    placed = windows[known].merge(table, on="window_id", validate="one_to_one" if one_year else "many_to_one")
     simulated = any(artifact.facts.get("simulated") for artifact in inputs.values())
     (out / PREVIEW_FILE).write_bytes(split_figure(placed, f"Splits of {dataset.id}, {key}{caveat(dataset)}", simulated))
     summary = split_summary(placed)
@@ -233,12 +255,12 @@ def part_windows(dataset: Dataset, _platform: Platform, key: str, inputs: Mappin
 
 def list_patches(dataset: Dataset, platform: Platform, key: str, inputs: Mapping[Ref, Artifact], out: Path) -> dict[str, Any]:
     """`manifest.parquet`: the patch table of the release; how bright its patches are, and what `tell_context` tells."""
-    stores = of_stage(inputs, "patches")
+    stores = of_stage(inputs, "patches")  # by region and year
     manifest = build_manifest(
         samples_of(inputs),
         pd.concat([patches.read_index(artifact.path) for artifact in stores.values()]),
         pd.read_parquet(of_stage(inputs, "splits")[key].path / SPLITS_FILE),
-        sources=partition_sources(platform, int(key), inputs, stores),
+        sources=partition_sources(platform, inputs),
         recipe=dataset.recipe,
         profile=dataset.profile,
         reviews=read_reviews(of_stage(inputs, "reviews").values()),
@@ -247,7 +269,7 @@ def list_patches(dataset: Dataset, platform: Platform, key: str, inputs: Mapping
     channels = profiles.PROFILES[dataset.profile].channels
     preview, means = band_preview(
         manifest,
-        lambda region_id, _year, rows: patches.read_images(stores[region_id].path, rows),
+        lambda region_id, year, rows: patches.read_images(stores[f"{region_id}|{year}"].path, rows),
         channels,
         f"Values of the patches by band and split: {dataset.id}, {key}",
         bool(manifest["simulated"].any()),
@@ -260,22 +282,20 @@ def list_patches(dataset: Dataset, platform: Platform, key: str, inputs: Mapping
         "by_split": {str(name): int(count) for name, count in sorted(manifest["split"].value_counts().items())},
         "by_range": by_range(manifest),
         "mean_by_band": means,
-        "regions": list(stores),
+        "regions": list(of_regions(stores)),
         **tell_context(manifest, stores, channels, f"Context of {dataset.id}, {key}", out),
     }
 
 
-def partition_sources(
-    platform: Platform, year: int, inputs: Mapping[Ref, Artifact], region_ids: Iterable[str]
-) -> dict[tuple[str, int], PartitionSources]:
-    """What the patches of each region rest on, from the facts of their inputs."""
+def partition_sources(platform: Platform, inputs: Mapping[Ref, Artifact]) -> dict[tuple[str, int], PartitionSources]:
+    """What the patches of each region and year rest on, from the facts of their inputs."""
     covers, scenes, stores = (of_stage(inputs, stage) for stage in ("land_cover", "scenes", "patches"))
     return {
-        (region_id, year): PartitionSources(
-            country=platform.regions[region_id].country,
-            label_collection=str(covers[region_id].facts["collection"]) if region_id in covers else NO_COLLECTION,
-            scenes=gpd.read_parquet(scenes[region_id].path / SCENES_FILE, columns=["scene_id", "geometry"]),
-            simulated=bool(stores[region_id].facts.get("simulated", False)),
+        (platform.region_year(key)[0].id, platform.region_year(key)[1]): PartitionSources(
+            country=platform.region_year(key)[0].country,
+            label_collection=str(covers[key].facts["collection"]) if key in covers else NO_COLLECTION,
+            scenes=gpd.read_parquet(scenes[key].path / SCENES_FILE, columns=["scene_id", "geometry"]),
+            simulated=bool(store.facts.get("simulated", False)),
         )
-        for region_id in region_ids
+        for key, store in stores.items()
     }

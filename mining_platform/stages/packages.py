@@ -30,18 +30,18 @@ AUTHORS = ("The users of the mining data platform",)
 """Whom a release names unless told otherwise."""
 
 
-def package_refs(platform: Platform, dataset: Dataset, layout: Layout, year: int) -> tuple[Ref, ...]:
-    """What a package of a year rests on: the release of its manifest, and the maps where the layout clips them."""
-    yearly = tuple(Ref(f"{dataset.id}/{stage}", str(year)) for stage in ("manifest", "quotas", "splits"))
-    regions = open_artifact(platform.artifacts, yearly[0]).facts["regions"]
-    stores = tuple(ref(f"{dataset.id}/patches", region_id, year) for region_id in regions)
+def package_refs(platform: Platform, dataset: Dataset, layout: Layout, release: int) -> tuple[Ref, ...]:
+    """What a package of a release rests on: that of its manifest, and the maps where the layout clips them."""
+    yearly = tuple(Ref(f"{dataset.id}/{stage}", str(release)) for stage in ("manifest", "quotas", "splits"))
+    regions, years = open_artifact(platform.artifacts, yearly[0]).facts["regions"], dataset.years_of(release)
+    stores = tuple(ref(f"{dataset.id}/patches", region_id, year) for region_id in regions for year in years)
     mapped = [each for each in regions if layout.clips_maps and platform.regions[each].land_cover is not None]
-    return (*yearly, *stores, *(ref("land_cover", region_id, year) for region_id in mapped))
+    return (*yearly, *stores, *(ref("land_cover", region_id, year) for region_id in mapped for year in years))
 
 
 def write_release(dataset: Dataset, platform: Platform, key: str, inputs: Mapping[Ref, Artifact], out: Path) -> dict[str, Any]:
     """`package/`: the release in the dataset's layout, and its contact sheet as preview."""
-    release = release_of(dataset, platform, [int(key)], dataset.layout, inputs)
+    release = release_of(dataset, platform, dataset.years_of(int(key)), dataset.layout, inputs)
     facts = write(release, inputs, out / PACKAGE_DIRECTORY)
     (out / PREVIEW_FILE).write_bytes((out / PACKAGE_DIRECTORY / CONTACT_SHEET).read_bytes())
     return facts
@@ -102,8 +102,8 @@ def package_input(release: Release, inputs: Mapping[Ref, Artifact], *, with_band
         known = inputs.get(ref("land_cover", region_id, year))
         return known.path / LAND_COVER_FILE if known else None
 
-    manifests = [gpd.read_parquet(path / MANIFEST_FILE) for path in _yearly(release, inputs, "manifest")]
-    splits = pd.concat([pd.read_parquet(path / SPLITS_FILE) for path in _yearly(release, inputs, "splits")])
+    manifests = [gpd.read_parquet(path / MANIFEST_FILE) for path in _yearly(release, inputs, "manifest").values()]
+    splits = pd.concat([pd.read_parquet(path / SPLITS_FILE) for path in _yearly(release, inputs, "splits").values()])
     return PackageInput(
         manifest=gpd.GeoDataFrame(pd.concat(manifests, ignore_index=True), geometry="geometry", crs=manifests[0].crs),
         images=images,
@@ -116,12 +116,14 @@ def package_input(release: Release, inputs: Mapping[Ref, Artifact], *, with_band
 
 
 def _shortage(release: Release, inputs: Mapping[Ref, Artifact]) -> pd.DataFrame:
-    tables = [sampling.shortage(pd.read_parquet(path / QUOTAS_FILE)) for path in _yearly(release, inputs, "quotas")]
-    for table, year in zip(tables, release.years, strict=True):
-        table.insert(0, "year", year)
+    tables = []
+    for year, path in _yearly(release, inputs, "quotas").items():
+        tables.append(sampling.shortage(pd.read_parquet(path / QUOTAS_FILE)))
+        tables[-1].insert(0, "year", year)
     return pd.concat(tables, ignore_index=True)
 
 
-def _yearly(release: Release, inputs: Mapping[Ref, Artifact], stage: str) -> list[Path]:
-    """Versions of a stage of the dataset, in order of the release's years."""
-    return [inputs[Ref(f"{release.dataset}/{stage}", str(year))].path for year in release.years]
+def _yearly(release: Release, inputs: Mapping[Ref, Artifact], stage: str) -> dict[int, Path]:
+    """Versions of a stage of the dataset by the year that their release is named by, sorted."""
+    found = {int(each.partition): made.path for each, made in inputs.items() if each.asset == f"{release.dataset}/{stage}"}
+    return dict(sorted(found.items()))
