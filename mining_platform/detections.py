@@ -22,7 +22,6 @@ from rasterio.windows import Window
 from mining_platform import zarr_arrays
 from mining_platform.chunks import CHUNK_PX, grid_attributes
 from mining_platform.detection_polygons import detection_polygons
-from mining_platform.grids import PIXEL_M
 from mining_platform.labels.mapbiomas import SIMULATED_MARK
 from mining_platform.models.classifier import Classifier, module_of
 from mining_platform.models.contracts import channel_record, check_quantities
@@ -86,7 +85,7 @@ def detect(
         cells = _write_maps(scored, work, cut, simulated=stack.simulated)
         table = _polygons(work, simulated=stack.simulated)
         table.to_parquet(work / PARQUET_NAME, index=False)
-        (work / GEOJSON_NAME).write_text(_geojson(table), encoding="utf-8")
+        (work / GEOJSON_NAME).write_text(geojson_of(table), encoding="utf-8")
         facts = {**_facts(classifier, stack, scored, table, cut), "windows": windows, **cells}
         (work / FACTS_NAME).write_text(json.dumps(facts, sort_keys=True, indent=1, allow_nan=False) + "\n", encoding="utf-8")
         for name in (MAP_NAME, PARQUET_NAME, GEOJSON_NAME, FACTS_NAME):
@@ -96,8 +95,12 @@ def detect(
 
 
 def checked_stack(classifier: Classifier, mosaic: Path, layers: Mapping[str, Path]) -> Stack:
-    """The stack of the model's channels; ValueError naming what of it the model cannot use."""
-    needed = layers_of(classifier.channels)
+    """The stack of the model's channels; ValueError naming what of it the model cannot use.
+
+    A mosaic that holds the channels of a layer itself, as a file of a whole stack does, needs no layer for them.
+    """
+    own = zarr_arrays.group_attributes(mosaic).get("channels", ())
+    needed = layers_of([channel for channel in classifier.channels if channel not in own])
     if wrong := sorted(set(needed) ^ set(layers)):
         wanted = ", ".join(needed) or "no layers"
         raise ValueError(f"The model's channels need {wanted} beside the mosaic; {', '.join(wrong)} are lacking or too many.")
@@ -109,12 +112,11 @@ def checked_stack(classifier: Classifier, mosaic: Path, layers: Mapping[str, Pat
     grid = stack.mosaic.geobox
     if moved := sorted(name for name, layer in stack.layers.items() if layer.geobox != grid):
         raise ValueError(f"{', '.join(moved)} and the mosaic are not on one grid. Make them for the same region.")
-    if classifier.pixel_m != PIXEL_M:
-        raise ValueError(
-            f"The model was trained on pixels of {classifier.pixel_m} m; mosaics have {PIXEL_M} m. Train one on mosaics."
-        )
-    if (grid.resolution.x, grid.resolution.y) != (PIXEL_M, -PIXEL_M) or not (grid.crs and grid.crs.projected):
-        raise ValueError(f"The model scores pixels of {PIXEL_M} m; {mosaic} has {grid.resolution.x}. Compose it on that grid.")
+    side_m = classifier.pixel_m
+    if (grid.resolution.x, grid.resolution.y) != (side_m, -side_m) or not (grid.crs and grid.crs.projected):
+        here = f"{grid.resolution.x:g} {'m' if grid.crs and grid.crs.projected else 'degrees'}"
+        wanted = f"The model was trained on pixels of {side_m:g} m"
+        raise ValueError(f"{wanted}; {mosaic.name} has pixels of {here}. Give it on such a grid, north up.")
     return stack
 
 
@@ -174,7 +176,7 @@ def _polygons(folder: Path, *, simulated: bool) -> gpd.GeoDataFrame:
         return detection_polygons(scores, above, simulated=simulated)
 
 
-def _geojson(table: gpd.GeoDataFrame) -> str:
+def geojson_of(table: gpd.GeoDataFrame) -> str:
     """GeoJSON of RFC 7946: EPSG:4326, which is not named; `id` of a feature is its detection_id."""
     return table.set_index("detection_id", drop=False).to_json(to_wgs84=False, show_bbox=False, drop_id=False) + "\n"
 
@@ -185,7 +187,7 @@ def _facts(classifier: Classifier, stack: Stack, scored: ScoreMap, table: gpd.Ge
         weights.update(name.encode() + np.ascontiguousarray(values).tobytes())
     return {
         "area_m2": float(table["area_m2"].sum()),
-        "cell_m": scored.cell_px * PIXEL_M,
+        "cell_m": scored.cell_px * classifier.pixel_m,
         "channels": list(classifier.channels),
         "detections": len(table),
         "grid": grid_attributes(scored.geobox),

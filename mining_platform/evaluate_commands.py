@@ -7,10 +7,18 @@ import typer
 
 from mining_platform.consoles import CommandError
 from mining_platform.evaluation_prints import print_evaluation
-from mining_platform.evaluations.prediction_files import PredictionColumns, has_ids, read_predictions
+from mining_platform.evaluations.prediction_files import (
+    PredictionColumns,
+    has_ids,
+    pixel_confusions,
+    read_predictions,
+    says_simulated,
+)
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+    from numpy.typing import NDArray
 
 SAME_DATA = "same-data"
 """What --threshold says to choose the threshold on the very patches that are scored."""
@@ -49,7 +57,7 @@ def evaluate(  # noqa: PLR0913 - the options of a command
     """Score a table of predictions: precision, recall, F1, PR-AUC, ROC, calibration, each with its interval and counts.
 
     Intervals are 95 % bootstraps by patch, and by cluster where --cluster names one. With --compare: differences of two models
-    on the same patches.
+    on the same patches. A table of segmentation, as `predict` writes it, has IoU, precision and recall of pixels by class too.
     """
     from mining_platform.evaluation_outputs import write_evaluation
     from mining_platform.evaluations.patch_scores import evaluate as evaluated
@@ -70,9 +78,23 @@ def evaluate(  # noqa: PLR0913 - the options of a command
         other = (compare, compare_threshold, compare_validation)
         compared, more = _comparison((predictions, table, cut), other, columns, seed=seed, resamples=resamples)
         notes += more
-    facts |= {"notes": notes, "simulated": simulated}
+    facts |= {"notes": notes, "simulated": simulated or says_simulated(predictions)}
+    if (counted := pixel_confusions(predictions)) is not None:
+        facts["pixels"] = _pixel_facts(counted, table, seed=seed, resamples=resamples)
     written = write_evaluation(out, table, facts, compared, predictions.stem) if out else []
     print_evaluation(facts, compared, written, as_json=as_json)
+
+
+def _pixel_facts(
+    counted: "tuple[NDArray[np.int64], tuple[str, ...]]", table: "pd.DataFrame", *, seed: int, resamples: int
+) -> dict[str, Any]:
+    """IoU, precision and recall by class, of a table that counts pixels."""
+    from mining_platform.evaluations.pixel_scores import segmentation_scores
+
+    counts, names = counted
+    clusters = table["cluster"].tolist() if "cluster" in table else None
+    ids = table["patch_id"].tolist()
+    return segmentation_scores(counts, dict(enumerate(names)), patch_ids=ids, clusters=clusters, seed=seed, resamples=resamples)
 
 
 def _threshold(

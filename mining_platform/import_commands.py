@@ -39,6 +39,9 @@ def import_folder(  # noqa: PLR0913 - the options of a command
     pad_to: Annotated[
         int | None, typer.Option(min=1, max=MAX_SIDE_PX, help="Fill patches of different sizes up to this side in pixels.")
     ] = None,
+    pixel_m: Annotated[
+        float | None, typer.Option(min=0.1, help="Ground size of a pixel in metres, for files that do not tell their place.")
+    ] = None,
     table: Annotated[str, typer.Option(help="The table of the folder, where there are several.")] = "",
     column: Annotated[list[str] | None, typer.Option(help=f"MEANING=NAME of a column: {', '.join(SYNONYMS)}. Repeat it.")] = None,
     leave_out_bad_rows: Annotated[bool, typer.Option(help="Leave out rows that cannot be used, instead of refusing.")] = False,
@@ -61,6 +64,7 @@ def import_folder(  # noqa: PLR0913 - the options of a command
             scale=scale,
             offset=_offset(scale, offset),
             pad_to_px=pad_to,
+            pixel_m=pixel_m,
             table=table,
             columns=_columns(column or []),
         )
@@ -139,6 +143,8 @@ def _print(done: Imported) -> None:
         ],
         as_json=False,
     )
+    for each in done.versions:
+        console.print(escape(f"{each.ref}: {each.path}"), soft_wrap=True)
 
 
 def _state(skipped: bool) -> str:

@@ -110,7 +110,7 @@ def _tile(
     channels: int,
 ) -> Tile:
     (top, bottom), (left, right) = _span(rows, lattice), _span(columns, lattice)
-    image = np.full((channels, bottom - top, right - left), bands.S2_NODATA, np.uint16)
+    image = np.zeros((channels, bottom - top, right - left), np.uint16)
     has_data = np.zeros(image.shape[1:], bool)
     for (i, j), (values, data) in decoded.items():
         down, inside_down = _overlap(top, bottom, i, data.shape[0])

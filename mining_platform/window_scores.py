@@ -3,16 +3,19 @@
 A window's score is that of the same pixels cut out and scored alone, to the rounding of float32, however it is computed.
 """
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from mining_platform.models.classifier import SCORING_BATCH, Classifier, deterministic_torch, normalised, predict, probabilities
+from mining_platform.models.classifier import SCORING_BATCH, Classifier, deterministic_torch, predict, probabilities
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
+
+    Layer = Callable[[Tensor], Tensor]
 
 SHARED = ("small-cnn",)
 """Architectures whose first layers each halve the map, so that windows whose corners lie on their lattice can share them."""
@@ -58,21 +61,35 @@ def scores_with_shared_layers(
     """As `scores_one_by_one`, for models that `can_share`, each layer that halves the map computed once for the whole tile.
 
     Only a window's first row and column of such a layer differ from the tile's: there the window alone ends, and zeros are
-    padded. They are computed for each window by itself and put in their place, so nothing is approximated.
+    padded. They are computed for each window by itself and put in their place, so nothing is approximated. Maps lie channels
+    last, as the convolutions want them and as cutting out windows is cheapest; batch normalisation is part of the convolutions.
     """
     import torch
 
+    from mining_platform.normalised_tiles import normalised_tile
+
     with deterministic_torch(seed=0), torch.inference_mode():
-        image = normalised(tile[None], classifier.normalisation)
+        image = normalised_tile(tile, classifier.normalisation)
         parts = dict(module.named_children())
-        *halving, last = parts["features"].children()
+        *halving, last = (_one_convolution(block) for block in parts["features"].children())
         logits = _shared_logits(image, torch.from_numpy(corners), classifier.px, (halving, last, parts["head"]))
     return probabilities(logits.numpy().astype(np.float64))
 
 
-def _shared_logits(
-    image: "Tensor", corners: "Tensor", px: int, layers: tuple[list["nn.Module"], "nn.Module", "nn.Module"]
-) -> "Tensor":
+def _one_convolution(block: "nn.Module") -> "Layer":
+    """A block of convolution, batch normalisation and ReLU, the first two in one."""
+    from torch import nn
+    from torch.nn.functional import relu_
+    from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+    convolution, normalisation, _ = block.children()
+    assert isinstance(convolution, nn.Conv2d)  # as `cnn.small_cnn` builds them
+    assert isinstance(normalisation, nn.BatchNorm2d)
+    folded = fuse_conv_bn_eval(convolution, normalisation)
+    return lambda maps: relu_(folded(maps))
+
+
+def _shared_logits(image: "Tensor", corners: "Tensor", px: int, layers: "tuple[list[Layer], Layer, Layer]") -> "Tensor":
     """(1, band, y, x) normalised and (m, 2) corners -> (m,) logits."""
     import torch
 
@@ -96,6 +113,6 @@ def _shared_logits(
 
 
 def _cut(maps: "Tensor", corners: "Tensor", shape: tuple[int, int]) -> "Tensor":
-    """(1, c, y, x) and (m, 2) corners -> (m, c, *shape), a copy."""
-    views = maps[0].unfold(1, shape[0], 1).unfold(2, shape[1], 1)  # (c, y', x', *shape), nothing copied
-    return views.permute(1, 2, 0, 3, 4)[corners[:, 0], corners[:, 1]]
+    """(1, c, y, x) and (m, 2) corners -> (m, c, *shape), a copy; both channels last."""
+    views = maps[0].permute(1, 2, 0).unfold(0, shape[0], 1).unfold(1, shape[1], 1)  # (y', x', c, *shape), nothing copied
+    return views.permute(0, 1, 3, 4, 2)[corners[:, 0], corners[:, 1]].permute(0, 3, 1, 2)

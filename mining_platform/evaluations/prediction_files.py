@@ -5,8 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from mining_platform.datasets import RANGES
+from mining_platform.evaluations.pixel_columns import has_pixel_columns, pixel_counts
 from mining_platform.patch_table_files import RawTable, TableError, column_of, named, read_raw, text_of
 from mining_platform.patch_table_ids import ID_COLUMNS
 
@@ -60,6 +62,23 @@ def read_predictions(path: Path, columns: PredictionColumns) -> pd.DataFrame:
 def has_ids(path: Path, columns: PredictionColumns) -> bool:
     """Whether a table has a column of ids, which two tables need to be joined."""
     return bool(column_of(read_raw(path), columns.identifier, ID_COLUMNS))
+
+
+def says_simulated(path: Path) -> bool:
+    """Whether a table has a column `simulated` that is true anywhere, as predictions of simulated patches have."""
+    values = read_raw(path).values
+    return "simulated" in values and bool(text_of(values["simulated"]).str.lower().isin(YES).any())
+
+
+def pixel_confusions(path: Path) -> tuple[NDArray[np.int64], tuple[str, ...]] | None:
+    """Counts (n, class, class) and classes of a table of segmentation (`pixel_columns`), row by row; None for other tables."""
+    raw = read_raw(path)
+    if not has_pixel_columns([str(name) for name in raw.values]):
+        return None
+    try:
+        return pixel_counts(raw.values)
+    except ValueError as error:
+        raise TableError(f"{path}: {error}") from None
 
 
 def _ids(raw: RawTable, asked: str) -> pd.Series:

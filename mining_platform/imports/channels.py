@@ -8,9 +8,16 @@ from mining_platform.imports.findings import Finding, PatchImportError
 from mining_platform.imports.found import LEFT_OUT
 
 LISTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {"landsat-4-7": ("L-blue", "L-green", "L-red", "L-nir", "L-swir1", LEFT_OUT, "L-swir2")}
+    {
+        "landsat-4-7": ("L-blue", "L-green", "L-red", "L-nir", "L-swir1", LEFT_OUT, "L-swir2"),
+        "eurosat-13": (
+            *("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B08", "B09", "B10", "B11", "B12"),
+            "B8A",
+        ),
+    }
 )
-"""Bands of common stacks that are no profile: Landsat 4 to 7 number 1 to 7, of which 6 is thermal and not stored."""
+"""Bands of common stacks that are no profile: Landsat 4 to 7 number 1 to 7, of which 6 is thermal and not stored; the files of
+EuroSAT (Helber et al. 2019, doi:10.1109/JSTARS.2019.2918242) have band 8A last."""
 
 
 def wanted_channels(text: str) -> tuple[str, ...]:

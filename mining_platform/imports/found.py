@@ -71,6 +71,8 @@ class Request:
     offset: float = 0.0
     pad_to_px: int | None = None
     """Side of the stored patches where those of the files differ: they are filled with nodata at the right and the bottom."""
+    pixel_m: float | None = None
+    """Ground size of the pixels of files that do not tell their place; None where nobody says."""
     table: str = ""
     """Name of the table in the folder, where there are several."""
     columns: Mapping[str, str] = field(default_factory=dict)

@@ -89,12 +89,12 @@ def _tiff_header(folder: Path, name: str) -> Header:
             kinds = set(source.dtypes)
             if len(kinds) > 1:
                 raise RasterError(f"has bands of different types ({', '.join(sorted(kinds))})")
-            return Header((source.count, *source.shape), source.dtypes[0], source.descriptions, *_place(source))
+            return Header((source.count, *source.shape), source.dtypes[0], source.descriptions, *place_of(source))
     except RasterError as error:
         raise _unreadable(name, error, "GeoTIFF") from None
 
 
-def _place(source: DatasetReader) -> tuple[int, Affine | None]:
+def place_of(source: DatasetReader) -> tuple[int, Affine | None]:
     """EPSG code and affine, or 0 and None where one of both is missing; RasterError where rows do not go from north to south."""
     epsg, at = (source.crs.to_epsg() or 0) if source.crs else 0, source.transform
     if not epsg or at.is_identity:
@@ -107,14 +107,14 @@ def _place(source: DatasetReader) -> tuple[int, Affine | None]:
 def _read_tiff(folder: Path, name: str) -> Pixels:
     try:
         with _tiff(folder, name) as (source, _), reading():
-            values, valid = _scaled(source.read(), source), source.read_masks() != 0
+            values, valid = scaled(source.read(), source), source.read_masks() != 0
             simulated = source.tags().get("TIFFTAG_IMAGEDESCRIPTION", "").startswith(SIMULATED_MARK)
-            return Pixels(values, valid, *_place(source), simulated)
+            return Pixels(values, valid, *place_of(source), simulated)
     except RasterError as error:
         raise _unreadable(name, error, "GeoTIFF") from None
 
 
-def _scaled(numbers: NDArray[Any], source: DatasetReader) -> NDArray[Any]:
+def scaled(numbers: NDArray[Any], source: DatasetReader) -> NDArray[Any]:
     """Numbers (band, y, x) as the scale and offset of each band say what they mean."""
     scales, offsets = np.array(source.scales), np.array(source.offsets)
     if (scales == 1).all() and not offsets.any():

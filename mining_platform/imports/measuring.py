@@ -5,8 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from affine import Affine
 from blake3 import blake3
 from numpy.typing import NDArray
+from odc.geo.crs import CRS
 
 from mining_platform import bands
 from mining_platform.imports import findings, quantities
@@ -27,6 +29,8 @@ class Measured:
     epsg, minx, miny, maxx, maxy (NaN without place)."""
     px: int
     """Side of the stored patches."""
+    pixel_m: float | None
+    """Ground size of the pixels in metres; None where nothing tells it, or patches differ in it."""
     rounding: Mapping[str, float]
     """Largest difference between a value and what is stored of it, by unit."""
     findings: tuple[Finding, ...]
@@ -64,7 +68,8 @@ def measured(read: Found, request: Request, progress: Progress) -> Measured:
     told = (*_constant(doubtful), *_duplicates(read, patches), *_units(read, request, patches), *_linear(doubtful, read))
     rounding = {unit: max(each.get(unit, 0.0) for each in patches["rounding"]) for each in patches["rounding"] for unit in each}
     px = request.pad_to_px or next(iter(shapes.values()))[1]
-    return Measured(patches.drop(columns="rounding"), px, rounding, told)
+    ground = _pixel_m(patches["pixel_m"], read, request)
+    return Measured(patches.drop(columns=["rounding", "pixel_m"]), px, ground, rounding, told)
 
 
 _COLUMNS = [
@@ -81,6 +86,7 @@ _COLUMNS = [
     "miny",
     "maxx",
     "maxy",
+    "pixel_m",
 ]
 
 
@@ -139,13 +145,34 @@ def _is_even(values: NDArray[np.generic]) -> bool:
     return not values.size or bool((values == values[0]).all())
 
 
-def _bounds(pixels: Pixels) -> tuple[int, float, float, float, float]:
+def _bounds(pixels: Pixels) -> tuple[int, float, float, float, float, float]:
     if pixels.transform is None:
-        return (0, np.nan, np.nan, np.nan, np.nan)
+        return (0, np.nan, np.nan, np.nan, np.nan, np.nan)
     height, width = pixels.values.shape[1:]
     corners = [pixels.transform * (x, y) for x in (0, width) for y in (0, height)]
     xs, ys = zip(*corners, strict=True)
-    return (pixels.epsg, min(xs), min(ys), max(xs), max(ys))
+    return (pixels.epsg, min(xs), min(ys), max(xs), max(ys), _side_m(pixels.epsg, pixels.transform))
+
+
+def _side_m(epsg: int, transform: Affine) -> float:
+    """Side of a pixel to the millimetre; NaN where pixels are no squares in metres."""
+    crs = CRS(f"EPSG:{epsg}")
+    is_metric = crs.projected and all(axis.unit_conversion_factor == 1 for axis in crs.proj.axis_info)
+    across, down = round(transform.a, 3), round(-transform.e, 3)
+    return across if is_metric and across == down else np.nan
+
+
+def _pixel_m(sides_m: pd.Series, read: Found, request: Request) -> float | None:
+    """Ground size that all patches have, or that is asked for; PatchImportError where files say another one."""
+    told = sides_m.notna()
+    if request.pixel_m is not None and (wrong := told & (sides_m != request.pixel_m)).any():
+        name, side_m = read.rows["image_file"][wrong].iloc[0], sides_m[wrong].iloc[0]
+        raise PatchImportError(f"{name} has pixels of {side_m:g} m, not of {request.pixel_m:g} m. Leave --pixel-m out.")
+    known = set(sides_m.where(told, request.pixel_m).dropna())
+    if len(known) != 1 or not (told.all() or request.pixel_m is not None):
+        return None
+    (side_m,) = known
+    return int(side_m) if float(side_m).is_integer() else float(side_m)
 
 
 def _refuse_shapes(shapes: dict[str, tuple[int, ...]], read: Found, request: Request) -> None:

@@ -31,7 +31,7 @@ from mining_platform.stages.files import MANIFEST_FILE
 from mining_platform.store import digests, durable
 from mining_platform.store.leases import lease
 
-IMPORT_VERSION = "1"
+IMPORT_VERSION = "2"
 """Raised whenever what is made of the same files changes."""
 PATCHES, MANIFEST = "imported/patches", "imported/manifest"
 
@@ -45,6 +45,8 @@ class Checked:
     manifest: pd.DataFrame
     """What is published as table; row by row of `table`."""
     px: int
+    pixel_m: float | None
+    """Ground size of the pixels in metres; None where it is not known."""
     image: Callable[[int], NDArray[np.uint16]]
     findings: tuple[Finding, ...]
     facts: Mapping[str, Any]
@@ -67,16 +69,32 @@ def import_patches(store: ArtifactStore, request: Request, progress: Progress) -
     PatchImportError says what keeps a folder from being imported; then nothing is published. Raises as `produce` too.
     """
     config = _config(request)
-    is_ours = is_package(request.folder)
-    read = our_packages.read_package(request) if is_ours else LAYOUTS[request.layout].read(request)
-    _check_rows(read, request)
+    read, check = _read(request, progress)
     refs = _refs(read.rows, request)
-    check = cache(partial(_checked_package if is_ours else _checked_folder, read, request, progress))
     stale = [ref for ref in refs if not _is_fresh(store, ref, refs, config)]
     findings = check().findings if stale else ()
     with _alone(store, request):
         versions = tuple(_publish(store, ref, refs, config, read, check, progress) for ref in refs)
     return Imported(versions, findings, len(read.rows))
+
+
+def write_unpublished(request: Request, out: Path, progress: Progress) -> tuple[list[Path], Checked]:
+    """The stores of a folder's patches in `out`, one a region and year, and their table: checked as above, published nowhere."""
+    read, check = _read(request, progress)
+    checked, stores = check(), []
+    for (region, year), rows in checked.table.groupby(["region", "year"], sort=True):
+        stores.append(out / f"{region}_{year}")
+        stores[-1].mkdir(parents=True)
+        _write_store(rows, read, checked, stores[-1])
+    return stores, checked
+
+
+def _read(request: Request, progress: Progress) -> tuple[Found, Callable[[], Checked]]:
+    """What a folder holds, and what checks it, once."""
+    is_ours = is_package(request.folder)
+    read = our_packages.read_package(request) if is_ours else LAYOUTS[request.layout].read(request)
+    _check_rows(read, request)
+    return read, cache(partial(_checked_package if is_ours else _checked_folder, read, request, progress))
 
 
 @contextmanager
@@ -105,7 +123,8 @@ def _config(request: Request) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise PatchImportError(f"{request.source}: {error}. Copy the files themselves into the folder.") from None
     told = {name: getattr(request, name) for name in ("layout", "region", "year", "leave_out_bad_rows", "table", "pad_to_px")}
-    numbers = {"scale": request.scale, "offset": request.offset, "channels": list(request.channels), "keep": sorted(request.keep)}
+    numbers = {name: getattr(request, name) for name in ("pixel_m", "scale", "offset")}
+    numbers |= {"channels": list(request.channels), "keep": sorted(request.keep)}
     return {**told, **numbers, "columns": dict(request.columns), "files": digests.digest_of(content), "source": request.source}
 
 
@@ -150,7 +169,9 @@ def _checked_package(read: Found, request: Request, progress: Progress) -> Check
             raise PatchImportError(f"{named} has {found} bands, not {len(read.channels)}. Fetch it anew.")
         return quantities.own_numbers(pixels, read.channels)
 
-    return Checked(table, validate_manifest(manifest), px, image, read.findings, {"ours": True})
+    sides_m = set(manifest["pixel_m"].tolist())
+    side_m = sides_m.pop() if len(sides_m) == 1 else None
+    return Checked(table, validate_manifest(manifest), px, side_m, image, read.findings, {"ours": True})
 
 
 def _checked_folder(read: Found, request: Request, progress: Progress) -> Checked:
@@ -167,7 +188,7 @@ def _checked_folder(read: Found, request: Request, progress: Progress) -> Checke
         return quantities.stored_numbers(read.image(number), read.channels, scale, offset, names[number]).numbers
 
     told = {**facts, "rounding": dict(pixels.rounding), "bands_left_out": read.channels.count(LEFT_OUT)}
-    return Checked(table, published(table), pixels.px, image, findings, told)
+    return Checked(table, published(table), pixels.px, pixels.pixel_m, image, findings, told)
 
 
 def _publish(
@@ -189,8 +210,12 @@ def _publish(
 def _write_patches(ref: Ref, config: dict[str, Any], read: Found, checked: Checked, out: Path) -> dict[str, Any]:
     _, region, year = ref.partition.split("|")
     table = checked.table[(checked.table["region"] == region) & (checked.table["year"] == int(year))]
-    facts = write_store(table, checked.image, read.label, out, channels=read.stored_channels, recipe=read.recipe, px=checked.px)
-    return {**facts, **_origin(config, checked)}
+    return {**_write_store(table, read, checked, out), **_origin(config, checked)}
+
+
+def _write_store(table: pd.DataFrame, read: Found, checked: Checked, out: Path) -> dict[str, Any]:
+    told: dict[str, Any] = {"channels": read.stored_channels, "recipe": read.recipe, "px": checked.px}
+    return write_store(table, checked.image, read.label, out, pixel_m=checked.pixel_m, **told)
 
 
 def _write_manifest(ref: Ref, config: dict[str, Any], _read: Found, checked: Checked, out: Path) -> dict[str, Any]:
