@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo demo-lourenco demo-trombetas ui test test-slow lint bench reliability sbom scan clean install
+.PHONY: demo demo-experiments demo-lourenco demo-trombetas ui test test-slow lint bench reliability sbom scan clean install
 
 install: $(STAMP)
 
@@ -16,6 +16,10 @@ $(STAMP): pyproject.toml constraints.txt
 
 demo: $(STAMP)
 	$(BIN)/mining-platform demo
+
+# Every experiment on simulated data as a small trial, and their summary; `mining-platform demo experiments --full` for full ones.
+demo-experiments: $(STAMP)
+	$(BIN)/mining-platform demo experiments
 
 # The same line on the real MapBiomas map of Lourenço, where it is at hand (MINING_PLATFORM_REALDATA).
 demo-lourenco: $(STAMP)
@@ -40,7 +44,7 @@ test-slow: $(STAMP)
 	$(BIN)/pytest -m slow
 
 bench: $(STAMP)
-	@for name in orchestration medians clouds proportions leakage patches inference packages; do $(BIN)/python -m benchmarks.$$name || exit 1; done
+	@for name in orchestration medians clouds proportions leakage patches inference packages training; do $(BIN)/python -m benchmarks.$$name || exit 1; done
 
 # Kills writers for real and counts what readers get afterwards.
 reliability: $(STAMP)

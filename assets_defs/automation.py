@@ -5,6 +5,7 @@ Dagster cannot hold in one asset job, so the job is one op that runs the planner
 land in Dagster like any other.
 """
 
+import os
 from datetime import datetime
 
 import dagster as dg
@@ -60,9 +61,18 @@ def _beyond(year: int) -> str:
 
 
 WHEN = "Refreshes the year that ended, for every region that declares it; off until somebody turns it on."
+CRON = os.environ.get("MINING_PLATFORM_REFRESH_CRON") or "0 6 15 9 *"
+"""Minute, hour, day, month, weekday: by default 15 September at 06:00, after MapBiomas publishes its collection of the year."""
+TIMEZONE = os.environ.get("MINING_PLATFORM_REFRESH_TIMEZONE") or "UTC"
 
 
-@dg.schedule(job=yearly_refresh, cron_schedule="0 6 10 1 *", description=WHEN, default_status=dg.DefaultScheduleStatus.STOPPED)
-def every_january(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-    """On 10 January at 06:00 UTC: the year that ended, for every region that declares it."""
+@dg.schedule(
+    job=yearly_refresh,
+    cron_schedule=CRON,
+    execution_timezone=TIMEZONE,
+    description=WHEN,
+    default_status=dg.DefaultScheduleStatus.STOPPED,
+)
+def every_year(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+    """At the time of CRON: the year that ended, for every region that declares it."""
     return refresh_request(context.scheduled_execution_time)

@@ -2,7 +2,7 @@
 
 import dagster as dg
 
-from assets_defs import automation, checks, datasets, imagery, imports, labels, lineage, models, staleness
+from assets_defs import automation, checks, datasets, imagery, imports, labels, lineage, models, monitoring, staleness
 from assets_defs.partitions import REGIONS
 from resources.platform import platform
 from resources.values import NoValues
@@ -16,12 +16,13 @@ defs = dg.Definitions(
         *datasets.ASSETS,
         *datasets.REVIEWS,
         *models.ASSETS,
+        *monitoring.ASSETS,
         *imports.ASSETS,
         *lineage.ASSETS,
     ],
     asset_checks=[*checks.CHECKS, *staleness.CHECKS],
     jobs=[automation.yearly_refresh],
-    schedules=[automation.every_january],
+    schedules=[automation.every_year],
     sensors=[staleness.staleness],
     resources={"platform": PLATFORM, "io_manager": NoValues()},
     executor=dg.in_process_executor,

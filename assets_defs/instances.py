@@ -27,6 +27,11 @@ run_coordinator:
 concurrency:
   runs:
     max_concurrent_runs: 2
+# What stages log, such as a line for each epoch of training, is read in the log of their run.
+python_logs:
+  python_log_level: INFO
+  managed_python_loggers:
+    - mining_platform
 # A run whose process was killed is marked as failed and made once more; an error in a step is not, it would come again.
 # The cause of its death is named where the system tells it.
 run_launcher:

@@ -1,4 +1,4 @@
-"""Assets of the group `models`: trained classifiers and their evaluation, by experiment and year."""
+"""Assets of the group `models`: trained models and their evaluation by experiment and year, and the summary of a year."""
 
 import dagster as dg
 
@@ -6,11 +6,11 @@ from assets_defs.partitions import STEPS
 from assets_defs.results import published
 from assets_defs.specs import spec
 from mining_platform.pipeline import Platform
-from mining_platform.stages import models
+from mining_platform.stages import experiments, models
 
 
 def model_assets() -> list[dg.AssetsDefinition]:
-    """`model` and `evaluation`; none where no experiment's dataset is complete."""
+    """`model`, `evaluation` and their yearly summary; none where no experiment's dataset is complete."""
     if "model" not in STEPS:
         return []
 
@@ -24,7 +24,12 @@ def model_assets() -> list[dg.AssetsDefinition]:
         """Scores on the test split: precision, recall, F1 with interval, PR-AUC and recall per mining range."""
         return published(context, platform, models.evaluate_model)
 
-    return [model, evaluation]
+    @dg.asset(**spec("experiment_summary", kinds={"html"}))
+    def experiment_summary(context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]) -> dg.MaterializeResult:
+        """All published evaluations of a year beside each other and beside the documents' tables, with paired comparisons."""
+        return published(context, platform, experiments.summarise_experiments)
+
+    return [model, evaluation, experiment_summary]
 
 
 ASSETS = model_assets()

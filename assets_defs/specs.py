@@ -18,6 +18,8 @@ GROUPS = {
     **dict.fromkeys(LAYERS_BESIDE, "imagery"),
     "model": "models",
     "evaluation": "models",
+    "experiment_summary": "models",
+    **dict.fromkeys(("detections", "changes", "territories", "annual_report"), "monitoring"),
     "lineage_audit": "lineage",
 }
 

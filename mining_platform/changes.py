@@ -60,6 +60,8 @@ def write_changes(
     write_first_years(past, out / FIRST_YEAR_NAME, rejected=rejected, simulated=simulated)
     facts: dict[str, Any] = {"year": year, "years": sorted(past), "min_area_ha": min_area_ha, "simulated": simulated}
     facts |= areas_ha(past, rejected=rejected)
+    with opened_raster_file(out / FIRST_YEAR_NAME) as first:
+        facts["epsg"] = first.crs.to_epsg()
     new, union = (
         polygons_of(out / FIRST_YEAR_NAME, year, out, up_to=up_to, min_area_ha=min_area_ha, simulated=simulated)
         for up_to in (False, True)

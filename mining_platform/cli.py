@@ -7,11 +7,13 @@ import typer
 from rich.markup import escape
 
 from mining_platform import (
+    area_commands,
     audit_commands,
     context_commands,
     costs,
     demo_commands,
     evaluate_commands,
+    experiment_commands,
     guards,
     imagery_commands,
     import_commands,
@@ -42,6 +44,7 @@ from mining_platform.consoles import (
     errors,
 )
 from mining_platform.disclosure import scrubbed
+from mining_platform.experiment_trials import TrialError
 from mining_platform.imports.findings import PatchImportError
 from mining_platform.ingest.pixels import IngestError
 from mining_platform.labels.class_sets import ClassSetError
@@ -62,6 +65,7 @@ from mining_platform.store.publishing import DISK_FULL
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Mining datasets, models and maps from public satellite data.")
 app.add_typer(region_commands.app, name="regions")
+app.add_typer(area_commands.app, name="area")
 for command in (
     demo_commands.demo,
     demo_commands.simulate,
@@ -88,6 +92,7 @@ for command in (
 ):
     app.command()(command)
 app.command(name="datasets")(line_commands.list_datasets)
+app.command(name="experiments")(experiment_commands.list_experiments)
 app.command(name="import")(import_commands.import_folder)
 
 
@@ -119,6 +124,7 @@ EXPECTED = (
     LineageError,
     RunnerError,
     CommandError,
+    TrialError,
     ClassSetError,
     ClassRasterError,
     LabelError,

@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Literal
 
-from mining_platform.dataset_rules import POINTS_MINING, apportioned, problems
+from mining_platform.dataset_rules import ALL_YEARS, POINTS_MINING, apportioned, problems
 from mining_platform.file_terms import SIMULATED_TERMS
 from mining_platform.grids import PIXEL_M
 from mining_platform.labels.recipes import MINING, RECIPES
-from mining_platform.negatives import RANDOM
+from mining_platform.negatives import CURATED, GRID, RANDOM
 from mining_platform.point_files import PointsFile
 from mining_platform.site_files import SitesFile
 from mining_platform.splits.rules import SplitRule
@@ -23,6 +23,7 @@ RANGES: tuple[str, ...] = ("000", *(f"{low:03d}_{low + 10:03d}" for low in range
 """Mining-proportion ranges in per cent: exactly 0, then (0, 10], (10, 20] ... (90, 100]."""
 
 SampleUnit = Literal["mosaic", "scene"]
+ReleaseRule = Literal["yearly", "all-years"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,9 @@ class Dataset:
     regions: tuple[str, ...]
     """Region ids of regions.geojson; all simulated or all not."""
     years: tuple[int, ...]
+    release: ReleaseRule
+    """`yearly`: each year is drawn and released by itself. `all-years`: one release, named by the last year, of the same windows
+    in every year."""
     px: int
     """Pixels per side of a patch."""
     pixel_m: int
@@ -55,6 +59,8 @@ class Dataset:
     window_filter: WindowFilter
     max_masked_share: float
     """Largest share of a patch's pixels without any clear observation."""
+    max_masked_share_other: float | None
+    """The same of patches without mining, where it is another."""
     zero_candidates: int
     """Windows at exactly 0 % kept as candidates per region and year, drawn by hash."""
     allow_overlap: bool
@@ -74,6 +80,19 @@ class Dataset:
         """ValueError naming the dataset and what in its row does not fit together."""
         if wrong := problems(self, RANGES):
             raise ValueError(f"Dataset {self.id!r}: {'; '.join(wrong)}. Mend its row in mining_platform/datasets.py.")
+
+    @property
+    def releases(self) -> tuple[int, ...]:
+        """The releases by their year, sorted."""
+        return tuple(sorted({self.release_of(year) for year in self.years}))
+
+    def release_of(self, year: int) -> int:
+        """The release that holds a year of the dataset; a year that is none of its years has only itself."""
+        return max(self.years) if self.release == ALL_YEARS and year in self.years else year
+
+    def years_of(self, release: int) -> tuple[int, ...]:
+        """The years whose patches a release holds, sorted."""
+        return tuple(sorted(self.years)) if self.release == ALL_YEARS else (release,)
 
     @property
     def window_px(self) -> int:
@@ -112,6 +131,7 @@ _RANGES = Dataset(
     title="Sentinel-2 patches across mining-proportion ranges, Brazilian Legal Amazon",
     regions=_LEGAL_AMAZON,
     years=(2024,),
+    release="yearly",
     px=128,
     pixel_m=PIXEL_M,
     sample_unit="mosaic",
@@ -122,6 +142,7 @@ _RANGES = Dataset(
     split=_BLOCKS_80_20,
     window_filter=WindowFilter(min_valid_share=1.0),
     max_masked_share=0.1,
+    max_masked_share_other=None,
     zero_candidates=20_000,
     allow_overlap=False,
     sliding_px=32,
@@ -158,6 +179,56 @@ def _small(dataset: Dataset, dataset_id: str, title: str) -> Dataset:
     return replace(dataset, id=dataset_id, title=title, px=48, split=split, sliding_px=0)
 
 
+_ASGM_48 = (
+    replace(  # Dissing and Kalo, Artisanal and Small-Scale Gold Mining Detection in the Amazon Forest Using Contextual Data
+        _RANGES,
+        id="asgm_48",
+        title="Patches of 480 m on points of mining and of other places, with OpenStreetMap context, Bolívar",
+        regions=("bolivar",),
+        years=(2021,),
+        px=48,
+        profile="s2-12+osm-5",
+        quotas=MappingProxyType({POINTS_MINING: 156, CURATED: 323}),
+        negatives=MappingProxyType({}),
+        split=SplitRule("cluster", MappingProxyType({"train": 0.7, "val": 0.15, "test": 0.15}), 7_680, 0.0, 7),
+        window_filter=WindowFilter(min_valid_share=0.0),
+        max_masked_share=0.1,
+        max_masked_share_other=0.6,
+        zero_candidates=0,
+        allow_overlap=True,  # points lie as near to each other as people set them; whole clusters go to one side of the split
+        sliding_px=0,
+        layout="smallmines",
+        points=PointsFile("${MINING_PLATFORM_HOME}/points/bolivar.geojson", "class", ("mining",), ("other",)),
+    )
+)
+_SIM_ASGM_48 = replace(
+    _ASGM_48,
+    id="sim_asgm_48",
+    title="SIMULATED patches of 480 m on points of mining and of other places, with OpenStreetMap context",
+    regions=("sim-bolivar",),
+    years=(2024,),
+    quotas=MappingProxyType({POINTS_MINING: 40, CURATED: 45}),
+    points=PointsFile(
+        "${MINING_PLATFORM_HOME}/archive-bolivar/points/points.geojson",
+        "class",
+        ("mining",),
+        ("other",),
+        id_column="id",
+        year_column="year",
+        terms=SIMULATED_TERMS,
+    ),
+)
+
+
+def _large(dataset: Dataset, *, around: int) -> tuple[Dataset, Dataset]:
+    """The 256 px siblings of a dataset of points: with its curated negatives, and with so many random ones on a grid instead."""
+    title, mining = dataset.title.replace("480 m", "2,560 m"), dataset.quotas[POINTS_MINING]
+    curated = replace(dataset, id=dataset.id.replace("48", "256"), title=title, px=256)
+    quotas = MappingProxyType({POINTS_MINING: mining, GRID: around})
+    random = replace(curated, id=f"{curated.id}_random", title=title.replace("of other places", "random ones around them"))
+    return curated, replace(random, quotas=quotas)
+
+
 DATASETS: dict[str, Dataset] = {
     dataset.id: dataset
     for dataset in (
@@ -182,9 +253,17 @@ DATASETS: dict[str, Dataset] = {
             quotas=_quotas(20, 2),
         ),
         replace(
+            _small(_SIM_RANGES, "sim_toa", "SIMULATED patches of 480 m at the top of the atmosphere, 13 bands with cirrus"),
+            regions=("sim-igarape-toa",),
+            years=(2024,),
+            profile="s2-13",
+            quotas=_quotas(20, 2),
+        ),
+        replace(
             _SIM_RANGES,
             id="sim_smallmines",
-            title="SIMULATED patches in the channels of SmallMinesDS: Sentinel-2, Sentinel-1 and height",
+            title="SIMULATED patches as in SmallMinesDS",
+            release=ALL_YEARS,  # as SmallMinesDS: the same places in every year
             profile="smallmines-13",
             quotas=_quotas(30, 3),
             split=replace(_SIM_RANGES.split, method="paired"),  # a place keeps its side in all years
@@ -220,6 +299,10 @@ DATASETS: dict[str, Dataset] = {
                 terms=SIMULATED_TERMS,
             ),
         ),
+        _ASGM_48,
+        *_large(_ASGM_48, around=780),
+        _SIM_ASGM_48,
+        *_large(_SIM_ASGM_48, around=40),
         replace(
             _RANGES,
             id="trombetas_polygons",

@@ -1,15 +1,18 @@
 """The commands `demo` and `simulate`: the main job on made-up data, or on real data that are at hand."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from mining_platform import demos, homes, plans, region_files, regions, reports, runs
+from mining_platform.artifacts import Ref, current_digest, records
 from mining_platform.consoles import CommandError, console, print_outcomes, progress_bar
+from mining_platform.experiment_trials import put_into_environment
 from mining_platform.line_commands import exit_by, make
 from mining_platform.options import Regions, Years, numbers, words
+from mining_platform.pipeline import Platform
 from mining_platform.sessions import open_session
 from mining_platform.simulation import archive, outlines
 from mining_platform.simulation.parts import PARTS
@@ -44,12 +47,17 @@ def simulate(
     console.print_json(data=facts)
 
 
-def demo(name: Annotated[str, typer.Argument(help=f"One of: {', '.join(demos.DEMOS)}.")] = "simulated") -> None:
+def demo(
+    name: Annotated[str, typer.Argument(help=f"One of: {', '.join(demos.DEMOS)}.")] = "simulated",
+    full: Annotated[bool, typer.Option("--full", help="Of `experiments`: the settings of each row, no small trials.")] = False,
+) -> None:
     """The main job: simulate an archive, materialize every asset on it, print what was made, write a report."""
     if name not in demos.DEMOS:
         raise CommandError(f"There is no demonstration {name!r}. Use one of: {', '.join(demos.DEMOS)}.")
     row = demos.DEMOS[name]
     console.print(row.description)
+    if row.trial:
+        put_into_environment(None if full else row.trial)
     with open_session() as session:
         outcomes = run_demo(session, row)
         if outcomes is None:
@@ -57,14 +65,15 @@ def demo(name: Annotated[str, typer.Argument(help=f"One of: {', '.join(demos.DEM
         page = reports.write_report(session.platform, [done.ref for done in outcomes], homes.reports_path() / row.id)
     print_outcomes(outcomes)
     console.print(f"\nReport: {page}")
+    for summary in sorted(page.parent.glob(reports.SUMMARY_PAGES.format("*"))):
+        console.print(f"Summary of experiments: {summary}")
     console.print(row.truth)
     exit_by(outcomes)
 
 
 def run_demo(session: runs.Session, row: demos.Demo) -> list[runs.Outcome] | None:
     """Prepare and make a demonstration's selections; None, with the reason printed, where its real data are absent."""
-    chosen = [regions.region(session.platform.regions, region_id) for region_id in row.regions]
-    painted = row.land_cover(chosen[0])
+    painted = row.land_cover(regions.region(session.platform.regions, row.regions[0]))
     needed = row.stack.path if row.stack else painted
     if needed is not None and not needed.exists():
         console.print(f"Skipped: the real {needed} is not here. Set MINING_PLATFORM_REALDATA to the folder that holds it.")
@@ -72,11 +81,27 @@ def run_demo(session: runs.Session, row: demos.Demo) -> list[runs.Outcome] | Non
     if row.stack:
         take_in(row.stack, row.archive_path)
     else:
-        dates = demos.SCENES_A_YEAR
-        write_archive(row.archive_path, chosen, row.years, land_cover=painted, seed=demos.SEED, dates=dates, also=row.also)
+        for each in (row, *(demos.DEMOS[name] for name in row.beside)):
+            write_archive_of(each, session.platform.regions)
     chosen_refs = (plans.select(session.platform, session.steps, selection) for selection in row.selections)
-    made = [done for refs in chosen_refs for done in make(session, refs)]
+    made = [done for refs in chosen_refs for done in make(session, tried(session.platform, refs))]
     return list({done.ref: done for done in made}.values())
+
+
+def write_archive_of(row: demos.Demo, known: Mapping[str, regions.Region]) -> None:
+    """Simulate the archive of a demonstration, unless it is there."""
+    chosen = [regions.region(known, region_id) for region_id in row.regions]
+    painted = row.land_cover(chosen[0])
+    write_archive(row.archive_path, chosen, row.years, land_cover=painted, seed=demos.SEED, dates=row.dates, also=row.also)
+
+
+def tried(platform: Platform, refs: Sequence[Ref]) -> list[Ref]:
+    """In a small trial, `refs` without models that are published with full settings, whose place a trial does not take."""
+    models = {ref for ref in refs if ref.asset == "model" and platform.trial and current_digest(platform.artifacts, ref)}
+    full = {ref.partition for ref in models if "trial" not in records(platform.artifacts, ref)[-1].configuration}
+    if full:
+        console.print(f"Left as they are, published with full settings: {', '.join(sorted(full))}.")
+    return [ref for ref in refs if ref.asset not in ("model", "evaluation") or ref.partition not in full]
 
 
 def take_in(stack: demos.Stack, archive_path: Path) -> None:

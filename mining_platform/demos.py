@@ -5,8 +5,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from mining_platform import homes
+from mining_platform.experiment_trials import Trial
+from mining_platform.experiments import EXPERIMENTS
 from mining_platform.plans import Selection
 from mining_platform.regions import Region, expand
+
+SCENES_A_YEAR = 16
+"""Of a region, unless a demonstration says otherwise."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,12 @@ class Demo:
     """A real scene to take in; then nothing is simulated."""
     also: tuple[str, ...] = ()
     """Parts of the archive beside maps and scenes, rows of simulation.parts.PARTS."""
+    dates: int = SCENES_A_YEAR
+    """Scenes a year and region."""
+    beside: tuple[str, ...] = ()
+    """Demonstrations whose simulated archives it needs as well."""
+    trial: Trial | None = None
+    """Limits to its experiments unless full settings are asked for."""
 
     def land_cover(self, first: Region) -> Path | None:
         """The raster to paint over, None for a made-up landscape; it may be absent."""
@@ -62,10 +73,13 @@ class Demo:
 SIMULATED_REGIONS = ("sim-igarape", "sim-serra")
 LANDSAT_REGIONS = ("sim-igarape-landsat", "sim-serra-landsat")
 """The ground of the simulated regions as Landsat sees it."""
+SIMULATED_PARTS = ("radar", "elevation", "context", "landsat", "polygons", "toa", "territories")
+"""What the archive of the simulated regions has beside maps and scenes, whichever demonstration makes it."""
 SIMULATED_YEARS = (2023, 2024)
 SIMULATED_EXPERIMENTS = ("sim-cnn", "sim-cnn-48")
 """The experiments that the demonstration runs; others on its data take minutes each."""
-SCENES_A_YEAR = 16
+SIMULATED_STUDIES = tuple(name for name in EXPERIMENTS if name.startswith("sim-"))
+"""All experiments on simulated data."""
 SEED = 7
 
 DEMOS: dict[str, Demo] = {
@@ -80,10 +94,11 @@ DEMOS: dict[str, Demo] = {
             painted=False,
             selections=(
                 Selection(("sim_landsat_sites",), LANDSAT_REGIONS, SIMULATED_YEARS[-1:]),  # first, as the audit looks at it
+                Selection(("sim_toa",), ("sim-igarape-toa",), SIMULATED_YEARS[-1:]),
                 Selection(
                     (
                         *("sim_ranges", "sim_ranges_48", "sim_context", "sim_indices", "sim_smallmines"),
-                        *("mosaic_quality", "model", "evaluation", "lineage_audit"),
+                        *("mosaic_quality", "model", "evaluation", "experiment_summary", "annual_report", "lineage_audit"),
                     ),
                     SIMULATED_REGIONS,
                     SIMULATED_YEARS,
@@ -91,7 +106,35 @@ DEMOS: dict[str, Demo] = {
                 ),
             ),
             truth="Everything in it rests on SIMULATED data.",
-            also=("radar", "elevation", "context", "landsat", "polygons"),
+            also=SIMULATED_PARTS,
+        ),
+        Demo(
+            id="experiments",
+            description="Every experiment on simulated data as a small trial, and their summary beside the documents' tables; "
+            "--full for the settings of their rows",
+            archive="archive",
+            regions=SIMULATED_REGIONS,
+            years=SIMULATED_YEARS,
+            painted=False,
+            selections=(Selection(("experiment_summary",), (), SIMULATED_YEARS[-1:], SIMULATED_STUDIES),),
+            truth="Everything in it rests on SIMULATED data.",
+            also=SIMULATED_PARTS,
+            beside=("bolivar",),
+            trial=Trial(epochs=2, max_patches=36),  # what all rows need in 8 minutes on two cores
+        ),
+        Demo(
+            id="bolivar",
+            description="Patches of 2,560 m on simulated points of mining and of other places, with OpenStreetMap context, and "
+            "small trials of the experiments 1 and 2 of Dissing and Kalo on them",
+            archive="archive-bolivar",
+            regions=("sim-bolivar",),
+            years=(2024,),
+            painted=False,
+            selections=(Selection(("sim_asgm_256", "evaluation"), ("sim-bolivar",), (2024,), ("sim-asgm-1", "sim-asgm-2")),),
+            truth="Everything in it rests on SIMULATED data.",
+            also=("context", "points"),
+            dates=5,
+            trial=Trial(epochs=2),
         ),
         Demo(
             id="lourenco",

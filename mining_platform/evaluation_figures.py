@@ -12,7 +12,7 @@ import pandas as pd
 
 from mining_platform.evaluations.counts import ranking_scores
 from mining_platform.evaluations.curves import precision_recall, roc
-from mining_platform.figures import INK, MUTED, PALETTE, SIMULATED_INK, mark_title, new_figure, styled
+from mining_platform.figures import INK, MUTED, PALETTE, SIMULATED_INK, new_figure, styled, title_lines
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -162,4 +162,4 @@ def titled(title: str, subtitle: str, simulated: bool) -> "tuple[Figure, Axes]":
 
 def _suptitle(figure: "Figure", title: str, simulated: bool) -> None:
     colour = SIMULATED_INK if simulated else INK
-    figure.suptitle(mark_title(title, simulated=simulated), x=0.01, ha="left", fontsize=11, fontweight="bold", color=colour)
+    figure.suptitle(title_lines(title, simulated=simulated), x=0.01, ha="left", fontsize=11, fontweight="bold", color=colour)

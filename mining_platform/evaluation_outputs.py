@@ -11,10 +11,12 @@ from mining_platform import evaluation_figures, range_figures
 from mining_platform.consoles import CommandError
 from mining_platform.evaluations.patch_scores import range_table
 from mining_platform.figures import figure_png
+from mining_platform.segmentation_figures import class_table
 from mining_platform.spreadsheets import FormulaError, write_csv
 from mining_platform.store import durable
 
 FACTS_FILE, RANGES_FILE, GROUPS_FILE, COMPARISON_FILE = "evaluation.json", "by_range.csv", "by_group.csv", "comparison.json"
+CLASSES_FILE = "by_class.csv"  # of segmentation
 
 
 def write_evaluation(
@@ -48,6 +50,8 @@ def _tables(facts: dict[str, Any]) -> dict[str, bytes]:
         tables[RANGES_FILE] = range_table(facts)
     if "by_group" in facts:
         tables[GROUPS_FILE] = pd.json_normalize([{"group": name, **row} for name, row in facts["by_group"].items()], sep="_")
+    if "pixels" in facts:
+        tables[CLASSES_FILE] = class_table(facts["pixels"])
     return {file_name: _csv_bytes(each, file_name) for file_name, each in tables.items()}
 
 
@@ -61,6 +65,9 @@ def _csv_bytes(table: pd.DataFrame, name: str) -> bytes:
 
 
 def _figures(table: pd.DataFrame, facts: dict[str, Any], name: str) -> dict[str, bytes]:
+    from mining_platform.segmentation_pictures import score_pictures
+    from mining_platform.stages.segmentations import iou_figure
+
     curves, simulated = {name: table}, facts["simulated"]
     drawn = {
         "precision_recall.png": evaluation_figures.precision_recall_figure(
@@ -75,4 +82,8 @@ def _figures(table: pd.DataFrame, facts: dict[str, Any], name: str) -> dict[str,
         drawn["by_group.png"] = range_figures.group_figure(
             facts, facts["by_group"], title=f"By group: {name}", simulated=simulated
         )
-    return {file_name: figure_png(figure) for file_name, figure in drawn.items()}
+    pictures = {file_name: figure_png(figure) for file_name, figure in drawn.items()}
+    if "pixels" in facts:
+        iou = iou_figure(facts["pixels"], title=f"Intersection over union: {name}", simulated=simulated)
+        pictures |= {"iou.png": figure_png(iou), **score_pictures(facts["pixels"], name, simulated=simulated)}
+    return pictures

@@ -20,6 +20,8 @@ def print_evaluation(facts: dict[str, Any], compared: dict[str, Any] | None, wri
         print_rows(_range_rows(facts), as_json=False)
     if "by_group" in facts:
         print_rows([_group_row(name, row) for name, row in facts["by_group"].items()], as_json=False)
+    if "pixels" in facts:
+        print_rows([_class_row(name, row) for name, row in facts["pixels"]["classes"].items()], as_json=False)
     if compared is not None:
         told = (
             f"{compared['first']} less {compared['second']}, {compared['patches']} patches, {compared['positives']} with mining:"
@@ -75,6 +77,11 @@ def _range_rows(facts: dict[str, Any]) -> list[dict[str, Any]]:
 def _group_row(name: str, row: dict[str, Any]) -> dict[str, Any]:
     scores = {each: _figure(row.get(each)) for each in ("precision", "recall", "f1", "pr_auc", "roc_auc")}
     return {"group": name, "patches": row["patches"], "with mining": row["positives"], **scores}
+
+
+def _class_row(name: str, row: dict[str, Any]) -> dict[str, Any]:
+    scores = {each: _figure(row[each]) for each in ("iou", "precision", "recall", "f1")}
+    return {"pixels of": name, "labelled": row["pixels"], "predicted": row["predicted_pixels"], **scores}
 
 
 def _difference_row(name: str, row: dict[str, Any]) -> dict[str, Any]:

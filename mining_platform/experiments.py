@@ -3,6 +3,7 @@
 A new experiment is one row of `EXPERIMENTS`. An experiment is trained once for each release (year) of its dataset.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -37,6 +38,10 @@ class Experiment:
     """Of the Adam optimiser in the first epoch."""
     schedule: Literal["cosine", "constant"]
     """`cosine`: the rate falls to 0 along a half cosine over all epochs (Loshchilov & Hutter 2017, SGDR)."""
+    weights: str
+    """What a pretrained model starts from, named as `base_weights` has it; empty for models that are trained from scratch."""
+    prompts: Literal["none", "label-boxes"]
+    """Row of training_prompts.PROMPTS, told to a prompted model in training; validation and test tell it nothing."""
     validation_share: float
     """Share of the training patches, whole blocks, held out for validation where the dataset has no `val` split."""
     seed: int
@@ -56,6 +61,8 @@ _SIM_CNN = Experiment(
     batch_size=16,
     learning_rate=2e-3,
     schedule="cosine",
+    weights="",
+    prompts="none",
     validation_share=0.2,
     seed=7,
 )
@@ -71,19 +78,57 @@ _SIM_UNET = replace(
     batch_size=8,
     learning_rate=1e-3,
 )
-_SIM_CONTEXT = replace(  # as Dissing and Kalo train, but for fewer epochs: SPEC.md, section 3
+_SIM_SITES = replace(_SIM_UNET, id="sim-sites-unet", dataset="sim_landsat_sites", profile="landsat-7")
+_SIM_SAM = replace(
+    _SIM_SITES,
+    id="sim-sites-sam-decoder",
+    model="sam-decoder",
+    weights="random:7",  # no weights of Segment Anything: the rows show that adapters train, and no more
+    prompts="label-boxes",
+    epochs=24,
+    patience=12,
+    learning_rate=3e-3,
+)
+_ASGM_2 = replace(  # as Dissing and Kalo train: SPEC.md, section 3
     _SIM_CNN,
-    id="sim-context-4",
-    dataset="sim_context",
+    id="asgm-2",
+    dataset="asgm_256",
     model="asgm-cnn",
     profile="s2-12+osm-5",
     weighting="none",
     augmentation="document",
-    epochs=40,
-    patience=10,
+    epochs=160,
+    patience=20,  # the document stops early and does not say when
     learning_rate=3e-4,
     schedule="constant",
 )
+_WITHOUT_OSM = "s2-12"
+_ASGM_TEN: tuple[tuple[str, str, Literal["balanced", "none"]], ...] = (
+    (_WITHOUT_OSM, "asgm_256", "none"),
+    (_ASGM_2.profile, "asgm_256", "none"),
+    (_WITHOUT_OSM, "asgm_48", "none"),
+    (_ASGM_2.profile, "asgm_48", "none"),
+    (_WITHOUT_OSM, "asgm_256", "balanced"),
+    (_ASGM_2.profile, "asgm_256", "balanced"),
+    (_WITHOUT_OSM, "asgm_256_random", "none"),
+    (_ASGM_2.profile, "asgm_256_random", "none"),
+    (_WITHOUT_OSM, "asgm_256_random", "balanced"),
+    (_ASGM_2.profile, "asgm_256_random", "balanced"),
+)
+"""Channels, dataset and weighting of the experiments 1 to 10 of Dissing and Kalo, table 1."""
+
+
+def _asgm() -> Iterator[Experiment]:
+    """The ten experiments, and the second without each key of OpenStreetMap: the layer ablation of figure 3."""
+    for number, (profile, dataset, weighting) in enumerate(_ASGM_TEN, 1):
+        yield replace(_ASGM_2, id=f"asgm-{number}", dataset=dataset, profile=profile, weighting=weighting)
+    for key in OSM_KEYS:
+        yield replace(_ASGM_2, id=f"asgm-2-no-{key}", profile=f"s2-12+osm-no-{key}")
+
+
+def _simulated(row: Experiment) -> Experiment:
+    return replace(row, id=f"sim-{row.id}", dataset=f"sim_{row.dataset}")
+
 
 EXPERIMENTS: dict[str, Experiment] = {
     experiment.id: experiment
@@ -101,11 +146,12 @@ EXPERIMENTS: dict[str, Experiment] = {
             learning_rate=1e-3,
         ),
         _SIM_UNET,
-        replace(_SIM_UNET, id="sim-sites-unet", dataset="sim_landsat_sites", profile="landsat-7"),
-        # Experiments 3 and 4 of the ten, and 4 without each key.
-        replace(_SIM_CONTEXT, id="sim-context-3", profile="s2-12"),
-        _SIM_CONTEXT,
-        *(replace(_SIM_CONTEXT, id=f"sim-context-4-no-{key}", profile=f"s2-12+osm-no-{key}") for key in OSM_KEYS),
+        _SIM_SITES,
+        _SIM_SAM,
+        replace(_SIM_SAM, id="sim-sites-sam-lora", model="sam-lora-decoder"),
+        replace(_ASGM_2, id="sim-context", dataset="sim_context", epochs=40, patience=10),
+        *_asgm(),
+        *map(_simulated, _asgm()),
         replace(_SIM_CNN, id="lourenco-painted-cnn", dataset="lourenco_painted"),
         replace(_SIM_CNN, id="trombetas-cnn", dataset="trombetas_polygons", epochs=60, patience=15),
         replace(_SIM_CNN, id="ranges-cnn", dataset="ranges", epochs=40, batch_size=32, learning_rate=1e-3),

@@ -5,6 +5,7 @@ Figures are made with `new_figure` inside `with styled():`, never through pyplot
 """
 
 import io
+import textwrap
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ RGB_MAX_REFLECTANCE = 0.3  # shown as 255; brighter pixels saturate. Bright tail
 RGB_GAMMA = 1.4  # output = (reflectance / RGB_MAX_REFLECTANCE) ** (1 / RGB_GAMMA): lifts dark forest, keeps tailings apart
 FIGURE_DPI = 120
 THUMBNAIL_PX, THUMBNAIL_QUALITY = 760, 82
+TITLE_CHARACTERS = 84
 
 INK, MUTED, GRID = "#1f2933", "#616e7c", "#e4e7eb"
 SIMULATED_INK = "#b42318"
@@ -82,6 +84,11 @@ def new_figure(width_in: float, height_in: float) -> "Figure":
 def mark_title(title: str, *, simulated: bool) -> str:
     """The title, led by `SIMULATED` where the picture rests on simulated data."""
     return f"SIMULATED · {title}" if simulated and not title.upper().startswith("SIMULATED") else title
+
+
+def title_lines(title: str, *, simulated: bool) -> str:
+    """`mark_title` in lines that a figure of 7.5 inches holds in bold type of 11 points."""
+    return textwrap.fill(mark_title(title, simulated=simulated), TITLE_CHARACTERS, break_on_hyphens=False)
 
 
 def figure_png(fig: "Figure") -> bytes:

@@ -3,19 +3,23 @@
 Dagster's definitions and the planner both read this table, so that there is one truth about inputs.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from mining_platform.artifacts import Ref
 from mining_platform.bands import band
-from mining_platform.dataset_steps import drawing_steps, outline_of, release_inputs, release_steps
+from mining_platform.dataset_steps import drawing_steps, outline_of
 from mining_platform.datasets import DATASETS, Dataset
+from mining_platform.experiment_trials import trial_settings
 from mining_platform.experiments import EXPERIMENTS, Experiment
 from mining_platform.grid_steps import grid_steps, region_years
+from mining_platform.models.base_weights import weights_identity
+from mining_platform.monitoring_steps import monitoring_steps
 from mining_platform.pipeline import Config, Platform, Reach, Step, key_parts
 from mining_platform.profiles import profile
 from mining_platform.regions import Region, required_scenes
+from mining_platform.release_steps import release_inputs, release_steps
 from mining_platform.scene_collections import collection
 from mining_platform.stacks import INDEX, channels_of_layer, layers_of
 
@@ -72,9 +76,10 @@ def build_steps(regions: Mapping[str, Region]) -> dict[str, Step]:
     drawn = [step for dataset in datasets for step in drawing_steps(dataset, regions)]
     grids = grid_steps(regions, [dataset for dataset in datasets if dataset.sample_unit == "mosaic"])
     made = [step for dataset in datasets for step in release_steps(dataset, regions)]
-    learned = [_model(experiments), _evaluation(experiments)] if experiments else []
-    audited = [_lineage_audit(datasets, experiments)] if datasets else []
-    return {step.asset: step for step in (*before, *drawn, *grids, *made, *learned, *audited)}
+    learned = [_model(experiments), _evaluation(experiments), _experiment_summary(experiments)] if experiments else []
+    followed = monitoring_steps(regions)
+    audited = [_lineage_audit(datasets, experiments, followed)] if datasets else []
+    return {step.asset: step for step in (*before, *drawn, *grids, *made, *learned, *followed, *audited)}
 
 
 def _no_inputs(_platform: Platform, _key: str) -> tuple[Ref, ...]:
@@ -106,7 +111,7 @@ def _scenes(regions: Mapping[str, Region]) -> Step:
 
 
 def _experiment_keys(experiments: list[Experiment]) -> tuple[str, ...]:
-    return tuple(sorted(f"{e.id}|{year}" for e in experiments for year in DATASETS[e.dataset].years))
+    return tuple(sorted(f"{e.id}|{year}" for e in experiments for year in DATASETS[e.dataset].releases))
 
 
 def _experiment_step(
@@ -129,32 +134,54 @@ def _experiment_step(
 
 
 def _model(experiments: list[Experiment]) -> Step:
-    def config(_platform: Platform, key: str) -> dict[str, Any]:
-        return {"experiment": asdict(EXPERIMENTS[key_parts(key)[0]])}
+    def config(platform: Platform, key: str) -> dict[str, Any]:
+        row = EXPERIMENTS[key_parts(key)[0]]
+        base = {"weights": weights_identity(row.weights)} if row.weights else {}
+        return {"experiment": asdict(row), **base, **trial_settings(platform.trial)}
 
     return _experiment_step("model", experiments, config, (), "2", resumable=True)
 
 
 def _evaluation(experiments: list[Experiment]) -> Step:
-    def config(_platform: Platform, key: str) -> dict[str, Any]:
-        return {"seed": EXPERIMENTS[key_parts(key)[0]].seed, "resamples": 1000}
+    def config(platform: Platform, key: str) -> dict[str, Any]:
+        return {"seed": EXPERIMENTS[key_parts(key)[0]].seed, "resamples": 1000, **trial_settings(platform.trial)}
 
-    return _experiment_step("evaluation", experiments, config, ("model",), "2")
+    return _experiment_step("evaluation", experiments, config, ("model",), "3")
 
 
-def _lineage_audit(datasets: list[Dataset], experiments: list[Experiment]) -> Step:
-    """The audit of whatever is published of a year: models, evaluations and packages, and all that they rest on."""
-    learned = ("model", "evaluation") if experiments else ()
+def experiments_of_year(experiments: Iterable[Experiment], year: str) -> list[Experiment]:
+    """Those of which there is a partition of that year, in their order."""
+    return [each for each in experiments if int(year) in DATASETS[each.dataset].releases]
+
+
+def _experiment_summary(experiments: list[Experiment]) -> Step:
+    """All experiments of a year beside each other: whichever are evaluated, the others by name."""
 
     def inputs(_platform: Platform, key: str) -> tuple[Ref, ...]:
-        of_year = [each for each in experiments if int(key) in DATASETS[each.dataset].years]
+        return tuple(Ref("evaluation", f"{each.id}|{key}") for each in experiments_of_year(experiments, key))
+
+    def config(_platform: Platform, key: str) -> dict[str, Any]:
+        return {"experiments": [each.id for each in experiments_of_year(experiments, key)], "resamples": 1000}
+
+    keys = tuple(sorted({str(year) for each in experiments for year in DATASETS[each.dataset].releases}))
+    return Step("experiment_summary", "year", keys, (("evaluation", "year"),), inputs, config, "1", "published")
+
+
+def _lineage_audit(datasets: list[Dataset], experiments: list[Experiment], followed: Sequence[Step]) -> Step:
+    """The audit of whatever is published of a year: models, evaluations, packages and report, and all that they rest on."""
+    learned = ("model", "evaluation") if experiments else ()
+    reported = {key for step in followed if step.asset == "annual_report" for key in step.keys}
+
+    def inputs(_platform: Platform, key: str) -> tuple[Ref, ...]:
+        of_year = [each for each in experiments if int(key) in DATASETS[each.dataset].releases]
         models = (Ref(asset, f"{each.id}|{key}") for asset in learned for each in of_year)
-        return (*models, *(Ref(f"{each.id}/package", key) for each in datasets if int(key) in each.years))
+        reports = (Ref("annual_report", key),) if key in reported else ()
+        return (*models, *(Ref(f"{each.id}/package", key) for each in datasets if int(key) in each.releases), *reports)
 
     def config(_platform: Platform, _key: str) -> dict[str, Any]:
         return {}
 
-    keys = tuple(sorted({str(year) for dataset in datasets for year in dataset.years}))
-    audited = (*learned, *(f"{each.id}/package" for each in datasets))
+    keys = tuple(sorted({str(year) for dataset in datasets for year in dataset.releases} | reported))
+    audited = (*learned, *(f"{each.id}/package" for each in datasets), *(["annual_report"] if reported else []))
     after: tuple[tuple[str, Reach], ...] = tuple((name, "year") for name in audited)
     return Step("lineage_audit", "year", keys, after, inputs, config, "1", "published")

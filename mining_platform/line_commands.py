@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from mining_platform import costs, graph, plans, region_files, runs, staleness
+from mining_platform import costs, experiment_trials, graph, plans, region_files, runs, staleness
 from mining_platform.artifacts import Ref
 from mining_platform.consoles import (
     CommandError,
@@ -23,9 +23,11 @@ from mining_platform.datasets import DATASETS
 from mining_platform.options import (
     AskServices,
     Assets,
+    Epochs,
     Experiments,
     Json,
     MaxBytes,
+    MaxPatches,
     MaxRequests,
     Only,
     Regions,
@@ -46,9 +48,16 @@ def materialize(  # noqa: PLR0913 - the options of a command
     stale: Annotated[bool, typer.Option("--stale", help="Just what was published and is no longer fresh.")] = False,
     max_requests: MaxRequests = None,
     max_bytes: MaxBytes = None,
+    epochs: Epochs = None,
+    max_patches: MaxPatches = None,
     as_json: Json = False,
 ) -> None:
-    """Make what is not fresh; exit code 1 if anything failed."""
+    """Make what is not fresh; exit code 1 if anything failed.
+
+    With --epochs or --max-patches models and evaluations are small trials: they say so everywhere, and are stale without them.
+    """
+    if epochs is not None or max_patches is not None:
+        experiment_trials.put_into_environment(experiment_trials.Trial(epochs, max_patches))
     selection = selected(assets, region_ids, years, experiments, only)
     if not (assets or region_ids or experiments or stale):
         raise CommandError(

@@ -155,7 +155,7 @@ def _opened(
         raise MosaicError(f"{path} holds a mosaic of {other}. Choose another folder, or remove it.")
     else:
         zarr_arrays.keep_chunks(path, ARRAY_RANKS)
-    mosaic = _create(path, geobox, channels, made_of, simulated=simulated)
+    mosaic = create_mosaic(path, geobox, channels, made_of, simulated=simulated)
     kept = {block for block in set(computed_blocks(path)).intersection(wanted) if _is_whole(mosaic, block)}
     for name in ARRAY_RANKS:
         stray = [(*front, i, j) for *front, i, j in zarr_arrays.written_files(path / name) if (i, j) not in kept or any(front)]
@@ -241,7 +241,8 @@ def _write_block(mosaic: Mosaic, block: Block, made: Composite, corner: Block, d
     return np.bincount(made.clear_count[part].ravel(), minlength=days + 1)
 
 
-def _create(path: Path, geobox: GeoBox, channels: tuple[str, ...], made_of: str, *, simulated: bool) -> Mosaic:
+def create_mosaic(path: Path, geobox: GeoBox, channels: tuple[str, ...], made_of: str, *, simulated: bool) -> Mosaic:
+    """An empty `mosaic.zarr`, open for writing; `made_of` is a digest of what it is made of."""
     unit, scale, offset = quantity_of(channels)
     described = {"channels": list(channels), "scale": scale, "offset": offset, "nodata": bands.S2_NODATA}
     create_axes(path, geobox)

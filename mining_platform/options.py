@@ -14,6 +14,8 @@ Years = Annotated[str, typer.Option("--years", help="Years such as 2024, 2020,20
 Experiments = Annotated[str, typer.Option("--experiments", help="Experiment ids, separated by commas.")]
 MaxRequests = Annotated[int | None, typer.Option(help="Most requests to services that a run may take.")]
 MaxBytes = Annotated[int | None, typer.Option(help="Most bytes from services that a run may take, uncompressed.")]
+Epochs = Annotated[int | None, typer.Option(min=1, help="A small trial: most epochs of each experiment.")]
+MaxPatches = Annotated[int | None, typer.Option(help="A small trial: most patches of each experiment, over all splits.")]
 Only = Annotated[bool, typer.Option("--only", help="Just these assets, not what they rest on.")]
 
 

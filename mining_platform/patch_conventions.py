@@ -110,7 +110,7 @@ def label_attributes(*, placed: bool = True, clouds: bool = False) -> dict[str, 
     }
 
 
-def write_coordinates(store: Path, corners: NDArray[np.float64], crs: CRS, pixel_m: int = PIXEL_M) -> None:
+def write_coordinates(store: Path, corners: NDArray[np.float64], crs: CRS, pixel_m: float = PIXEL_M) -> None:
     """Write `spatial_ref` and SAMPLE_COORDINATES of the stored patches, from their upper left corners (n, 2) in metres."""
     _write(store / GRID_MAPPING, np.zeros((), np.uint8), (), crs.proj.to_cf())
     note = f"{pixel_m} m pixels; the affine of a patch is ({pixel_m}, 0, x0, 0, -{pixel_m}, y0)"

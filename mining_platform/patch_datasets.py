@@ -57,7 +57,7 @@ class PatchDataset:
         With `as_reflectance` images are float32, else the uint16 DN stored. ValueError where there is no store, where stores
         differ in an attribute of ALIKE, naming store and difference, or where a channel is unknown.
         """
-        described = [{"pixel_m": PIXEL_M, **read_attributes(store)} for store in stores]  # imported ones do not say
+        described = [{"pixel_m": PIXEL_M, **read_attributes(store)} for store in stores]  # older ones do not say
         _check_alike(stores, described)
         self.stores = tuple(stores)
         self.attributes = {name: described[0][name] for name in ALIKE}

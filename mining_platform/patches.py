@@ -62,6 +62,7 @@ def write_store(  # noqa: PLR0913 - what a store is made of, each by name
     recipe: str,
     px: int,
     max_masked_share: float,
+    max_masked_share_other: float | None = None,
     layers: Mapping[str, Path] = NOTHING_BESIDE,
     shard: int | None = None,
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
@@ -69,15 +70,19 @@ def write_store(  # noqa: PLR0913 - what a store is made of, each by name
 
     `mosaic`, `layers` (by name) and `label` are the `.zarr` folders of one region and year; where `label` is None, no pixel
     has a label, and none of a window whose column `relabelled` is set, where there is one. Windows whose share of pixels
-    without a clear observation, or without data in a layer's channel, exceeds `max_masked_share` are listed, not stored. Rows
-    are in order of window_id; a file holds the images of `shard` patches, by default patch_arrays.shard_patches. Returns the
-    index (INDEX_TYPES) and facts: windows, patches, dropped, px, channels, recipe, label_pixels (value -> pixels), simulated.
+    without a clear observation, or without data in a layer's channel, exceeds `max_masked_share` are listed, not stored; of
+    those whose column `is_mining` is false `max_masked_share_other` counts instead, if given. Rows are in order of window_id; a
+    file holds the images of `shard` patches, by default patch_arrays.shard_patches. Returns the index (INDEX_TYPES) and facts:
+    windows, patches, dropped, px, channels, recipe, label_pixels (value -> pixels), simulated.
     ValueError for repeated ids, windows that are not px x px, and channels that are nowhere; else as `mosaics.read_window`.
     """
     opened = open_stack(mosaic, layers, channels)
     ordered = windows.sort_values("window_id", ignore_index=True)
     bounds = _checked_bounds(ordered, px)
-    index = _index(opened, ordered["window_id"].tolist(), bounds, year, max_masked_share)
+    limits = np.full(len(ordered), max_masked_share)
+    if max_masked_share_other is not None:
+        limits[~ordered["is_mining"].to_numpy(bool)] = max_masked_share_other
+    index = _index(opened, ordered["window_id"].tolist(), bounds, year, limits)
     kept = index.index[~index["dropped"]].tolist()
     attributes = store_attributes(
         _crs(opened.mosaic),
@@ -225,12 +230,12 @@ def _checked_bounds(windows: pd.DataFrame, px: int) -> NDArray[np.float64]:
     return bounds
 
 
-def _index(stack: Stack, ids: Sequence[str], bounds: NDArray[np.float64], year: int, max_masked_share: float) -> pd.DataFrame:
+def _index(stack: Stack, ids: Sequence[str], bounds: NDArray[np.float64], year: int, limits: NDArray[np.float64]) -> pd.DataFrame:
     rows, stored = [], 0
-    for window_id, window in zip(ids, bounds, strict=True):
+    for window_id, window, limit in zip(ids, bounds, limits.tolist(), strict=True):
         clear = read_clear_count(stack.mosaic, window)
         masked_share = float(((clear == 0) | read_voids(stack, window)).mean())
-        dropped = masked_share > max_masked_share
+        dropped = masked_share > limit
         row = (-1, True, DROPPED_CLOUDY) if dropped else (stored, False, "")
         shares = (masked_share, 1 - masked_share)
         rows.append((f"{window_id}_{year}", window_id, year, *row, *shares, int(clear.min()), float(np.median(clear))))

@@ -10,15 +10,19 @@ from typing import Any, Literal
 
 from mining_platform.artifacts import ArtifactStore, Ref, current_digest, open_artifact
 from mining_platform.datasets import DATASETS, Dataset
+from mining_platform.experiment_trials import Trial
 from mining_platform.experiments import EXPERIMENTS
 from mining_platform.regions import Region
 from mining_platform.sources import beside
 from mining_platform.sources.protocol import BesideSource, LandCoverSource, SceneSource
 
 Dimensions = Literal["region|year", "year", "experiment|year"]
-Reach = Literal["same", "year", "experiment"]
-"""How an asset's partition maps to the upstream's: the same key; every key of the same year; the
-`region|year` keys of the experiment's dataset and year."""
+Reach = Literal["same", "year", "release", "experiment", "past", "mapped", "scored", "deployed", "pictured"]
+"""How an asset's partition maps to the upstream's: the same key; every key of the same year; of a dataset that releases all its
+years together, those of the release, of the same region where there is one; those of the experiment's dataset and release.
+
+Of monitored regions: the same region in that year and all before (`past`); the same key of those monitored by their map
+(`mapped`) or by a model (`scored`); the models that these deploy; their keys of that year and the one before (`pictured`)."""
 
 Narrowing = Literal["none", "available", "release", "published"]
 """Which of the declared inputs a production reads: all; of candidates and samples those that are published;
@@ -34,7 +38,7 @@ class PartitionError(ValueError):
 
 @dataclass(frozen=True)
 class Platform:
-    """One installation: its regions, its published artifacts and its sources."""
+    """One installation: its regions, its published artifacts, its sources and the limits of its experiments."""
 
     home: Path
     regions: Mapping[str, Region]
@@ -42,6 +46,8 @@ class Platform:
     land_covers: LandCoverSource
     scenes: SceneSource
     beside: BesideSource = beside
+    trial: Trial | None = None
+    """Limits to every experiment; None for the settings of their rows."""
 
     def region_year(self, key: str) -> tuple[Region, int]:
         """Region and year of a `region|year` key."""
@@ -75,6 +81,8 @@ class Step:
     """Whether the stage goes on with the files that an interrupted production of the same left."""
     external: bool = False
     """Whether people publish the asset, at any time: it is never planned, and an input only where it is published."""
+    regions: tuple[str, ...] = ()
+    """Regions that yearly partitions are of, where no dataset says."""
 
     def check_key(self, key: str, regions: Mapping[str, Region]) -> str:
         """The key itself; PartitionError naming what is declared, and the remedy, if it is not declared."""
@@ -168,8 +176,20 @@ def dataset_of(step: Step, key: str) -> Dataset:
 
 
 def datasets_of(step: Step, key: str) -> tuple[Dataset, ...]:
-    """The datasets that a partition without a region of its own is of: one, or for the yearly audit all of its year."""
+    """The datasets that a partition without a region of its own is of: one, or of what looks at a whole year all of it."""
     if step.narrowing != "published":
         return (dataset_of(step, key),)
-    packaged = (DATASETS[asset.partition("/")[0]] for asset, _ in step.after if asset.endswith("/package"))
-    return tuple(dataset for dataset in packaged if int(key) in dataset.years)
+    packaged = [DATASETS[asset.partition("/")[0]] for asset, _ in step.after if asset.endswith("/package")]
+    learned = [DATASETS[name] for name in dict.fromkeys(each.dataset for each in EXPERIMENTS.values())]
+    return tuple(dataset for dataset in packaged or learned if int(key) in dataset.releases)
+
+
+def years_beside(step: Step, key: str) -> tuple[int, ...]:
+    """The years that a partition is of: its own and, of a dataset, all of its release, or all before where it rests on those."""
+    first, year = key_parts(key)[0], int(key_parts(key)[1])
+    if any(reach == "past" for _, reach in step.after):
+        return tuple(int(each) for region, each in map(key_parts, step.keys) if region == first and int(each) <= year)
+    if "/" not in step.asset and step.dimensions != "experiment|year":
+        return (year,)
+    dataset = dataset_of(step, key)
+    return dataset.years_of(dataset.release_of(year))

@@ -97,6 +97,35 @@ def _rate(axes: "Axes", position: float, row: Mapping[str, Any], name: str, colo
     )
 
 
+def kinds_figure(evaluation: Mapping[str, Any], *, title: str, simulated: bool) -> "Figure":
+    """Share of patches called mining of each kind of place, with Wilson's 95 % interval: mining first, then the others by name.
+
+    `evaluation` is the result of patch_scores.evaluate at a threshold, told apart by kind (`evaluations.kinds`), without ranges.
+    """
+    groups = evaluation["by_group"]
+    shown = sorted(groups, key=lambda name: (not groups[name]["positives"], name))
+    with styled():
+        figure, axes = titled(title, f"{counts_line(evaluation)}; no map, no mining range", simulated)
+        for place, name in enumerate(shown):
+            mining = bool(groups[name]["positives"])
+            _rate(axes, place, _called(groups[name]), "called", PALETTE["mining" if mining else "other"])
+        ticks = [f"{name}\nn = {groups[name]['patches']}" for name in shown]
+        axes.set_xticks(range(len(shown)), ticks, fontsize=9)
+        axes.grid(visible=False, axis="x")
+        axes.set(xlim=(-0.6, len(shown) - 0.4), ylim=(-0.03, 1.08), yticks=np.linspace(0, 1, 6))
+        axes.set_ylabel("share called mining, 95 % interval")
+        axes.set_xlabel("kind of place  (mining: recall; the others: false positives)")
+        return figure
+
+
+def _called(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Share of a kind's patches called mining, and its interval."""
+    if row["positives"]:
+        return {"called": row["recall"], **row["recall_interval"]}
+    interval = row["specificity_interval"]
+    return {"called": row["false_positive_rate"], "low": 1 - interval["high"], "high": 1 - interval["low"]}
+
+
 def group_figure(evaluation: Mapping[str, Any], groups: Mapping[str, Any], *, title: str, simulated: bool) -> "Figure":
     """Recall of each group with Wilson's 95 % interval, or without a threshold its PR-AUC; counts stand beside the names.
 

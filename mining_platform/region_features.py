@@ -1,5 +1,6 @@
 """Features of GeoJSON checked and read as regions; their geometry is in longitude and latitude (RFC 7946)."""
 
+import itertools
 import math
 import re
 from typing import Any
@@ -27,7 +28,19 @@ def parse_regions(features: list[Any], where: str) -> dict[str, Region]:
         if region.id in regions:
             raise RegionError(f"{where}, feature {position}: id {region.id!r} is used twice. Give each region its own id.")
         regions[region.id] = region
+    _check_monitored_apart(regions, where)
     return regions
+
+
+def _check_monitored_apart(regions: dict[str, Region], where: str) -> None:
+    """Mining of two monitored regions is added up, so they share no ground."""
+    monitored = [region for region in regions.values() if region.monitoring]
+    for one, other in itertools.combinations(monitored, 2):
+        if one.geometry.intersects(other.geometry) and not one.geometry.touches(other.geometry):
+            raise RegionError(
+                f"{where}: {one.id} and {other.id} are both monitored and share ground, whose mining would count twice. "
+                "Take 'monitoring' off one of them, or cut their outlines apart."
+            )
 
 
 def _region(feature: Any, where: str) -> Region:

@@ -85,6 +85,13 @@ class Fields:
             raise self.fail(field, f"expected an object, found {value!r}", "Describe the source, or write null for none.")
         return Fields(value, f"{self.where}, {field}")
 
+    def parts(self, field: str) -> "list[Fields]":
+        """Nested objects of a list; absent means none."""
+        value = self.properties.pop(field, [])
+        if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
+            raise self.fail(field, f"expected a list of objects, found {value!r}", "Describe each in an object of its own.")
+        return [Fields(each, f"{self.where}, {field} {number}") for number, each in enumerate(value)]
+
     def href(self, field: str, *, with_year: bool) -> str:
         """A URL or path, in which `${MINING_PLATFORM_...}` and, where it may stand for the year, `{year}` are replaced."""
         href = self.text(field)

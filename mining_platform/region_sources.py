@@ -21,11 +21,13 @@ from mining_platform.regions import (
     LandCover,
     Monitoring,
     Scenes,
+    TerritoryLayer,
 )
 
 FILES_BESIDE = ("archive", "openstreetmap")
 """Sources of layers whose place is a folder or file of the user's own."""
 MODEL_KEY = re.compile(r"[a-z0-9-]{1,64}\|\d{4}")
+TERRITORY_KIND = re.compile(r"[a-z][a-z0-9-]{0,63}")
 USUAL_MIN_AREA_HA = 11.0
 """Of new mining, as Amazon Mining Watch publishes it."""
 DATE = re.compile(r"(\d{4}|\{year\})-\d{2}-\d{2}")
@@ -144,6 +146,18 @@ def monitoring_of(fields: Fields) -> Monitoring | None:
     if model and not MODEL_KEY.fullmatch(model):
         raise part.fail("deployed_model", f"{model!r} is no partition of models", "Write e.g. sim-cnn-48|2023.")
     rule = part.text("rule", choices=tuple(DETECTION_RULES), default=IN_FIELDS) if source == "model" else ""
-    found = Monitoring(source, rule, part.hectares("min_area_ha", default=USUAL_MIN_AREA_HA), model)
+    least = part.hectares("min_area_ha", default=USUAL_MIN_AREA_HA)
+    found = Monitoring(source, rule, least, model, tuple(_territories(each) for each in part.parts("territories")))
     part.done()
     return found
+
+
+def _territories(part: Fields) -> TerritoryLayer:
+    kind = part.text("kind")
+    if not TERRITORY_KIND.fullmatch(kind):
+        raise part.fail("kind", f"{kind!r} is no kind of territory", "Use a-z, 0-9 and '-', beginning with a letter.")
+    href, named = part.href("href", with_year=False), {"id": part.text("id"), "name": part.text("name")}
+    terms = {name: part.text(name, default="") for name in ("licence", "credit")}
+    layer = TerritoryLayer(kind, href, **named, **terms, simulated=part.flag("simulated"))
+    part.done()
+    return layer

@@ -145,6 +145,25 @@ class Beside:
 
 
 @dataclass(frozen=True)
+class TerritoryLayer:
+    """A file of territories of one kind, in which mining is added up."""
+
+    kind: str
+    """`[a-z][a-z0-9-]*`: `indigenous-territory`, `protected-area`, `municipality`, `country` or what people choose."""
+    href: str
+    """GeoJSON, GeoPackage, KML or KMZ of polygons; `${MINING_PLATFORM_...}` stands for that variable."""
+    id: str
+    """Property with a territory's identifier, used once among those of its kind."""
+    name: str
+    """Property with its name."""
+    licence: str
+    """SPDX identifier; empty where it is not known."""
+    credit: str
+    """Whom reports name; empty: the file."""
+    simulated: bool
+
+
+@dataclass(frozen=True)
 class Monitoring:
     """How the mining of a region is mapped year by year, for maps of what is new."""
 
@@ -156,11 +175,7 @@ class Monitoring:
     """New mining of at most so many hectares is not published as a place."""
     deployed_model: str = ""
     """`experiment|year`: partition of the asset `model` that maps every year; empty for the source land-cover."""
-
-    @property
-    def identity(self) -> dict[str, Any]:
-        """What decides what counts as mining, JSON-able."""
-        return {name: value for name, value in vars(self).items() if value != ""}
+    territories: tuple[TerritoryLayer, ...] = ()
 
 
 @dataclass(frozen=True)

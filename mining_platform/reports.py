@@ -14,6 +14,7 @@ from jinja2 import Environment, FileSystemLoader, Template, select_autoescape
 from mining_platform.artifacts import Artifact, Ref, current_digest, open_artifact
 from mining_platform.audits.html_form import audit_html
 from mining_platform.audits.walk import audit
+from mining_platform.experiment_pages import PAGE_FILE
 from mining_platform.figures import thumbnail_jpeg
 from mining_platform.lineage import Input
 from mining_platform.pipeline import Platform
@@ -22,10 +23,17 @@ from mining_platform.store.digests import digest_of
 
 TEMPLATES = Path(__file__).parent / "templates"
 PNG_BYTES = 150_000  # a drawing takes less
+SUMMARY_PAGES = "experiments-{}.html"
+"""Pages beside a report, by year: the summaries of experiments that it links to."""
 PHOTO_PX = 1_100  # width of photographs on the page, at most that of its text column
 
 SECTIONS: tuple[tuple[str, str, str], ...] = (
     ("evaluation", "How well mining is found", "Share of test patches called mining, by how much of the patch is mining."),
+    (
+        "experiment_summary",
+        "All experiments of a year",
+        "F1 with its interval and PR-AUC of each, and in grey what a document reports of the same setting on other data.",
+    ),
     (
         "mosaic",
         "Cloud-free mosaics",
@@ -76,12 +84,14 @@ class Section:
 
 
 def write_report(platform: Platform, refs: Iterable[Ref], out: Path) -> Path:
-    """Write `out/index.html` on the published versions among `refs`, and their audit beside it, which the page links to.
+    """Write `out/index.html` on the published versions among `refs`.
 
+    Beside it, and linked to, come their audit and the summaries of experiments among them.
     Returns the page's path. Raises as `open_artifact`.
     """
     published = [ref for ref in refs if current_digest(platform.artifacts, ref) is not None]
     artifacts = [open_artifact(platform.artifacts, ref) for ref in published]
+    summaries = {each.ref.partition: each.path / PAGE_FILE for each in artifacts if each.ref.asset == "experiment_summary"}
     page = _template().render(
         simulated=[bool(artifact.facts["simulated"]) for artifact in artifacts],
         scores=[score_row(artifact) for artifact in artifacts if artifact.ref.asset == "evaluation" and "f1" in artifact.facts],
@@ -91,9 +101,12 @@ def write_report(platform: Platform, refs: Iterable[Ref], out: Path) -> Path:
         coverages=[coverage_row(artifact) for artifact in artifacts if "context_coverage" in artifact.facts],
         artifacts=artifacts,
         audit_page=AUDIT_PAGE,
+        summaries={year: SUMMARY_PAGES.format(year) for year in summaries},
     )
     out.mkdir(parents=True, exist_ok=True)
     _replace(out / AUDIT_PAGE, _audit_page(platform, artifacts, page))
+    for year, path in summaries.items():
+        _replace(out / SUMMARY_PAGES.format(year), path.read_text(encoding="utf-8"))
     return _replace(out / "index.html", page)
 
 

@@ -145,7 +145,9 @@ def _publish_taken(session: Session, row: Dataset, year: int, entries: list[Entr
     for ref, digest in digests.items():
         console.print(f"Published: {ref} {digest[:12]}")
     if entries:
-        console.print(f"What they change is made by: mining-platform materialize --assets {row.id} --years {year}")
+        console.print(
+            f"What they change is made by: mining-platform materialize --assets {row.id} --years {row.release_of(year)}"
+        )
 
 
 def _print_decisions(session: Session, row: Dataset, year: int, region_ids: tuple[str, ...], *, as_json: bool) -> None:

@@ -6,11 +6,11 @@ from odc.geo.crs import CRS
 from odc.geo.geobox import GeoBox
 
 from mining_platform.artifacts import Ref, current_digest, open_artifact
-from mining_platform.dataset_steps import scene_rule
 from mining_platform.datasets import Dataset
 from mining_platform.pipeline import Platform, Step, dataset_of
 from mining_platform.profiles import profile
 from mining_platform.regions import Region
+from mining_platform.release_steps import scene_rule
 from mining_platform.sources.protocol import Cost
 from mining_platform.stages.files import SAMPLE_FILE
 

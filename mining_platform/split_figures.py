@@ -22,8 +22,8 @@ def split_figure(table: pd.DataFrame, title: str, simulated: bool) -> bytes:
     """PNG: a map of each region's windows by split, and below it the share of each split in each range.
 
     `table` needs window_id, split and range ("" where it is not known; then `is_mining` says whether a window is drawn as
-    mining); `region` names the maps, else the CRS does. Only the MAX_MAPS regions with most windows are drawn; the bars
-    count all.
+    mining), a row a year where a release holds several; `region` names the maps, else the CRS does. Only the MAX_MAPS regions
+    with most windows are drawn; the bars count all.
     """
     table = table.reset_index(drop=True)
     zones = bounds_of(table["window_id"].tolist())["epsg"].map(lambda epsg: f"EPSG:{epsg}")
@@ -69,7 +69,7 @@ def _map(axis: "Axes", rows: pd.DataFrame, name: str) -> None:
     axis.set_xlim(-half, maxx.max() - minx.min() + half)
     axis.set_ylim(-half, maxy.max() - miny.min() + half)
     axis.set_aspect("equal")
-    axis.set_title(f"{name} · {len(rows)} windows")
+    axis.set_title(f"{name} · {rows['window_id'].nunique()} windows")
     axis.set_xlabel("km east")
     axis.set_ylabel("km north")
 
@@ -101,4 +101,5 @@ def _bars(axis: "Axes", table: pd.DataFrame) -> None:
     axis.grid(visible=False, axis="x")
     axis.set_xlabel("mining share of the window, %")
     axis.set_ylabel("windows, %")
-    axis.set_title("How each range is shared out (numbers: windows)")
+    counted = "windows" if table["window_id"].is_unique else "windows, once a year"
+    axis.set_title(f"How each range is shared out (numbers: {counted})")

@@ -7,12 +7,13 @@ from functools import partial
 from mining_platform.artifacts import ArtifactError, Ref, current_digest, freshness, records
 from mining_platform.clouds.s2cloudless_model import ModelMissing
 from mining_platform.lineage import LineageError
+from mining_platform.models.base_weights import WeightsError
 from mining_platform.pipeline import PartitionError, Platform, Step, inputs_now
 from mining_platform.regions import RegionError
 from mining_platform.sources.offline import OfflineBeside, OfflineMaps, OfflineScenes
 from mining_platform.sources.protocol import NotAskedError, SourceError
 
-UNTOLD = (SourceError, RegionError, PartitionError, ArtifactError, LineageError, ModelMissing)
+UNTOLD = (SourceError, RegionError, PartitionError, ArtifactError, LineageError, ModelMissing, WeightsError)
 """Why it cannot be told of a partition whether it is fresh, or what it takes: the same keeps it from being made."""
 
 

@@ -1,17 +1,7 @@
-"""Territories that people name: a file of layers, each a file of polygons such as Indigenous territories or municipalities.
+"""Territories that people name in a region's `monitoring`: files of polygons such as Indigenous territories or municipalities."""
 
-The file of layers is JSON, `territories.json` under the installation's home or the one named by `MINING_PLATFORM_TERRITORIES`:
-
-    {"layers": [{"kind": "indigenous-territory", "href": "/maps/ti.gpkg", "id": "terrai_cod", "name": "terrai_nom",
-                 "licence": "CC-BY-4.0", "credit": "FUNAI, 2024"}]}
-
-Without it there are no territories.
-"""
-
-import json
-import os
-import re
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -21,80 +11,35 @@ import pandas as pd
 import shapely
 from numpy.typing import NDArray
 
-from mining_platform import homes
-from mining_platform.region_fields import Fields
-from mining_platform.regions import RegionError, expand
+from mining_platform.regions import Region, TerritoryLayer, expand
 from mining_platform.sources.protocol import SourceError
 from mining_platform.store.digests import file_digest
 from mining_platform.territories import OUTSIDE
 from mining_platform.vector_files import read_features
 
-TERRITORIES_VARIABLE = "MINING_PLATFORM_TERRITORIES"
-KIND = re.compile(r"[a-z][a-z0-9-]{0,63}")
 COLUMNS = ("kind", "territory_id", "name")
 NAMED = 5  # wrong territories that an error names
 
 
-@dataclass(frozen=True)
-class TerritoryLayer:
-    """One file of territories of one kind."""
-
-    kind: str
-    """`[a-z][a-z0-9-]*`: `indigenous-territory`, `protected-area`, `municipality`, `country` or what people choose."""
-    href: str
-    """GeoJSON, GeoPackage, KML or KMZ of polygons; `${MINING_PLATFORM_...}` stands for that variable."""
-    id: str
-    """Property with a territory's identifier, used once in the layer."""
-    name: str
-    """Property with its name."""
-    licence: str
-    """SPDX identifier; empty where it is not known."""
-    credit: str
-    """Whom reports name; empty: the file."""
-    simulated: bool
+def layers_of_regions(regions: Iterable[Region]) -> tuple[TerritoryLayer, ...]:
+    """The layers that monitored regions name, each once, in the order of the regions."""
+    return tuple(dict.fromkeys(layer for region in regions if region.monitoring for layer in region.monitoring.territories))
 
 
-def territories_file() -> Path:
-    """The file of layers, which need not be there."""
-    named = os.environ.get(TERRITORIES_VARIABLE)
-    return Path(named) if named else homes.platform_home() / "territories.json"
-
-
-def territory_layers() -> tuple[TerritoryLayer, ...]:
-    """The layers in the order of their file; none where there is no file. SourceError, naming layer, field and remedy."""
-    path = territories_file()
-    if not path.is_file():
-        if TERRITORIES_VARIABLE in os.environ:
-            raise SourceError(f"There is no file of territories {path}. Put it there, or unset {TERRITORIES_VARIABLE}.")
-        return ()
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        return tuple(_layer(each, f"{path}, layer {number}") for number, each in enumerate(_layers_in(content)))
-    except (OSError, ValueError, RecursionError) as error:
-        raise SourceError(f"{error}" if isinstance(error, RegionError) else f"{path} is no file of layers ({error}).") from None
-
-
-def _layers_in(content: Any) -> list[Any]:
-    if not isinstance(content, dict) or not isinstance(content.get("layers"), list):
-        raise ValueError('it has no list "layers"')
-    return content["layers"]
-
-
-def _layer(value: Any, where: str) -> TerritoryLayer:
-    fields = Fields(value if isinstance(value, dict) else {}, where)
-    kind = fields.text("kind")
-    if not KIND.fullmatch(kind):
-        raise fields.fail("kind", f"{kind!r} is no kind of territory", "Use a-z, 0-9 and '-', beginning with a letter.")
-    told = {"id": fields.text("id"), "name": fields.text("name")}
-    told |= {name: fields.text(name, default="") for name in ("licence", "credit")}
-    layer = TerritoryLayer(kind, fields.href("href", with_year=False), **told, simulated=fields.flag("simulated"))
-    fields.done()
-    return layer
-
-
-def layers_fingerprint() -> list[dict[str, Any]]:
+def layers_fingerprint(layers: Iterable[TerritoryLayer]) -> list[dict[str, Any]]:
     """What decides what the territories are: each layer's row and the blake3 of its file; SourceError where it is missing."""
-    return [{**asdict(layer), "blake3": file_digest(_existing(layer))} for layer in territory_layers()]
+    return [{**asdict(layer), "blake3": file_digest(_existing(layer))} for layer in layers]
+
+
+def territories_of_regions(regions: Sequence[Region]) -> gpd.GeoDataFrame:
+    """As `read_territories`, those that share ground with any of the regions."""
+    table = read_territories(layers_of_regions(regions))
+    if table.empty:
+        return table
+    ground = shapely.union_all([region.geometry for region in regions])
+    shapely.prepare(ground)
+    shapes = np.asarray(table.geometry, dtype=object)
+    return table[shapely.intersects(ground, shapes) & ~shapely.touches(ground, shapes)].reset_index(drop=True)
 
 
 def read_territories(layers: tuple[TerritoryLayer, ...]) -> gpd.GeoDataFrame:
@@ -144,5 +89,5 @@ def _refuse(path: Path, ids: pd.Series, wrong: NDArray[np.bool_], problem: str) 
 def _existing(layer: TerritoryLayer) -> Path:
     path = Path(expand(layer.href))
     if not path.is_file():
-        raise SourceError(f"There is no file of territories {path}. Put it there, or mend {territories_file()}.")
+        raise SourceError(f"There is no file of territories {path}. Put it there, or mend the region's 'monitoring'.")
     return path

@@ -8,6 +8,7 @@ import typer
 from rich.markup import escape
 
 from mining_platform.consoles import CommandError, console, progress_bar
+from mining_platform.models.base_weights import WEIGHTS_HELP
 from mining_platform.models.registry import MODELS
 from mining_platform.patch_augmentation import AUGMENTATIONS
 from mining_platform.training_devices import DEVICES
@@ -20,16 +21,16 @@ if TYPE_CHECKING:
     from mining_platform.training import Trained
     from mining_platform.training_patches import SplitPatches
 
-TRUE, FALSE = ("true", "1", "yes", "mining"), ("false", "0", "no", "")
 SCHEDULES, WEIGHTINGS = ("constant", "cosine"), ("balanced", "none")
 CURVES_FILE = "curves.png"
 
 
 def train(  # noqa: PLR0913 - the options of a command
     stores: Annotated[list[Path], typer.Argument(metavar="PATCH_FOLDER...", help="Folders that hold a patches.zarr.")],
-    model: Annotated[str, typer.Option(help=f"One of {', '.join(row.id for row in MODELS.values() if not row.pretrained)}.")],
+    model: Annotated[str, typer.Option(help=f"One of {', '.join(MODELS)}.")],
     splits: Annotated[Path, typer.Option(help="Table with patch_id and split (train, val, test), as `split` writes it.")],
     out: Annotated[Path, typer.Option(help="Folder to make for the model; a training that was cut off there goes on.")],
+    table: Annotated[Path | None, typer.Option(help="Table with is_mining, where the splits do not tell it: a manifest.")] = None,
     epochs: Annotated[int, typer.Option(min=1, help="Most epochs.")] = 160,
     patience: Annotated[int, typer.Option(min=1, help="Epochs without a lower validation loss before it stops.")] = 20,
     batch: Annotated[int, typer.Option(min=1, help="Patches in a batch.")] = 16,
@@ -38,6 +39,7 @@ def train(  # noqa: PLR0913 - the options of a command
     weighting: Annotated[str, typer.Option(help="balanced: the rarer class weighs more; or none.")] = "balanced",
     augmentation: Annotated[str, typer.Option(help=f"One of {', '.join(AUGMENTATIONS)}.")] = "document",
     seed: Annotated[int, typer.Option(min=0, help="Same seed, same model, on a processor.")] = 7,
+    weights: Annotated[str, typer.Option(help=WEIGHTS_HELP)] = "",
     device: Annotated[str, typer.Option(help=f"One of {', '.join(DEVICES)}; auto takes a GPU if there is one.")] = "auto",
     workers: Annotated[int, typer.Option(min=0, help="Processes that prepare batches.")] = 0,
     simulated: Annotated[bool, typer.Option("--simulated", help="Mark the model as trained on simulated data.")] = False,
@@ -45,8 +47,8 @@ def train(  # noqa: PLR0913 - the options of a command
 ) -> None:
     """Train on the patches whose split is train, choose epoch and threshold on val; no other patch is read.
 
-    The model's task says what is learned: whether a patch holds mining, by the table's is_mining or else its label, or the class
-    of each pixel, by its label.
+    The model's task says what is learned: whether a patch holds mining, by is_mining of the tables or else its label, or the
+    class of each pixel, by its label.
     """
     from mining_platform.store import durable
     from mining_platform.training import fit
@@ -54,9 +56,9 @@ def train(  # noqa: PLR0913 - the options of a command
 
     _check(model, out, {"schedule": (schedule, SCHEDULES), "weighting": (weighting, WEIGHTINGS), "device": (device, DEVICES)})
     _check_choice("augmentation", augmentation, tuple(AUGMENTATIONS))
-    experiment = _experiment(model, (epochs, patience, batch), rate, schedule, weighting, augmentation, seed)
+    experiment = _experiment(model, (epochs, patience, batch), rate, schedule, weighting, augmentation, seed, weights)
     try:
-        sides = split_sides(stores, splits)
+        sides = split_sides(stores, splits, table, by_patch=MODELS[model].task == "classification")
         with progress_bar(disable=as_json) as bar:
             task = bar.add_task(f"train {model}", total=1.0)
             trained = fit(
@@ -67,7 +69,7 @@ def train(  # noqa: PLR0913 - the options of a command
                 checkpoints=out / CHECKPOINTS,
                 device=device,  # type: ignore[arg-type]  # checked above
             )
-    except (ValueError, KeyError) as error:
+    except (ValueError, KeyError, ModuleNotFoundError) as error:
         raise CommandError(str(error.args[0])) from None
     simulated = simulated or any(_says_simulated(store) for store in stores)
     _write(trained, out, simulated=simulated)
@@ -75,64 +77,47 @@ def train(  # noqa: PLR0913 - the options of a command
     _print(trained, out, as_json=as_json)
 
 
-def split_sides(stores: Sequence[Path], splits: Path) -> "tuple[SplitPatches, SplitPatches]":
+def split_sides(
+    stores: Sequence[Path], splits: Path, known: Path | None = None, *, by_patch: bool = True
+) -> "tuple[SplitPatches, SplitPatches]":
     """Patches of the stores whose split in the table is train, and val, in order of their ids.
 
-    TableError and ValueError where the table lacks a column, repeats a patch or has no patch of a split; KeyError where a patch
-    is in no store.
+    `known` is a table that tells what the splits do not. With `by_patch` every patch has to have a class. TableError and
+    ValueError where a table lacks a column, repeats a patch or has no patch of a split; KeyError where a patch is in no store.
     """
-    from mining_platform.patch_datasets import PatchDataset
+    from mining_platform.chosen_patches import open_stores, patch_rows
 
-    for store in stores:
-        if not (store / "patches.zarr").is_dir():
-            raise CommandError(f"{store} holds no patches.zarr. Name folders that `mining-platform import` or a release wrote.")
-    table = _split_table(splits)
-    dataset = PatchDataset(list(stores), as_reflectance=False)
-    return _side(dataset, table, "train", splits), _side(dataset, table, "val", splits)
+    table = patch_rows(splits, known, required=("patch_id", "split"))
+    dataset = open_stores(stores)
+    return tuple(_side(dataset, table, split, known or splits, by_patch=by_patch) for split in ("train", "val"))  # type: ignore[return-value]  # two
 
 
-def _split_table(path: Path) -> "pd.DataFrame":
-    """patch_id and split as text, is_mining where the table has it, without patches that were dropped."""
+def _side(dataset: "PatchDataset", table: "pd.DataFrame", split: str, path: Path, *, by_patch: bool) -> "SplitPatches":
+    """Classes are those of the table, else those of the label's pixels."""
+    import numpy as np
     import pandas as pd
 
-    from mining_platform.patch_table_files import column_of, named, read_raw, text_of
-
-    raw = read_raw(path)
-    names = {name: column_of(raw, "", (name,)) for name in ("patch_id", "split", "is_mining", "dropped")}
-    if missing := [name for name in ("patch_id", "split") if not names[name]]:
-        raise CommandError(f"{path} has no column {' and no '.join(missing)}; it has {named(raw)}. Make it with `split`.")
-    table = pd.DataFrame({name: text_of(raw.values[column]) for name, column in names.items() if column})
-    if "dropped" in table:
-        table = table[~table["dropped"].str.lower().isin(TRUE)]
-    if repeated := table.loc[table["patch_id"].duplicated(), "patch_id"].tolist():
-        raise CommandError(f"{path} names {repeated[:3]} more than once. Give each patch one split.")
-    return table.sort_values("patch_id", ignore_index=True)
-
-
-def _side(dataset: "PatchDataset", table: "pd.DataFrame", split: str, path: Path) -> "SplitPatches":
-    import numpy as np
-
+    from mining_platform.chosen_patches import pixel_classes, rows_of_split, told_classes
     from mining_platform.training_patches import SplitPatches
 
-    rows = table[table["split"] == split]
-    if rows.empty:
-        known = ", ".join(sorted(set(table["split"]))) or "none"
-        raise CommandError(f"{path} has no patch of the split {split}; it has {known}. Training needs train and val.")
-    items = dataset.items_of(rows["patch_id"].tolist())
-    if "is_mining" in rows:
-        words = rows["is_mining"].str.lower()
-        if strange := sorted(set(words) - {*TRUE, *FALSE}):
-            raise CommandError(f"{path}: is_mining holds {strange[:3]}. Write true or false.")
-        return SplitPatches(dataset, items, words.isin(TRUE).to_numpy(bool))
-    blank = SplitPatches(dataset, items, np.zeros(len(items), bool))
-    return SplitPatches(dataset, items, np.concatenate([(labels == 1).any((1, 2)) for _, labels in blank.labelled()]))
+    rows = rows_of_split(table, split, path, "Training needs train and val.")
+    items, classes = dataset.items_of(rows["patch_id"].tolist()), told_classes(rows, path)
+    if classes.isna().any():
+        blank = SplitPatches(dataset, items, np.zeros(len(items), bool))
+        by_pixels = pd.concat([pixel_classes(labels) for _, labels in blank.labelled()], ignore_index=True)
+        classes = classes.fillna(by_pixels)
+    if by_patch and (unknown := rows.loc[classes.isna(), "patch_id"].tolist()):
+        raise CommandError(
+            f"{len(unknown)} patches of the split {split} have no class, such as {unknown[:3]}: neither is_mining nor a pixel "
+            "of the label tells. Name the table that does by --table."
+        )
+    return SplitPatches(dataset, items, classes.fillna(False).to_numpy(bool))
 
 
 def _check(model: str, out: Path, choices: dict[str, tuple[str, tuple[str, ...]]]) -> None:
     from mining_platform.training_checkpoints import CHECKPOINTS
 
-    usable = [row.id for row in MODELS.values() if not row.pretrained]
-    _check_choice("model", model, tuple(usable))
+    _check_choice("model", model, tuple(MODELS))
     for name, (value, known) in choices.items():
         _check_choice(name, value, known)
     if not out.absolute().parent.is_dir():
@@ -146,7 +131,7 @@ def _check_choice(name: str, value: str, known: tuple[str, ...]) -> None:
         raise CommandError(f"--{name} {value!r} is none of {', '.join(known)}.")
 
 
-def _experiment(
+def _experiment(  # noqa: PLR0913 - the options of a command
     model: str,
     numbers: tuple[int, int, int],
     rate: float,
@@ -154,6 +139,7 @@ def _experiment(
     weighting: Any,
     augmentation: Any,
     seed: int,
+    weights: str,
 ) -> "Experiment":
     """The row that a training outside the graph stands for."""
     from mining_platform.experiments import Experiment
@@ -174,6 +160,8 @@ def _experiment(
         batch_size=batch_size,
         learning_rate=rate,
         schedule=schedule,
+        weights=weights,
+        prompts="label-boxes" if MODELS[model].prompted else "none",
         validation_share=0.0,
         seed=seed,
     )

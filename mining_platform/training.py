@@ -12,6 +12,7 @@ from typing import Any
 from blake3 import blake3
 
 from mining_platform.experiments import Experiment
+from mining_platform.models.base_weights import base_weights
 from mining_platform.models.classifier import Classifier, module_of, write_classifier
 from mining_platform.models.ensembles import joined_weights
 from mining_platform.models.registry import model
@@ -57,10 +58,10 @@ def fit(
     ValueError when channels, sizes or classes do not fit, or a split lacks mining or anything else, ArrayError for damaged
     stores.
     """
-    check_patches(experiment, train, val)
     row, loss = model(experiment.model), LOSSES[experiment.loss]
-    if row.pretrained:
-        raise ValueError(f"Model {row.id} starts from weights that the user names, which experiments do not yet. Use `unet`.")
+    _check_weights(experiment)
+    train, val = (replace(patches, classes=row.most_classes) for patches in (train, val))
+    check_patches(experiment, train, val)
     counts = class_counts(train, loss.task)
     setting = Setting(
         train=train,
@@ -71,6 +72,7 @@ def fit(
         device=device_of(device),
         workers=workers,
         told="",
+        **_start(experiment, train.channels),
     )
     if checkpoints is not None:
         setting = replace(setting, told=_told(experiment, setting))
@@ -82,23 +84,52 @@ def fit(
     return Trained(experiment, classifier, runs, named, seen.scores, setting.device.type)
 
 
+def _check_weights(experiment: Experiment) -> None:
+    """ValueError where a pretrained model has no base weights, or another one has some."""
+    if model(experiment.model).pretrained and not experiment.weights:
+        raise ValueError(f"Model {experiment.model} starts from weights of Segment Anything. Name a folder or hub id of some.")
+    if experiment.weights and not model(experiment.model).pretrained:
+        raise ValueError(f"Model {experiment.model} is trained from scratch. Leave out the weights {experiment.weights}.")
+
+
+def _start(experiment: Experiment, channels: tuple[str, ...]) -> dict[str, Any]:
+    """The base of a pretrained model and its settings, as `Setting` has them; any channels become SAM's three colours."""
+    base = base_weights(experiment.weights)
+    if base is None:
+        return {}
+    from mining_platform.models.sam_weights import sam_settings
+
+    return {"base": base, "settings": sam_settings(base, channels, input_as="projection")}
+
+
 def save_model(trained: Trained, out: Path, card: Mapping[str, Any]) -> None:
     """Write the model and its card into the folder `out`; equal training gives equal bytes.
 
     `card` adds what the caller knows, such as data digests and the simulated mark: JSON, under keys of its own.
     """
     own = {
-        "experiment": asdict(trained.experiment),
+        "experiment": asdict(trained.experiment) | {"weights": _weights_name(trained)},
         "training": {**trained.train_counts, "device": trained.device},
         "validation": dict(trained.validation),
         "runs": [
-            {"seed": each.seed, "best_epoch": each.best_epoch, "history": [asdict(epoch) for epoch in each.history]}
+            {
+                "seed": each.seed,
+                "device": each.device,
+                "best_epoch": each.best_epoch,
+                "history": [asdict(epoch) for epoch in each.history],
+            }
             for each in trained.runs
         ],
     }
     if repeated := sorted(set(own) & set(card)):
         raise ValueError(f"The model card repeats {', '.join(repeated)}; training writes these itself. Rename them.")
     write_classifier(trained.classifier, out, {**own, **card})
+
+
+def _weights_name(trained: Trained) -> str:
+    """As the experiment has it, but of a folder its name alone: where it lies is the affair of one machine."""
+    name, base = trained.experiment.weights, trained.classifier.base
+    return name if base is None or base.revision or not Path(name).is_dir() else base.source
 
 
 def _runs(experiment: Experiment, setting: Setting, progress: Progress | None, checkpoints: Path | None) -> list[Run]:
@@ -129,7 +160,15 @@ def _joined(experiment: Experiment, setting: Setting, runs: tuple[Run, ...]) -> 
     names = setting.train.label_names if setting.loss.task == "segmentation" else ("mining",)
     weights = joined_weights([each.weights for each in runs]) if len(runs) > 1 else runs[0].weights
     made = Classifier(
-        experiment.model, setting.train.px, setting.normalisation, 0.5, weights, names, pixel_m=setting.train.pixel_m
+        experiment.model,
+        setting.train.px,
+        setting.normalisation,
+        0.5,
+        weights,
+        names,
+        settings=setting.settings,
+        pixel_m=setting.train.pixel_m,
+        base=setting.base,
     )
     if len(runs) == 1:
         seen = runs[0].validated
@@ -142,5 +181,6 @@ def _joined(experiment: Experiment, setting: Setting, runs: tuple[Run, ...]) -> 
 
 def _told(experiment: Experiment, setting: Setting) -> str:
     """Digest of what decides the results: the experiment, the patches of both sides, the device."""
-    told = [asdict(experiment), content_digest(setting.train), content_digest(setting.val), setting.device.type]
+    base = dict(setting.base.checksums) if setting.base else None
+    told = [asdict(experiment), base, content_digest(setting.train), content_digest(setting.val), setting.device.type]
     return blake3(json.dumps(told, sort_keys=True).encode()).hexdigest()

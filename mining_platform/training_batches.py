@@ -20,7 +20,7 @@ from mining_platform.models.registry import Task
 from mining_platform.patch_augmentation import AUGMENTATIONS, Augmentation, augment
 from mining_platform.patch_datasets import PatchDataset, ShuffledBatches, batch_loader
 from mining_platform.training_losses import LOSSES
-from mining_platform.training_patches import SplitPatches
+from mining_platform.training_patches import SplitPatches, within_classes
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -43,7 +43,7 @@ def training_epochs(
     is_mining = np.zeros(len(patches.dataset), dtype=bool)
     is_mining[patches.items] = patches.is_mining
     change, task = AUGMENTATIONS[experiment.augmentation], LOSSES[experiment.loss].task
-    prepared = _Prepared(patches.dataset, is_mining, normalisation, change, task)
+    prepared = _Prepared(patches.dataset, is_mining, normalisation, change, task, patches.classes)
     epochs = range(first, experiment.epochs + 1)
     batches = iter(batch_loader(prepared, _drawn(patches.items, experiment, epochs), workers=workers))
     steps = math.ceil(len(patches.items) / experiment.batch_size)
@@ -76,6 +76,8 @@ class _Prepared:
     normalisation: Normalisation
     change: Augmentation | None
     task: Task
+    classes: int | None
+    """As SplitPatches has it."""
 
     def __getitem__(self, drawn: Drawn) -> "tuple[Tensor, Tensor]":
         import torch
@@ -88,4 +90,6 @@ class _Prepared:
             patches = augment(stored, self.change, seed=seed, binary_channels=flags)
         images = normalised(patches.image.numpy(), self.normalisation)
         of_patches = torch.from_numpy(self.is_mining[items].astype(np.uint8))
-        return images, of_patches if self.task == "classification" else patches.label
+        return images, of_patches if self.task == "classification" else torch.from_numpy(
+            within_classes(patches.label.numpy(), self.classes)
+        )

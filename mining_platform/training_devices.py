@@ -23,14 +23,19 @@ def device_of(wanted: Device) -> "torch.device":
     return torch.device("cuda" if has_gpu and wanted != "cpu" else "cpu")
 
 
+def told_device(device: "torch.device") -> str:
+    """A device as cards name it: `cpu`, or a GPU with its make and the precision of its training."""
+    import torch
+
+    if device.type == "cpu":
+        return "cpu"
+    return f"{device.type} ({torch.cuda.get_device_name(device)}, {str(_low_precision()).removeprefix('torch.')})"
+
+
 @contextmanager
 def reproducible(seed: int, device: "torch.device") -> Iterator[None]:
     """`deterministic_torch`; on a GPU seeded only, as some backward passes have no deterministic form there."""
-    import torch
-
-    with deterministic_torch(seed):
-        if device.type != "cpu":
-            torch.set_deterministic_debug_mode("default")
+    with deterministic_torch(seed, strict=device.type == "cpu"):
         yield
 
 
@@ -40,7 +45,13 @@ def lower_precision(device: "torch.device") -> "AbstractContextManager[object]":
 
     if device.type == "cpu":
         return nullcontext()
-    return torch.autocast("cuda", dtype=torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16)
+    return torch.autocast("cuda", dtype=_low_precision())
+
+
+def _low_precision() -> "torch.dtype":
+    import torch
+
+    return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
 
 
 def gradient_scaler(device: "torch.device") -> "torch.amp.GradScaler":

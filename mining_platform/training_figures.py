@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from mining_platform.figures import INK, MUTED, PALETTE, SIMULATED_INK, mark_title, new_figure, styled
+from mining_platform.figures import INK, MUTED, PALETTE, SIMULATED_INK, new_figure, styled, title_lines
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,7 +26,7 @@ def curves_figure(runs: "Sequence[Run]", *, unit: str, title: str, simulated: bo
         figure = new_figure(*SIZE_IN)
         losses, scores, rates = figure.subplots(3, 1, sharex=True, height_ratios=(3, 2, 1))
         colour = SIMULATED_INK if simulated else INK
-        figure.suptitle(mark_title(title, simulated=simulated), x=0.01, ha="left", fontsize=11, fontweight="bold", color=colour)
+        figure.suptitle(title_lines(title, simulated=simulated), x=0.01, ha="left", fontsize=11, fontweight="bold", color=colour)
         for number, each in enumerate(runs):
             _lines(losses, scores, rates, each, is_first=number == 0, opacity=1.0 if len(runs) == 1 else FAINT)
         if len(runs) == 1:

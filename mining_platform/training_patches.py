@@ -30,6 +30,8 @@ class SplitPatches:
     """(n,) numbers of the patches in the dataset."""
     is_mining: NDArray[np.bool_]
     """(n,) bool, in the order of `items`."""
+    classes: int | None = None
+    """Pixels whose label is this number or a later one have no class, such as clouds for a model of two classes; None: all do."""
 
     def __post_init__(self) -> None:
         """ValueError when the parts do not fit together."""
@@ -49,9 +51,13 @@ class SplitPatches:
         return int(self.dataset.attributes["px"])
 
     @property
-    def pixel_m(self) -> int:
-        """Ground size of a pixel in metres."""
-        return int(self.dataset.attributes["pixel_m"])
+    def pixel_m(self) -> float:
+        """Ground size of a pixel in metres; ValueError where the stores do not know it."""
+        if (side_m := self.dataset.attributes["pixel_m"]) is None:
+            raise ValueError(
+                "The patches do not tell the ground size of their pixels. Import them again with --pixel-m, in metres."
+            )
+        return side_m
 
     def batches(self, size: int = SCORING_BATCH) -> Iterator[NDArray[np.uint16]]:
         """Images (at most `size`, band, y, x) in the order of `items`; one batch is held at a time."""
@@ -62,7 +68,7 @@ class SplitPatches:
         """`batches`, each with its labels (n, y, x)."""
         for start in range(0, len(self.items), size):
             patches = self.dataset[self.items[start : start + size].tolist()]
-            yield patches.image.numpy(), patches.label.numpy()
+            yield patches.image.numpy(), within_classes(patches.label.numpy(), self.classes)
 
     @property
     def quantities(self) -> dict[str, dict[str, Any]]:
@@ -73,7 +79,12 @@ class SplitPatches:
     def label_names(self) -> tuple[str, ...]:
         """Classes of the labels' pixels, in the order of their values from 0."""
         values = {value: name for name, value in self.dataset.attributes["label_values"].items() if value != NO_LABEL}
-        return tuple(values[value] for value in sorted(values))
+        return tuple(values[value] for value in sorted(values))[: self.classes]
+
+
+def within_classes(labels: NDArray[np.uint8], classes: int | None) -> NDArray[np.uint8]:
+    """Labels whose values from `classes` on are NO_LABEL; all as they are where it is None."""
+    return labels if classes is None else np.where(labels < classes, labels, np.uint8(NO_LABEL))
 
 
 def class_counts(patches: SplitPatches, task: Task) -> NDArray[np.int64]:
@@ -109,8 +120,9 @@ def check_patches(experiment: Experiment, train: SplitPatches, val: SplitPatches
         )
     for name, patches in (("training", train), ("validation", val)):
         _check_split(experiment, patches, f"Experiment {experiment.id}, {name} split", task)
-    if train.px != val.px:
-        raise ValueError(f"Experiment {experiment.id}: patches must have one size; got {train.px} px and {val.px} px.")
+    if (train.px, train.pixel_m) != (val.px, val.pixel_m):
+        sizes = " and ".join(f"{each.px} px of {each.pixel_m} m" for each in (train, val))
+        raise ValueError(f"Experiment {experiment.id}: patches must have one size; got {sizes}.")
     shared = {train.dataset.patch_id(item) for item in train.items} & {val.dataset.patch_id(item) for item in val.items}
     if shared:
         raise ValueError(

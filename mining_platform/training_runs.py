@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,18 +10,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mining_platform.experiments import Experiment
+from mining_platform.models.adapters import trained_weights
 from mining_platform.models.classifier import Normalisation
 from mining_platform.models.registry import build_model
 from mining_platform.training_batches import Batches, training_epochs
 from mining_platform.training_checkpoints import read_checkpoint, write_checkpoint
-from mining_platform.training_devices import gradient_scaler, lower_precision, reproducible
+from mining_platform.training_devices import gradient_scaler, lower_precision, reproducible, told_device
 from mining_platform.training_losses import Loss, total_loss
 from mining_platform.training_patches import SplitPatches
+from mining_platform.training_prompts import PROMPTS
 from mining_platform.training_validation import Validated, validated
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
+
+    from mining_platform.models.sam_weights import BaseWeights
 
 Weights = Mapping[str, np.ndarray]
 
@@ -50,6 +54,8 @@ class Run:
     weights: Weights
     validated: Validated
     """After that epoch."""
+    device: str
+    """Where it was trained, `training_devices.told_device`."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +71,10 @@ class Setting:
     workers: int
     told: str
     """Digest of all that decides the results, by which checkpoints are known."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """Of a pretrained model, see `sam_weights.sam_settings`."""
+    base: "BaseWeights | None" = None
+    """What it starts from."""
 
 
 def run(experiment: Experiment, setting: Setting, checkpoint: Path | None, tell: Callable[[Epoch], None]) -> Run:
@@ -92,7 +102,8 @@ def run(experiment: Experiment, setting: Setting, checkpoint: Path | None, tell:
             tell(epoch)
     if best is None:
         raise ValueError(f"Experiment {experiment.id} has {experiment.epochs} epochs; at least one is needed.")
-    return Run(experiment.seed, tuple(history), best.epoch, best.weights, best.validated)
+    device = told_device(setting.device)
+    return Run(experiment.seed, tuple(history), best.epoch, best.weights, best.validated, device)
 
 
 @dataclass
@@ -104,10 +115,12 @@ class Learner:
     schedule: "torch.optim.lr_scheduler.LRScheduler"
     scaler: "torch.amp.GradScaler"
     device: "torch.device"
+    prompts: "Callable[[Tensor], Tensor | None]" = PROMPTS["none"]
+    """What the module is told of where mines are, by the labels of a batch."""
 
     def parts(self) -> dict[str, Any]:
-        """What has a state, by name."""
-        return {name: getattr(self, name) for name in ("module", "optimiser", "schedule", "scaler")}
+        """What has a state beside the module, by name."""
+        return {name: getattr(self, name) for name in ("optimiser", "schedule", "scaler")}
 
 
 @dataclass(frozen=True)
@@ -123,18 +136,26 @@ def _is_over(history: list[Epoch], best: _Best | None, experiment: Experiment) -
 
 
 def _learner(experiment: Experiment, setting: Setting) -> Learner:
-    """Untrained, drawn from torch's generator."""
+    """Untrained, drawn from torch's generator, with the base weights of a pretrained model."""
     import torch
 
-    classes = len(setting.train.label_names) if setting.loss.task == "segmentation" else None
-    module = build_model(experiment.model, len(setting.train.channels), setting.train.px, classes=classes).to(setting.device)
-    optimiser = torch.optim.Adam(module.parameters(), lr=experiment.learning_rate)
+    train = setting.train
+    classes = len(train.label_names) if setting.loss.task == "segmentation" else None
+    module = build_model(experiment.model, len(train.channels), train.px, classes=classes, settings=setting.settings)
+    if setting.base is not None:
+        from mining_platform.models.sam_weights import load_base
+
+        load_base(module, setting.base)
+    module = module.to(setting.device)
+    trainable = [values for values in module.parameters() if values.requires_grad]
+    optimiser = torch.optim.Adam(trainable, lr=experiment.learning_rate)
     schedule: torch.optim.lr_scheduler.LRScheduler = (
         torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, T_max=experiment.epochs)
         if experiment.schedule == "cosine"
         else torch.optim.lr_scheduler.ConstantLR(optimiser, factor=1.0)
     )
-    return Learner(module, optimiser, schedule, gradient_scaler(setting.device), setting.device)
+    scaler, prompts = gradient_scaler(setting.device), PROMPTS[experiment.prompts]
+    return Learner(module, optimiser, schedule, scaler, setting.device, prompts)
 
 
 def _epoch(learner: Learner, batches: Batches, setting: Setting, *, number: int) -> tuple[Epoch, Validated]:
@@ -153,7 +174,7 @@ def train_epoch(learner: Learner, batches: Batches, loss: Loss, class_weights: N
     weights = torch.from_numpy(class_weights).to(learner.device)
     total, count = 0.0, 0
     for images, target in batches:
-        part, counted = _step(learner, images.to(learner.device), target.to(learner.device), loss, weights)
+        part, counted = _step(learner, images, target, loss, weights)
         total, count = total + part, count + counted
     return total / max(count, 1)
 
@@ -161,9 +182,11 @@ def train_epoch(learner: Learner, batches: Batches, loss: Loss, class_weights: N
 def _step(learner: Learner, images: "Tensor", target: "Tensor", loss: Loss, weights: "Tensor") -> tuple[float, int]:
     """One step of the optimiser; the sum of the batch's losses before it, and how many were summed."""
     learner.optimiser.zero_grad()
+    prompts = learner.prompts(target)
+    asked = () if prompts is None else (prompts.to(learner.device),)
     with lower_precision(learner.device):
-        logits = learner.module(images)
-    total, count = total_loss(loss, logits.float(), target, weights)
+        logits = learner.module(images.to(learner.device), *asked)
+    total, count = total_loss(loss, logits.float(), target.to(learner.device), weights)
     learner.scaler.scale(total / count.clamp(min=1)).backward()
     learner.scaler.step(learner.optimiser)
     learner.scaler.update()
@@ -176,13 +199,14 @@ def _check_finite(epoch: Epoch, experiment: Experiment) -> None:
 
 
 def _weights(module: "nn.Module") -> Weights:
-    return {name: values.detach().cpu().numpy().copy() for name, values in module.state_dict().items()}
+    return {name: values.detach().cpu().numpy().copy() for name, values in trained_weights(module).items()}
 
 
 def _state(learner: Learner, history: list[Epoch], best: _Best) -> dict[str, Any]:
     import torch
 
     return {
+        "module": trained_weights(learner.module),
         **{name: part.state_dict() for name, part in learner.parts().items()},
         "random": torch.get_rng_state(),
         "random_gpu": torch.cuda.get_rng_state_all() if learner.device.type == "cuda" else [],
@@ -201,6 +225,7 @@ def _restored(learner: Learner, state: Mapping[str, Any] | None) -> tuple[list[E
 
     if state is None:
         return None
+    learner.module.load_state_dict({**learner.module.state_dict(), **state["module"]})
     for name, part in learner.parts().items():
         part.load_state_dict(state[name])
     torch.set_rng_state(state["random"])

@@ -1,7 +1,8 @@
-"""The installation as one domain object: regions, artifacts and sources."""
+"""The installation as one domain object: regions, artifacts, sources and limits."""
 
 from collections.abc import Mapping
 
+from mining_platform.experiment_trials import trial_of_environment
 from mining_platform.homes import platform_home
 from mining_platform.pipeline import Platform
 from mining_platform.regions import Region
@@ -11,4 +12,4 @@ from resources.storage import artifact_store
 
 def platform(regions: Mapping[str, Region]) -> Platform:
     """The installation named by the environment, over these regions."""
-    return Platform(platform_home(), regions, artifact_store(), land_covers(), scenes())
+    return Platform(platform_home(), regions, artifact_store(), land_covers(), scenes(), trial=trial_of_environment())

@@ -12,6 +12,8 @@ import pytest
 
 from tests import commands
 
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before any test imports torch, which reads it once
+
 ROOT = Path(__file__).parents[1]
 COMMAND = Path(sys.executable).with_name("mining-platform")
 REALDATA = Path(os.environ.get("MINING_PLATFORM_REALDATA", ROOT.parent / "shared" / "realdata"))

@@ -209,7 +209,7 @@ def platform_of(installation: Installation) -> Platform:
     return Platform(installation.home, {}, store_of(installation), router, router)
 
 
-MADE = ("sim_ranges", "sim_ranges_48", "sim_context", "sim_indices", "sim_smallmines", "sim_landsat_sites")
+MADE = ("sim_ranges", "sim_ranges_48", "sim_context", "sim_indices", "sim_smallmines", "sim_landsat_sites", "sim_toa")
 """Datasets that the demonstration makes of 2024."""
 
 
@@ -221,6 +221,7 @@ def test_the_published_audit_of_a_year_is_what_an_audit_of_its_inputs_says(line:
     assert {(root.asset, root.partition) for root in roots} == {
         *((asset, f"{name}|2024") for asset in ("model", "evaluation") for name in ("sim-cnn", "sim-cnn-48")),
         *((f"{name}/package", "2024") for name in MADE),
+        ("annual_report", "2024"),
     }
     expected = settled_json(settled(audit(store, sorted(roots), deep=True)))
     assert told["nodes"] == json.loads(json.dumps(expected["nodes"]))

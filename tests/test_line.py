@@ -30,7 +30,7 @@ def opened(line: Line, asset: str, partition: str):  # noqa: ANN201 - Artifact
 
 def test_every_asset_of_the_demonstration_is_published(line: Line) -> None:
     published = set(line.installation.digests())
-    for dataset in ("sim_ranges", "sim_ranges_48", "sim_context", "sim_indices", "sim_smallmines"):
+    for dataset in ("sim_ranges", "sim_ranges_48", "sim_context", "sim_indices", "sim_smallmines", "sim_toa"):
         assert {f"{dataset}/{stage}" for stage in DATASET_STAGES} <= {name.split("/@")[0] for name in published}
     regional = {
         f"{asset}/@{region}+{year}"

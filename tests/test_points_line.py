@@ -20,6 +20,8 @@ from shapely.geometry import box
 from mining_platform import patches, verdicts
 from mining_platform.artifacts import Artifact, ArtifactStore, Ref, open_artifact, produce
 from mining_platform.datasets import DATASETS, RANGES, Dataset
+from mining_platform.experiment_trials import Trial
+from mining_platform.experiments import EXPERIMENTS
 from mining_platform.graph import build_steps, inactive_reason
 from mining_platform.grids import project
 from mining_platform.labels.recipes import NO_LABEL
@@ -30,7 +32,7 @@ from mining_platform.point_files import PointsFile
 from mining_platform.regions import Region
 from mining_platform.sources import router
 from mining_platform.splits.rules import SplitRule
-from mining_platform.stages import datasets, imagery, labels, packages
+from mining_platform.stages import datasets, imagery, labels, models, packages
 from tests.synthetic import (
     EPSG,
     LEFT_M,
@@ -56,6 +58,9 @@ STAGES: Mapping[str, Any] = MappingProxyType(
         "package": packages.write_release,
     }
 )
+LEARNED: Mapping[str, Any] = MappingProxyType({"model": models.train_model, "evaluation": models.evaluate_model})
+SCATTERED = [(east, south) for south in range(1_000, 8_001, 1_000) for east in (1_000, 3_500, 6_000, 8_000)]
+"""Places of 32 points, 1,000 m or more apart."""
 BASES: Mapping[str, Any] = MappingProxyType(
     {
         "land_cover": labels.clip_land_cover,
@@ -123,6 +128,7 @@ def make_all(platform: Platform, steps: Mapping[str, Step], row: Dataset) -> Non
         stage: Callable[..., Any] | None = BASES.get(asset)
         if asset.startswith(f"{row.id}/") and not step.external:
             stage = partial(STAGES[asset.split("/")[1]], row)
+        stage = LEARNED.get(asset, stage)
         for key in step.keys if stage else ():
             produce(
                 platform.artifacts,
@@ -250,3 +256,80 @@ def test_the_package_holds_masks_without_a_class_where_there_is_no_map(made: Poi
     card = (package / "README.md").read_text()
     assert "points of the file points.geojson, under the terms of their authors" in card
     assert "Ask the authors of the labels" in card
+
+
+def scattered_points(path: Path) -> Path:
+    """Mines and farms in turn at SCATTERED, and 480 m east of the first mine a second one."""
+    transformer = Transformer.from_crs(EPSG, 4326, always_xy=True)
+    places = [*((("mine", "farm")[number % 2], at) for number, at in enumerate(SCATTERED)), ("mine", (1_480, 1_000))]
+    features = [
+        {
+            "type": "Feature",
+            "properties": {"kind": kind, "name": f"{kind}-{east}-{south}"},
+            "geometry": {"type": "Point", "coordinates": transformer.transform(LEFT_M + east, TOP_M - south)},
+        }
+        for kind, (east, south) in places
+    ]
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+    return path
+
+
+@pytest.fixture(scope="module")
+def learned(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A dataset of points without any map, parted by clusters, and the 48 px network of Dissing and Kalo after one epoch."""
+    folder = tmp_path_factory.mktemp("learned")
+    catalogue = write_catalogue(folder / "stac", [TinyScene("S2A_T", width_px=900, height_px=900)])
+    regions = {"unmapped": make_region("unmapped", LEFT_M, catalogue, None)}
+    row = replace(
+        make_row(scattered_points(folder / "points.geojson")),
+        regions=("unmapped",),
+        quotas=MappingProxyType({"mining": 17, "curated": 16}),
+        split=SplitRule("cluster", MappingProxyType({"train": 0.6, "val": 0.2, "test": 0.2}), 2_000, 0.0, 7, eps_m=700),
+    )
+    experiment = replace(EXPERIMENTS["asgm-3"], id="points", dataset=row.id)
+    with pytest.MonkeyPatch.context() as patch:
+        for table, own in ((DATASETS, row), (EXPERIMENTS, experiment)):
+            for name in list(table):
+                patch.delitem(table, name)  # type: ignore[arg-type]
+            patch.setitem(table, own.id, own)  # type: ignore[call-overload]
+        steps = build_steps(regions)
+        platform = Platform(folder, regions, ArtifactStore(folder / "artifacts"), router, router, trial=Trial(epochs=1))
+        make_all(platform, steps, row)
+        yield PointsLine(platform, steps, row)
+
+
+@pytest.mark.slow
+def test_a_model_learns_and_is_scored_on_points_without_any_map(learned: PointsLine) -> None:
+    card, facts = (learned.artifact(asset, "points|2024").facts for asset in ("model", "evaluation"))
+    manifest = gpd.read_parquet(learned.artifact(f"{learned.row.id}/manifest", "2024").path / "manifest.parquet")
+    sides = manifest.groupby("split")["is_mining"].agg(["sum", "count"])
+    assert card["train"] == {"mining": sides.loc["train", "sum"], "patches": sides.loc["train", "count"]}
+    assert (facts["positives"], facts["patches"]) == tuple(sides.loc["test"])
+    assert facts["tp"] + facts["fn"] == facts["positives"] > 0
+    assert set(facts["by_region"]) == {"unmapped"}
+    assert set(facts["baselines"]) == {"always_no", "band_means", "ndvi"}
+
+
+@pytest.mark.slow
+def test_scores_without_a_map_say_that_there_is_no_range_and_are_told_apart_by_kind(learned: PointsLine) -> None:
+    evaluation = learned.artifact("evaluation", "points|2024")
+    assert evaluation.facts["undefined"]["recall_by_range"].startswith("no range: there is no land-cover map")
+    assert not {"recall_by_range", "no_mining"} & set(evaluation.facts)
+    groups = evaluation.facts["by_group"]
+    assert set(groups) == {"mining", "curated"}
+    assert groups["mining"]["positives"] == groups["mining"]["patches"] == evaluation.facts["positives"]
+    assert groups["curated"]["positives"] == 0
+    files = {path.name for path in evaluation.path.iterdir()}
+    assert {"preview.png", "precision_recall.png", "roc.png", "regions.png"} <= files
+    assert "recall_by_range.csv" not in files
+
+
+@pytest.mark.slow
+def test_neighbours_in_the_intervals_are_the_clusters_of_the_split(learned: PointsLine) -> None:
+    evaluation = learned.artifact("evaluation", "points|2024")
+    groups = learned.table("splits", "2024").set_index("window_id")["group"]
+    predictions = pd.read_parquet(evaluation.path / "predictions.parquet")
+    assert (predictions["cluster"] == predictions["window_id"].map(groups)).all()
+    assert groups.nunique() == len(groups) - 1, "two mines are 480 m apart, the others farther than eps_m"
+    assert evaluation.facts["bootstrap"]["by_cluster"]["units"] == predictions["cluster"].nunique()
+    assert evaluation.facts["cluster_by"].startswith("clusters of the split: centres at most 700 m apart")

@@ -7,20 +7,24 @@ On disk it is a folder: `weights.safetensors` (numbers only, no code), `model.js
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mining_platform import bands, grids
+from mining_platform.models.adapters import fill
 from mining_platform.models.contracts import QUANTITY, channel_record, check_images, check_quantities, is_flag
 from mining_platform.models.mlm_items import ITEM_FILE, mlm_item
 from mining_platform.models.model_cards import INTENDED_USE, LIMITS, OUTPUTS, README_FILE, model_card
 from mining_platform.models.registry import build_model, model
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor, nn
+
+    from mining_platform.models.sam_weights import BaseWeights
 
 WEIGHTS_FILE, CARD_FILE = "weights.safetensors", "model.json"
 FORMAT = 2  # of the card; 1 had no task, classes and settings, and told of channels their own product's scale
@@ -52,13 +56,15 @@ class Classifier:
     threshold: float
     """Scores at or above it mean mining."""
     weights: Mapping[str, np.ndarray]
-    """Parameters and running statistics by name."""
+    """Parameters and running statistics by name; of pretrained models those that training changed."""
     class_names: tuple[str, ...] = ("mining",)
     """Of segmentation: what each logit of a pixel stands for, in order."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Of pretrained models: `sam_weights.sam_settings`."""
-    pixel_m: int = grids.PIXEL_M
+    pixel_m: float = grids.PIXEL_M
     """Ground size of the patches' pixels, metres."""
+    base: "BaseWeights | None" = None
+    """Files of what a pretrained model was not trained on itself; not stored with it, and needed to score."""
 
     @property
     def channels(self) -> tuple[str, ...]:
@@ -78,22 +84,25 @@ def predict(
     """(n, band, y, x) uint16 DN -> (n,) float64 probability of mining, or (n, classes, y, x) float32 of each class by pixel.
 
     `stored` is what the images' store says of its channels, by id (`bands.described`); `prompts` as in `prompts.py`, for models
-    that take them; `module` one that `module_of` built, to score many batches without building it each time.
+    that take them; `module` one that `module_of` built, to score many batches without building it each time, on the device that
+    it lies on (a GPU rounds otherwise: probabilities there differ by up to 0.01).
     Raises ValueError when channels, units, size or type of the images differ from those the model was trained on.
     """
     check_images(images, classifier.channels, channels, classifier.px)
     check_quantities(_channels(classifier.normalisation), stored or {}, where="the images")
-    with deterministic_torch(seed=0):
+    on_gpu = module is not None and device_of_module(module).type != "cpu"
+    with deterministic_torch(seed=0, strict=not on_gpu):
         return probabilities(logits(module or module_of(classifier), images, classifier.normalisation, prompts))
 
 
 def module_of(classifier: Classifier) -> "nn.Module":
-    """The trained module, in evaluation mode."""
+    """The trained module, in evaluation mode; ValueError where its base weights are not there, or others."""
     import torch
 
     channels, classes = len(classifier.channels), len(classifier.class_names)
     module = build_model(classifier.architecture, channels, classifier.px, classes=classes, settings=classifier.settings)
-    module.load_state_dict({name: torch.from_numpy(values.copy()) for name, values in classifier.weights.items()})
+    weights = {name: torch.from_numpy(values.copy()) for name, values in classifier.weights.items()}
+    fill(module, weights, classifier.settings, classifier.base)
     return module.eval()
 
 
@@ -104,15 +113,20 @@ def logits(
     import torch
 
     module.eval()
-    device = next(module.parameters()).device
-    parts = []
+    device = device_of_module(module)
+    parts, size = [], int(getattr(module, "at_once", SCORING_BATCH))
     with torch.inference_mode():
-        for start in range(0, max(len(images), 1), SCORING_BATCH):
-            batch = slice(start, start + SCORING_BATCH)
+        for start in range(0, max(len(images), 1), size):
+            batch = slice(start, start + size)
             asked = () if prompts is None else (torch.from_numpy(prompts[batch]).to(device),)
             parts.append(module(normalised(images[batch], normalisation).to(device), *asked).cpu().numpy())
     together = np.concatenate(parts)
     return together.astype(np.float64) if together.ndim == 1 else together
+
+
+def device_of_module(module: "nn.Module") -> "torch.device":
+    """Where a module's parameters lie."""
+    return next(module.parameters()).device
 
 
 def probabilities(logit: np.ndarray) -> np.ndarray:
@@ -130,11 +144,19 @@ def normalised(images: np.ndarray, normalisation: Normalisation) -> "Tensor":
     """
     import torch
 
-    rows = zip(normalisation.channels, normalisation.mean, normalisation.std, strict=True)
-    gain, shift = np.array([_straight_line(*row) for row in rows]).astype(np.float32).T
-    values = images.astype(np.float32) * gain[:, None, None] + shift[:, None, None]
+    gain, shift = straight_lines(normalisation)
+    values = images.astype(np.float32)
+    values *= gain[:, None, None]  # in place: new pages of memory cost more than the sums
+    values += shift[:, None, None]
     values[images == bands.S2_NODATA] = 0
     return torch.from_numpy(values)
+
+
+def straight_lines(normalisation: Normalisation) -> tuple[np.ndarray, np.ndarray]:
+    """Gain and shift (band,) float32 from DN to what the network sees."""
+    rows = zip(normalisation.channels, normalisation.mean, normalisation.std, strict=True)
+    gain, shift = np.array([_straight_line(*row) for row in rows]).astype(np.float32).T
+    return np.ascontiguousarray(gain), np.ascontiguousarray(shift)
 
 
 def _straight_line(channel: str, mean: float, std: float) -> tuple[float, float]:
@@ -144,15 +166,19 @@ def _straight_line(channel: str, mean: float, std: float) -> tuple[float, float]
 
 
 @contextmanager
-def deterministic_torch(seed: int) -> Iterator[None]:
-    """Torch with seeded numbers, deterministic algorithms and a fixed number of threads; restored afterwards."""
+def deterministic_torch(seed: int, *, strict: bool = True) -> Iterator[None]:
+    """Torch with seeded numbers, deterministic algorithms and a fixed number of threads; restored afterwards.
+
+    Not `strict`, whatever has no deterministic form runs all the same, as is needed on a GPU.
+    """
     import torch
 
     threads, mode = torch.get_num_threads(), torch.get_deterministic_debug_mode()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         torch.set_num_threads(TORCH_THREADS)
-        torch.set_deterministic_debug_mode("error")  # use_deterministic_algorithms would import torch's compiler: 2 s
+        # use_deterministic_algorithms would import torch's compiler: 2 s
+        torch.set_deterministic_debug_mode("error" if strict else "default")
         try:
             yield
         finally:
@@ -186,11 +212,12 @@ def write_classifier(classifier: Classifier, out: Path, card: Mapping[str, Any])
     (out / ITEM_FILE).write_text(json.dumps(item, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
 
 
-def load_model(path: Path) -> Classifier:
+def load_model(path: Path, base: "BaseWeights | None" = None) -> Classifier:
     """The model in a folder written by `write_classifier`, also by earlier versions of it.
 
-    Raises ValueError when a file is missing or damaged, when card and weights belong to different models, or when the
-    numbers of a channel mean something else today than when the model was trained.
+    `base` are the weights that a pretrained model was trained from. Raises ValueError when they are others, when a file is
+    missing or damaged, when card and weights belong to different models, or when the numbers of a channel mean something else
+    today than when the model was trained.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -211,7 +238,11 @@ def load_model(path: Path) -> Classifier:
     told = QUANTITY if form == FORMAT else ("unit",)
     trained = [{name: channel[name] for name in ("id", *told)} for channel in contract["channels"]]
     check_quantities(trained, today, where=f"today's channels with {path}")
-    return classifier
+    if base is None:
+        return classifier
+    from mining_platform.models.sam_weights import checked_base
+
+    return replace(classifier, base=checked_base(classifier.settings, base))
 
 
 def _contract(classifier: Classifier) -> dict[str, Any]:

@@ -113,6 +113,17 @@ MODELS: dict[str, ModelRow] = {
             pretrained=True,
             prompted=True,
         ),
+        ModelRow(
+            "sam-lora-decoder",
+            "Segment Anything, low-rank adapters in the encoder's attention and mask decoder trained (Zhang & Liu 2023)",
+            task="segmentation",
+            classes=2,
+            min_px=16,
+            build=partial(sam, "lora-decoder"),
+            most_classes=2,
+            pretrained=True,
+            prompted=True,
+        ),
     )
 }
 

@@ -1,4 +1,4 @@
-"""Segment Anything on patches of any channels, with few weights trained: the mask decoder, or low-rank adapters in the encoder.
+"""Segment Anything on patches of any channels, few weights trained: mask decoder, low-rank adapters in the encoder, or both.
 
 Kirillov et al. 2023, Segment Anything, doi:10.1109/ICCV51070.2023.00371; LoRA: Hu et al. 2021, arXiv:2106.09685, on the fused
 query-key-value layers as in Zhang & Liu 2023, SAMed, arXiv:2304.13785. Through transformers and peft, which the extra `sam`
@@ -13,9 +13,10 @@ from mining_platform.models.blueprints import Blueprint
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-Adapter = Literal["decoder", "lora"]
+Adapter = Literal["decoder", "lora", "lora-decoder"]
 COLOURS = 3  # of the pictures that the encoder was trained on
 BOX = 4  # numbers of a box prompt; a point has 2
+AT_ONCE = 4  # patches scored at once: attention over a whole picture of 1,024 px takes close to 1 GB of each
 LORA_MODULES = ["qkv"]  # of the vision encoder; no other part has layers of that name
 
 
@@ -36,6 +37,8 @@ def sam(adapter: Adapter, blueprint: Blueprint) -> "nn.Module":
 
     class SamSegmenter(nn.Module):
         """The channels as a picture of three colours, SAM, and the union of the masks of all prompts."""
+
+        at_once = AT_ONCE
 
         def __init__(self) -> None:
             super().__init__()
@@ -94,12 +97,12 @@ def _to_rgb(blueprint: Blueprint) -> "nn.Module":
 
 def _adapted(module: Any, adapter: Adapter, settings: Any) -> "nn.Module":
     """The segmenter with that alone trainable which the adapter trains, beside the projection."""
-    if adapter == "decoder":
-        module.sam.mask_decoder.requires_grad_(requires_grad=True)
-        return module
-    from peft import LoraConfig, inject_adapter_in_model
+    if adapter != "decoder":
+        from peft import LoraConfig, inject_adapter_in_model
 
-    lora = settings["lora"]
-    # It freezes all else, and its second factor begins at 0.
-    inject_adapter_in_model(LoraConfig(r=lora["rank"], lora_alpha=lora["alpha"], target_modules=LORA_MODULES), module.sam)
+        lora = settings["lora"]
+        # It freezes all else, and its second factor begins at 0.
+        inject_adapter_in_model(LoraConfig(r=lora["rank"], lora_alpha=lora["alpha"], target_modules=LORA_MODULES), module.sam)
+    if adapter != "lora":
+        module.sam.mask_decoder.requires_grad_(requires_grad=True)
     return module

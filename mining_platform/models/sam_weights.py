@@ -82,6 +82,22 @@ def sam_settings(
     }
 
 
+def checked_base(settings: Mapping[str, Any], base: BaseWeights | None) -> BaseWeights:
+    """The base itself where it has the checksums in a model's settings; ValueError for others, for none, or where none is due."""
+    told = settings.get("base")
+    if told is None:
+        raise ValueError("The model was trained from scratch and takes no base weights. Leave them out.")
+    named = f"{told['source']}, revision {told['revision']}" if told["revision"] else told["source"]
+    if base is None:
+        raise ValueError(f"The model holds what was trained alone, not its base weights {named}. Name their folder or hub id.")
+    if wrong := sorted(name for name, digest in told["blake3"].items() if base.checksums.get(name) != digest):
+        raise ValueError(
+            f"{base.source} is not what the model was trained from: {', '.join(wrong)} has another BLAKE3 than {named} in its "
+            "card. Name the weights of the card."
+        )
+    return base
+
+
 def load_base(module: "nn.Module", base: BaseWeights) -> None:
     """Fill the frozen and the trained weights of a `sam.sam` module from its base; adapters and projection stay as they are.
 

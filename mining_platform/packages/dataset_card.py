@@ -47,9 +47,9 @@ def _overview(release: Release, table: pd.DataFrame) -> str:
     regions = ", ".join(f"{region} ({number})" for region, number in table["region"].value_counts().sort_index().items())
     size = int((table["maxx"] - table["minx"]).iloc[0])
     collections = ", ".join(sorted(table["label_collection"].unique()))
-    years = ", ".join(map(str, release.years))
+    years = ("year " if len(release.years) == 1 else "years ") + ", ".join(map(str, release.years))
     return (
-        f"{len(table)} patches of {size} m a side ({release.px} pixels of 10 m), year {years}. Regions: {regions}.\n"
+        f"{len(table)} patches of {size} m a side ({release.px} pixels of 10 m), {years}. Regions: {regions}.\n"
         f"Labels: land-cover collection {collections}, recipe `{release.recipe.id}` ({release.recipe.description}); "
         f"image profile `{release.profile}`.\n"
         f"Dataset `{release.dataset}`, layout `{release.layout}`, version {release.version}, {release.date} "

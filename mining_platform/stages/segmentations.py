@@ -1,6 +1,7 @@
 """What the evaluation of a segmentation model is made of: classes of pixels, their counts, scores and a figure."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,11 +12,20 @@ from mining_platform.evaluation_figures import titled
 from mining_platform.evaluations.pixel_scores import NO_CLASS, pixel_confusion, segmentation_scores
 from mining_platform.figures import INK, PALETTE, styled
 from mining_platform.models.classifier import Classifier, module_of, predict
+from mining_platform.models.prompts import label_boxes
+from mining_platform.models.registry import model
+from mining_platform.training_devices import device_of
 from mining_platform.training_patches import SplitPatches
+from mining_platform.training_prompts import MOST_BOXES
 from mining_platform.training_validation import MINING
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from torch import nn
+
+UNITS = {"by_cluster": "clusters", "by_patch": "patches"}
+NO_PROMPTS = "none: each patch is asked about as a whole, so the scores are of a system that looks for mines"
+LABEL_PROMPTS = "boxes around the test labels' mines: how well mines are outlined that somebody points at, not how many are found"
 
 
 def classes_of(probability: NDArray[np.float32], threshold: float) -> NDArray[np.uint8]:
@@ -27,16 +37,38 @@ def classes_of(probability: NDArray[np.float32], threshold: float) -> NDArray[np
     return called
 
 
-def segmented(classifier: Classifier, patches: SplitPatches, rows: pd.DataFrame) -> tuple[pd.DataFrame, NDArray[np.int64]]:
-    """`rows`, one a patch in their order, with pixels of mining by label and by prediction; and (n, class, class) counts."""
-    module, told, classes = module_of(classifier), patches.quantities, range(len(classifier.class_names))
+def segmented(
+    classifier: Classifier, patches: SplitPatches, rows: pd.DataFrame, *, pointed_at: bool = False
+) -> tuple[pd.DataFrame, NDArray[np.int64]]:
+    """`rows`, one a patch in their order, with pixels of mining by label and by prediction; and (n, class, class) counts.
+
+    Labels of classes that the model does not know count for nothing. `pointed_at`: the model is told of boxes around the label's
+    own mines.
+    """
+    module, told, classes = _module(classifier), patches.quantities, range(len(classifier.class_names))
     confusions = [np.zeros((0, len(classes), len(classes)), np.int64)]
-    for images, labels in patches.labelled():
-        probability = predict(classifier, images, patches.channels, stored=told, module=module)
+    for images, labels in replace(patches, classes=len(classes)).labelled():
+        boxes = label_boxes(labels, MINING, most=MOST_BOXES) if pointed_at else None
+        probability = predict(classifier, images, patches.channels, stored=told, module=module, prompts=boxes)
         confusions.append(pixel_confusion(labels, classes_of(probability, classifier.threshold), classes))
     counts = np.concatenate(confusions)
     pixels = {"labelled_px": counts.sum((1, 2)), "mining_px": counts[:, MINING].sum(1), "called_px": counts[:, :, MINING].sum(1)}
     return rows.assign(**pixels), counts
+
+
+def _module(classifier: Classifier) -> "nn.Module":
+    """Pretrained ones are large: on a GPU if there is one; others on the processor, where equal models score equally."""
+    module = module_of(classifier)
+    return module.to(device_of("auto")) if model(classifier.architecture).pretrained else module
+
+
+def prompted_facts(classifier: Classifier, patches: SplitPatches, rows: pd.DataFrame, *, seed: int) -> dict[str, Any]:
+    """Of prompted models what their scores were made with, and under `pointed_at` scores with prompts of the labels."""
+    if not model(classifier.architecture).prompted:
+        return {}
+    table, confusions = segmented(classifier, patches, rows, pointed_at=True)
+    scores = pixel_facts(classifier, table, confusions, seed=seed)
+    return {"prompts": NO_PROMPTS, "pointed_at": {"prompts": LABEL_PROMPTS, **scores}}
 
 
 def pixel_facts(classifier: Classifier, table: pd.DataFrame, confusions: NDArray[np.int64], *, seed: int) -> dict[str, Any]:
@@ -49,10 +81,11 @@ def pixel_facts(classifier: Classifier, table: pd.DataFrame, confusions: NDArray
 
 def iou_figure(facts: Mapping[str, Any], *, title: str, simulated: bool) -> "Figure":
     """IoU of each class with its interval over clusters, pixels of its label beside it; absent classes are marked."""
-    classes, drawn = facts["classes"], facts["bootstrap"]["by_cluster"]
+    classes, unit = facts["classes"], "by_cluster" if "by_cluster" in facts["bootstrap"] else "by_patch"
+    drawn = facts["bootstrap"][unit]
     with styled():
         counted = f"{facts['patches']} patches, {facts['pixels']:,} labelled pixels"
-        subtitle = f"{counted}; lines: 95 % bootstrap over {drawn['units']} clusters"
+        subtitle = f"{counted}; lines: 95 % bootstrap over {drawn['units']} {UNITS[unit]}"
         figure, axes = titled(title, subtitle, simulated)
         for place, (name, row) in enumerate(classes.items()):
             interval = drawn["iou"][name]

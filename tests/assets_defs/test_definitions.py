@@ -77,10 +77,11 @@ def test_checks_are_named_as_facts_and_block_where_downstream_would_be_wrong() -
 
 
 def test_the_schedule_is_off_and_requests_all_regions_of_the_year_that_ended() -> None:
-    assert automation.every_january.default_status == dg.DefaultScheduleStatus.STOPPED
+    assert automation.every_year.default_status == dg.DefaultScheduleStatus.STOPPED
+    assert (automation.every_year.cron_schedule, automation.every_year.execution_timezone) == ("0 6 15 9 *", "UTC")
     with dg.instance_for_test() as instance:
-        context = dg.build_schedule_context(instance, scheduled_execution_time=datetime(2025, 1, 10, 6, tzinfo=UTC))
-        (request,) = automation.every_january.evaluate_tick(context).run_requests
+        context = dg.build_schedule_context(instance, scheduled_execution_time=datetime(2025, 9, 15, 6, tzinfo=UTC))
+        (request,) = automation.every_year.evaluate_tick(context).run_requests
     config = request.run_config["ops"]["refresh"]["config"]
     assert config["year"] == 2024
     assert set(config["regions"]) == {region.id for region in REGIONS.values() if 2024 in region.years}
@@ -92,3 +93,41 @@ def test_the_schedule_skips_a_year_beyond_the_sources_with_the_reason() -> None:
     assert isinstance(answer, dg.SkipReason)
     assert "2030" in answer.skip_message
     assert "tapajos to 2024" in answer.skip_message
+
+
+FAMILY_OF_YEARS = [step for step in STEP_ROWS if step.asset.startswith("sim_smallmines/") and not step.external]
+
+
+@pytest.mark.parametrize("step", FAMILY_OF_YEARS, ids=lambda step: step.asset)
+def test_of_a_release_of_several_years_dagster_reaches_what_the_graph_declares_and_no_more(step: Step) -> None:
+    from assets_defs.definitions import PLATFORM
+
+    for key in step.keys:
+        declared = {(ref.asset, ref.partition) for ref in step.inputs(PLATFORM, key)}
+        decided = {each for each in parents(step, key) if STEPS[each[0]].external}
+        assert parents(step, key) - decided == declared
+
+
+@pytest.mark.parametrize(
+    ("parent", "child", "expected"),
+    [
+        ("land_cover", "sim_smallmines/candidates", {"sim-serra|2024"}),
+        ("land_cover", "sim_smallmines/manifest", {"2024"}),
+        ("sim_smallmines/sample", "sim_smallmines/splits", {"2024"}),
+        ("sim_smallmines/sample", "sim_smallmines/patches", {"sim-serra|2023"}),
+        ("sim_smallmines/patches", "model", {"sim-smallmines-unet|2024"}),
+        ("sim_smallmines/reviews", "sim_smallmines/sample", {"sim-serra|2023", "sim-serra|2024"}),
+        ("sim_ranges/sample", "sim_ranges/splits", {"2023"}),
+        ("sim_ranges/patches", "model", {"sim-cnn|2023"}),
+    ],
+)
+def test_a_backfill_of_an_earlier_year_goes_on_to_the_release_that_holds_it(parent: str, child: str, expected: set[str]) -> None:
+    found = GRAPH.get_children_partitions(asset_key(parent), "sim-serra|2023")
+    keys = {str(each.partition_key) for each in found if each.asset_key == asset_key(child)}
+    assert keys & set(STEPS[child].keys) == expected
+
+
+def test_candidates_of_several_years_are_one_partition_a_region() -> None:
+    assert STEPS["sim_smallmines/candidates"].keys == ("sim-igarape|2024", "sim-serra|2024")
+    assert STEPS["sim_smallmines/package"].keys == ("2024",)
+    assert [key for key in STEPS["model"].keys if key.startswith("sim-smallmines-unet")] == ["sim-smallmines-unet|2024"]

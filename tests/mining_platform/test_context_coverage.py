@@ -89,13 +89,13 @@ STACK = ("B04", *CHANNELS, "OSM-highway-distance")
 
 @pytest.fixture
 def stores(tmp_path: Path) -> dict[str, Artifact]:
-    """The patches of `patches`, between a band and a channel of distances, as two regions store them."""
+    """The patches of `patches`, between a band and a channel of distances, as two regions store them, by region and year."""
     _, images = patches()
     found = {}
     for region, rows in (("a", [0, 1, 2, 3]), ("b", [4, 5, 7])):
         stack = np.stack([np.full((len(rows), 4, 4), 2, np.uint16), *images[rows].swapaxes(0, 1), images[rows, 0]], axis=1)
         path = write_pixels(tmp_path / region, stack, STACK, [f"{region}{row}" for row in rows])
-        found[region] = Artifact(Ref("x/patches", f"{region}|2021"), "0" * 64, path, {})
+        found[f"{region}|2021"] = Artifact(Ref("x/patches", f"{region}|2021"), "0" * 64, path, {})
     return found
 
 

@@ -107,3 +107,14 @@ def test_only_the_chunks_where_strips_meet_are_decoded_twice(tmp_path: Path, mon
     assert len(list(tiles(stack, half_overlapping(stack.mosaic.geobox, 48), computed_in_all(path, [])))) == 8
     assert {block for block, times in decoded.items() if times == 2} == {(0, 2), (1, 2)}
     assert set(decoded.values()) == {1, 2}
+
+
+def test_a_tile_in_one_pass_has_the_numbers_of_patches_bit_by_bit() -> None:
+    from mining_platform.models.classifier import normalised
+    from mining_platform.normalised_tiles import normalised_tile
+
+    tile = np.random.default_rng(0).integers(0, 4, (3, 40, 56), dtype=np.uint16) * 997  # a quarter is nodata
+    norm = drawn_classifier().normalisation
+    found, expected = normalised_tile(tile, norm), normalised(tile[None], norm)
+    assert found.shape == expected.shape
+    assert found.numpy().tobytes() == expected.numpy().tobytes()

@@ -5,9 +5,10 @@ import pandas as pd
 import pytest
 
 from mining_platform.evaluation_figures import calibration_figure, precision_recall_figure, roc_figure, score_figure
+from mining_platform.evaluations.kinds import told_apart
 from mining_platform.evaluations.patch_scores import evaluate
 from mining_platform.figures import figure_png
-from mining_platform.range_figures import MAX_GROUPS, group_figure, recall_figure
+from mining_platform.range_figures import MAX_GROUPS, group_figure, kinds_figure, recall_figure
 from tests.mining_platform.prediction_tables import SIX, noisy, predictions
 
 if TYPE_CHECKING:
@@ -66,6 +67,23 @@ def test_the_curve_by_range_has_a_point_for_each_range_with_patches_at_its_recal
     points = {(line.get_xdata()[0], round(line.get_ydata()[0], 3)) for line in axes.lines if line.get_marker() == "o"}
     assert points == {(-0.3, 0.333), (1, 0.5), (10, 1.0)}
     assert [label.get_text() for label in axes.get_xticklabels()][:2] == ["0\nn = 3", "0–10\nn = 2"]
+
+
+def test_without_ranges_each_kind_of_place_is_drawn_at_its_share_called_mining() -> None:
+    table = SIX.assign(range="", negative=["", "", "", "curated", "grid", "grid"])
+    facts = _facts(told_apart(table), 0.5)
+    assert "recall_by_range" not in facts
+    axes = kinds_figure(facts, title="Kinds", simulated=True).axes[0]
+    points = [(line.get_xdata()[0], round(line.get_ydata()[0], 3)) for line in axes.lines if line.get_marker() == "o"]
+    assert points == [(0, 0.667), (1, 1.0), (2, 0.0)]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["mining\nn = 3", "curated\nn = 1", "grid\nn = 2"]
+    assert axes.get_title(loc="left").endswith("no map, no mining range")
+
+
+def test_where_one_patch_has_a_range_scores_are_told_apart_by_range() -> None:
+    table = SIX.assign(negative=["", "", "", "random", "random", "random"])
+    assert told_apart(table.assign(range=["", "", "090_100", "", "", ""]))["range"].tolist().count("") == 5
+    assert "group" not in told_apart(table)
 
 
 def test_intervals_over_clusters_are_drawn_and_named_where_there_are_some() -> None:

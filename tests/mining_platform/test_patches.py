@@ -55,6 +55,16 @@ def test_rows_follow_the_window_ids_whatever_the_order_given(inputs: Path, tmp_p
     assert len(files) == 13  # group, index; of arrays their description, and two files of images, one of each other array
 
 
+def test_windows_without_mining_may_be_masked_more_where_another_limit_is_given(inputs: Path, tmp_path: Path) -> None:
+    cloudy = windows((4, 4), (5, 5)).assign(is_mining=[True, False])
+    dropped = {}
+    for limit in (None, 1.0):
+        index, facts = store(inputs, tmp_path / str(limit), cloudy, max_masked_share_other=limit)
+        dropped[limit] = index.set_index("window_id")["dropped"].reindex(cloudy["window_id"]).tolist()
+        assert facts["dropped"] == sum(dropped[limit])
+    assert dropped == {None: [True, True], 1.0: [True, False]}
+
+
 def test_labels_are_1_on_mining_and_255_without_class(inputs: Path, tmp_path: Path) -> None:
     index, facts = store(inputs, tmp_path, windows((0, 0), (0, 5)))
     labels = read_labels(tmp_path, index["row"])

@@ -207,11 +207,32 @@ def test_a_mistake_is_refused_with_its_place_and_remedy(wrong: Any, message: str
     assert "test.geojson, feature 0" in str(refused.value)
 
 
+LAND = {"kind": "land", "href": "land.gpkg", "id": "code", "name": "title"}
+
+
+def territories(layer: Any) -> dict[str, Any]:
+    return feature(monitoring={"source": "land-cover", "territories": [layer]})
+
+
+def test_mining_of_a_region_may_be_added_up_in_territories() -> None:
+    (layer,) = parse(territories({**LAND, "licence": "CC0-1.0"}))["here"].monitoring.territories
+    assert (layer.kind, layer.href, layer.id, layer.name, layer.licence, layer.simulated) == (*LAND.values(), "CC0-1.0", False)
+
+
+def test_two_monitored_regions_share_no_ground() -> None:
+    monitored = feature(monitoring={"source": "land-cover"})
+    twin = copy.deepcopy(monitored)
+    twin["properties"]["id"] = "there"
+    with pytest.raises(RegionError, match=r"here and there are both monitored and share ground"):
+        parse(monitored, twin)
+
+
 def test_a_region_may_be_monitored_by_a_model_or_by_its_map() -> None:
     by_model = parse(feature(monitoring={"source": "model", "deployed_model": "sim-cnn-48|2020"}))["here"].monitoring
-    assert by_model.identity == {"source": "model", "rule": "in-fields", "min_area_ha": 11.0, "deployed_model": "sim-cnn-48|2020"}
+    assert (by_model.source, by_model.rule, by_model.min_area_ha) == ("model", "in-fields", 11.0)
+    assert (by_model.deployed_model, by_model.territories) == ("sim-cnn-48|2020", ())
     by_map = parse(feature(monitoring={"source": "land-cover", "min_area_ha": 0}))["here"].monitoring
-    assert by_map.identity == {"source": "land-cover", "min_area_ha": 0.0}
+    assert (by_map.source, by_map.rule, by_map.min_area_ha) == ("land-cover", "", 0.0)
     assert parse(feature())["here"].monitoring is None
 
 
@@ -225,6 +246,10 @@ def test_a_region_may_be_monitored_by_a_model_or_by_its_map() -> None:
         ),
         (feature(monitoring={"source": "guess"}), r"unknown value 'guess'. Use one of: model, land-cover"),
         (feature(monitoring={"source": "land-cover", "min_area_ha": -1}), r"expected hectares, found -1"),
+        (territories({}), r"monitoring, territories 0, field 'kind': expected a text"),
+        (territories({"kind": "Big Park"}), r"territories 0, field 'kind': 'Big Park' is no kind of territory"),
+        (territories({**LAND, "colour": "red"}), r"territories 0: unknown fields 'colour'"),
+        (territories("land.gpkg"), r"field 'territories': expected a list of objects"),
         (feature(monitoring={"source": "land-cover", "deployed_model": "a|2020"}), r"unknown fields 'deployed_model'"),
         (
             feature(monitoring={"source": "land-cover"}, land_cover=None),

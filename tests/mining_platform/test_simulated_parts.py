@@ -43,8 +43,8 @@ def test_maps_and_scenes_are_the_same_with_and_without_parts(whole: Path, tmp_pa
 
 
 def test_every_part_lies_in_a_folder_of_its_own(whole: Path) -> None:
-    expected = {"archive.json", "land_cover", "stac", "radar", "elevation", "osm", "landsat", "landsat_sites", "polygons"}
-    assert {path.name for path in whole.iterdir()} == expected
+    expected = {"archive.json", "land_cover", "stac", "radar", "elevation", "osm", "landsat", "landsat_sites"}
+    assert {path.name for path in whole.iterdir()} == expected | {"polygons", "points", "territories", "toa"}
 
 
 def test_two_runs_give_the_same_bytes_in_every_file_of_every_part(whole: Path, tmp_path: Path) -> None:
@@ -57,7 +57,7 @@ def test_another_seed_gives_other_files_of_every_part(whole: Path, tmp_path: Pat
     for part in PARTS.values():
         part.finish(tmp_path, part.write(tmp_path, place))
     ours, others = digests(whole), digests(tmp_path)
-    for folder in ("radar", "elevation", "osm", "landsat", "landsat_sites", "polygons"):
+    for folder in ("radar", "elevation", "osm", "landsat", "landsat_sites", "polygons", "points", "toa"):
         first, second = ({name: each[name] for name in each if name.startswith(f"{folder}/")} for each in (ours, others))
         assert first
         assert first != second
@@ -69,7 +69,7 @@ def test_every_raster_and_document_says_simulated(whole: Path) -> None:
     for path in rasters:
         with rasterio.open(path) as source:
             assert source.tags()["TIFFTAG_IMAGEDESCRIPTION"].startswith("SIMULATED")
-    documents = [path for path in whole.rglob("*") if path.suffix in (".json", ".kml", ".txt")]
+    documents = [path for path in whole.rglob("*") if path.suffix in (".json", ".geojson", ".kml", ".txt")]
     assert all("simulated" in path.read_text(encoding="utf-8").lower() for path in documents)
 
 
@@ -85,7 +85,7 @@ def test_an_archive_with_more_parts_serves_and_one_with_fewer_is_replaced(tmp_pa
 
 
 def test_a_part_that_there_is_not_is_refused_before_anything_is_made(tmp_path: Path) -> None:
-    with pytest.raises(ArchiveError, match="no part weather; it has radar, elevation, context, landsat, polygons"):
+    with pytest.raises(ArchiveError, match="no part weather; it has radar, elevation, context, landsat, polygons, points"):
         write(tmp_path / "archive", "radar", "weather")
     assert not list(tmp_path.iterdir())
 

@@ -15,6 +15,7 @@ from mining_platform.patch_tables import PatchTable, read_patch_table, take
 from mining_platform.splits.clusters import dbscan
 from mining_platform.splits.dealing import deal
 from mining_platform.splits.methods import METHODS, part
+from mining_platform.splits.neighbours import neighbours_of, told_neighbours
 from mining_platform.splits.published import attach_published
 from mining_platform.splits.rules import SplitError, SplitRule
 from mining_platform.splits.summaries import off_tolerance, realised_shares
@@ -361,3 +362,29 @@ def test_a_table_that_lacks_what_a_method_needs_is_refused(method: str, column: 
 def test_a_patch_without_a_site_is_refused_by_its_id() -> None:
     with pytest.raises(SplitError, match=r"needs a site; \['p0001'\] have none"):
         part(table_of(site=["a", ""]), replace(RULE, method="site"))
+
+
+def manifest_at(*corners_m: tuple[int, int], px: int = 256) -> pd.DataFrame:
+    """Windows of `px` pixels by their upper left corners, metres of EPSG:32620."""
+    ids = [f"32620_{x // 10}_{y // 10}_{px}" for x, y in corners_m]
+    return pd.DataFrame({"window_id": ids, "range": "", "is_mining": True})
+
+
+def test_neighbours_of_a_split_by_clusters_are_its_clusters_whichever_rows_come_first() -> None:
+    table = manifest_at((0, 10_000), (50_000, 10_000), (2_900, 10_000), (5_800, 10_000))
+    names = neighbours_of(table, RULE)
+    assert (names == names[0]).tolist() == [True, False, True, True]
+    assert neighbours_of(table[::-1], RULE).loc[table.index].tolist() == names.tolist()
+    assert told_neighbours(RULE).startswith("clusters of the split: centres at most 3,000 m apart")
+
+
+def test_windows_whose_ground_overlaps_are_neighbours_though_their_centres_are_far_apart() -> None:
+    corner = manifest_at((0, 10_000), (2_400, 12_400))  # 3,394 m between the centres, 160 m of ground shared
+    assert neighbours_of(corner, RULE).nunique() == 1
+
+
+def test_neighbours_of_any_other_split_share_a_block_of_ground() -> None:
+    rule = replace(RULE, method="block")
+    names = neighbours_of(manifest_at((0, 10_000), (5_000, 10_000), (15_000, 10_000), px=128), rule)
+    assert names.tolist() == ["32620_0_0", "32620_0_0", "32620_1_0"]
+    assert told_neighbours(rule) == "blocks of 10,240 m"

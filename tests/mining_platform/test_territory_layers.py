@@ -1,6 +1,6 @@
-"""Files of territories that people name."""
+"""Files of territories that people name in a region's monitoring."""
 
-import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,22 +8,14 @@ import geopandas as gpd
 import pytest
 from shapely.geometry import Polygon, box
 
+from mining_platform.region_files import load_regions
+from mining_platform.regions import Monitoring, TerritoryLayer
 from mining_platform.sources.protocol import SourceError
-from mining_platform.territory_layers import layers_fingerprint, read_territories, territory_layers
-
-LAYER = {"kind": "municipality", "href": "places.geojson", "id": "code", "name": "title"}
+from mining_platform.territory_layers import layers_fingerprint, layers_of_regions, read_territories, territories_of_regions
 
 
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("MINING_PLATFORM_HOME", str(tmp_path))
-    monkeypatch.delenv("MINING_PLATFORM_TERRITORIES", raising=False)
-    return tmp_path
-
-
-def written(folder: Path, *layers: dict[str, Any]) -> None:
-    told = [{**layer, "href": str(folder / layer["href"])} if "href" in layer else layer for layer in layers]
-    (folder / "territories.json").write_text(json.dumps({"layers": told}))
+def layer(folder: Path, name: str = "places.geojson", kind: str = "municipality", **changes: str) -> TerritoryLayer:
+    return replace(TerritoryLayer(kind, str(folder / name), "code", "title", "", "", simulated=False), **changes)
 
 
 def places(folder: Path, name: str = "places.geojson", crs: int = 4326, **columns: list[Any]) -> None:
@@ -32,12 +24,11 @@ def places(folder: Path, name: str = "places.geojson", crs: int = 4326, **column
     gpd.GeoDataFrame(columns, geometry=shapes, crs=4326).to_crs(crs).to_file(folder / name)
 
 
-def test_territories_come_in_degrees_sorted_by_kind_and_id(folder: Path) -> None:
-    places(folder, "p.gpkg", crs=3857)
-    places(folder, "q.geojson", code=["z"], title=["Park"])
-    written(folder, {**LAYER, "href": "p.gpkg"}, {**LAYER, "kind": "a-park", "href": "q.geojson"})
+def test_territories_come_in_degrees_sorted_by_kind_and_id(tmp_path: Path) -> None:
+    places(tmp_path, "p.gpkg", crs=3857)
+    places(tmp_path, "q.geojson", code=["z"], title=["Park"])
 
-    table = read_territories(territory_layers())
+    table = read_territories((layer(tmp_path, "p.gpkg"), layer(tmp_path, "q.geojson", "a-park")))
 
     assert table[["kind", "territory_id", "name"]].to_numpy().tolist() == [
         ["a-park", "z", "Park"],
@@ -47,61 +38,53 @@ def test_territories_come_in_degrees_sorted_by_kind_and_id(folder: Path) -> None
     assert table.geometry.iloc[2].bounds == pytest.approx((0, 0, 1, 1), abs=1e-9)
 
 
-def test_without_a_file_there_are_no_territories(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert territory_layers() == ()
-    assert read_territories(()).empty
-    monkeypatch.setenv("MINING_PLATFORM_TERRITORIES", str(folder / "none.json"))
-    with pytest.raises(
-        SourceError, match=r"no file of territories .*none.json. Put it there, or unset MINING_PLATFORM_TERRITORIES"
-    ):
-        territory_layers()
+def test_only_territories_that_share_ground_with_a_region_count_and_a_layer_of_two_regions_counts_once(tmp_path: Path) -> None:
+    places(tmp_path)
+    monitored = Monitoring("land-cover", "", 0.0, territories=(layer(tmp_path),))
+    known = load_regions()["lourenco"]
+    here, there = (
+        replace(known, id=name, monitoring=monitored, geometry=box(*at))
+        for name, at in (("a", (-1, 0, 0.5, 1)), ("b", (3, 0, 4, 1)))
+    )
+
+    assert layers_of_regions([here, there]) == (layer(tmp_path),)
+    assert territories_of_regions([here, there])["territory_id"].tolist() == ["2"]
+    assert territories_of_regions([replace(here, monitoring=None)]).empty
 
 
-def test_a_changed_file_has_another_fingerprint(folder: Path) -> None:
-    places(folder)
-    written(folder, LAYER)
-    before = layers_fingerprint()
-    places(folder, code=["9"], title=["Gamma"])
+def test_a_changed_file_has_another_fingerprint(tmp_path: Path) -> None:
+    places(tmp_path)
+    before = layers_fingerprint([layer(tmp_path)])
+    places(tmp_path, code=["9"], title=["Gamma"])
 
-    after = layers_fingerprint()
+    after = layers_fingerprint([layer(tmp_path)])
 
     assert before[0]["blake3"] != after[0]["blake3"]
     assert {**before[0], "blake3": ""} == {**after[0], "blake3": ""}
 
 
 @pytest.mark.parametrize(
-    ("layer", "message"),
+    ("changes", "message"),
     [
-        ({**LAYER, "kind": "Big Park"}, r"layer 0, field 'kind': 'Big Park' is no kind of territory"),
-        ({"kind": "x", "href": "places.geojson", "name": "title"}, r"layer 0, field 'id': expected a text"),
-        ({**LAYER, "colour": "red"}, r"layer 0: unknown fields 'colour'"),
-        ({**LAYER, "id": "nr"}, r"places.geojson has no property nr; it has code, title"),
-        ({**LAYER, "href": "none.geojson"}, r"no file of territories .*none.geojson. Put it there"),
+        ({"id": "nr"}, r"places.geojson has no property nr; it has code, title"),
+        ({"href": "none.geojson"}, r"no file of territories none.geojson. Put it there, or mend the region's 'monitoring'"),
     ],
 )
-def test_a_mistake_in_a_layer_is_refused(folder: Path, layer: dict[str, Any], message: str) -> None:
-    places(folder)
-    written(folder, layer)
+def test_a_layer_that_does_not_fit_its_file_is_refused(tmp_path: Path, changes: dict[str, str], message: str) -> None:
+    places(tmp_path)
     with pytest.raises(SourceError, match=message):
-        read_territories(territory_layers())
+        read_territories((layer(tmp_path, **changes),))
 
 
-@pytest.mark.parametrize("content", ["[]", "{", '{"layers": 3}'])
-def test_a_file_that_holds_no_layers_is_refused(folder: Path, content: str) -> None:
-    (folder / "territories.json").write_text(content)
-    with pytest.raises(SourceError, match=r"territories.json is no file of layers"):
-        territory_layers()
-
-
-def test_ids_that_are_empty_or_used_twice_and_shapes_that_are_no_polygons_are_refused(folder: Path) -> None:
-    written(folder, LAYER)
-    places(folder, code=["a", "a"], title=["", ""])
+def test_ids_that_are_empty_or_used_twice_and_shapes_that_are_no_polygons_are_refused(tmp_path: Path) -> None:
+    wanted = (layer(tmp_path),)
+    places(tmp_path, code=["a", "a"], title=["", ""])
     with pytest.raises(SourceError, match=r"id used twice: a"):
-        read_territories(territory_layers())
-    places(folder, code=["a", " "], title=["", ""])
+        read_territories(wanted)
+    places(tmp_path, code=["a", " "], title=["", ""])
     with pytest.raises(SourceError, match=r"1 territories have no id of their own: number 1"):
-        read_territories(territory_layers())
+        read_territories(wanted)
     bow = Polygon([(0, 0), (1, 1), (1, 0), (0, 1)])
-    gpd.GeoDataFrame({"code": ["a"], "title": [""]}, geometry=[bow], crs=4326).to_file(folder / "places.geojson")
+    gpd.GeoDataFrame({"code": ["a"], "title": [""]}, geometry=[bow], crs=4326).to_file(tmp_path / "places.geojson")
     with pytest.raises(SourceError, match=r"1 territories are no valid polygons: number 0 \(a\)"):
-        read_territories(territory_layers())
+        read_territories(wanted)

@@ -225,7 +225,7 @@ def test_other_channels_than_the_experiment_names_are_refused() -> None:
 
 
 def test_patches_of_two_sizes_are_refused() -> None:
-    with pytest.raises(ValueError, match="must have one size; got 16 px and 24 px"):
+    with pytest.raises(ValueError, match="must have one size; got 16 px of 10 m and 24 px of 10 m"):
         fit(TINY, patches(seed=0), patches(seed=1, px=24))
 
 

@@ -13,11 +13,13 @@ import shapely
 from typer.testing import CliRunner
 
 from mining_platform import zarr_arrays
-from mining_platform.artifacts import Artifact, Ref
+from mining_platform.artifacts import Artifact, ArtifactStore, Ref
 from mining_platform.cli import EXPECTED, app
 from mining_platform.models.classifier import CARD_FILE, WEIGHTS_FILE, load_model
 from mining_platform.patch_datasets import PatchDataset
 from mining_platform.patches import STORE_NAME
+from mining_platform.pipeline import Platform
+from mining_platform.sources import router
 from mining_platform.stages import models
 from mining_platform.stages.files import MANIFEST_FILE, PREVIEW_FILE
 from tests.mining_platform.patch_stores import write_pixels
@@ -27,6 +29,7 @@ TRAIN, VAL, TEST = 12, 8, 4
 SPLITS = ["train"] * TRAIN + ["val"] * VAL + ["test"] * TEST
 IDS = [f"p{row:02d}" for row in range(len(SPLITS))]
 KEY = "tiny|2024"
+PLATFORM = Platform(Path("absent"), {}, ArtifactStore(Path("absent")), router, router)
 
 
 def write_store(folder: Path) -> Path:
@@ -75,11 +78,11 @@ def test_an_experiment_is_a_row_and_its_training_never_reads_a_test_patch(tmp_pa
     outs = tmp_path / "first", tmp_path / "second"
     for out in outs:
         out.mkdir()
-    facts = models.train_model(None, KEY, given, outs[0])  # type: ignore[arg-type]
+    facts = models.train_model(PLATFORM, KEY, given, outs[0])
     poisoned(tmp_path / "patches")
     with pytest.raises(zarr_arrays.ArrayError):
         PatchDataset([tmp_path / "patches"], as_reflectance=False)[TRAIN + VAL]
-    models.train_model(None, KEY, given, outs[1])  # type: ignore[arg-type]
+    models.train_model(PLATFORM, KEY, given, outs[1])
     assert facts["train"] == {"patches": TRAIN, "mining": TRAIN // 2}
     for file in (WEIGHTS_FILE, CARD_FILE, PREVIEW_FILE):
         assert (outs[0] / file).read_bytes() == (outs[1] / file).read_bytes()
@@ -89,7 +92,7 @@ def test_an_experiment_is_a_row_and_its_training_never_reads_a_test_patch(tmp_pa
 def test_a_published_model_has_no_checkpoints_and_tells_of_its_split_and_place(tmp_path: Path) -> None:
     (tmp_path / "out" / "checkpoints").mkdir(parents=True)
     (tmp_path / "out" / "torn.safetensors").write_bytes(b"left by a kill")
-    models.train_model(None, KEY, inputs(tmp_path, manifest()), tmp_path / "out")  # type: ignore[arg-type]
+    models.train_model(PLATFORM, KEY, inputs(tmp_path, manifest()), tmp_path / "out")
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert names == {WEIGHTS_FILE, CARD_FILE, PREVIEW_FILE, "README.md", "stac-model.json"}
     card = json.loads((tmp_path / "out" / CARD_FILE).read_text())
@@ -136,7 +139,7 @@ def test_a_table_may_say_itself_what_holds_mining(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
-        ({"--model": "sam-lora"}, "--model 'sam-lora' is none of small-cnn"),
+        ({"--model": "resnet"}, "--model 'resnet' is none of small-cnn"),
         ({"--schedule": "steps"}, "--schedule 'steps' is none of constant, cosine"),
         ({"--augmentation": "mirror"}, "--augmentation 'mirror' is none of none, flips, document"),
         ({"--out": "absent/model"}, "There is no folder"),

@@ -1,0 +1,118 @@
+"""The stage of the yearly report: published artifacts in, pages and downloads out."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+import pandas as pd
+
+from mining_platform import changes
+from mining_platform.annual_reports.contents import Accuracy, Contents, RegionYear
+from mining_platform.annual_reports.downloads import write_downloads
+from mining_platform.annual_reports.pages import write_pages
+from mining_platform.annual_reports.previous import previous_release, restated_years
+from mining_platform.artifacts import Artifact, Ref
+from mining_platform.grids import PIXEL_M
+from mining_platform.monitoring_steps import model_layers, monitored_regions, required_monitoring
+from mining_platform.mosaics import MOSAIC_NAME
+from mining_platform.packages.credits import credits_of, licence_of
+from mining_platform.pipeline import Platform, key_parts
+from mining_platform.regions import Region, TerritoryLayer
+from mining_platform.stages.files import PREVIEW_FILE, TERRITORIES_CSV
+from mining_platform.territory_layers import layers_of_regions, territories_of_regions
+
+
+def write_report(platform: Platform, key: str, inputs: Mapping[Ref, Artifact], out: Path) -> dict[str, Any]:
+    """`report.<language>.html` and `downloads/`, of the regions whose changes are among the inputs; the others are named."""
+    contents = report_contents(platform, key, inputs)
+    write_pages(contents, write_downloads(contents, out), out)
+    picture = inputs[Ref("changes", f"{contents.regions[0].id}|{key}")].path / PREVIEW_FILE
+    (out / PREVIEW_FILE).write_bytes(picture.read_bytes())
+    return {
+        "year": contents.year,
+        "regions": [region.id for region in contents.regions],
+        "left_out": list(contents.left_out),
+        "new_ha": contents.total("new_ha"),
+        "cumulative_ha": contents.total("cumulative_ha"),
+        "new_places": int(contents.total("new_polygons")),
+        "restated": [
+            {**vars(each), "causes": "; ".join(each.causes), "before_ha": each.before_ha or 0.0, "after_ha": each.after_ha or 0.0}
+            for each in contents.restated or ()
+        ],
+        "simulated": contents.simulated != "none",
+    }
+
+
+def report_contents(platform: Platform, key: str, inputs: Mapping[Ref, Artifact]) -> Contents:
+    """What a year's report tells."""
+    year = int(key)
+    shown = [each for each in monitored_regions(platform.regions) if Ref("changes", f"{each.id}|{key}") in inputs]
+    lacking = [each.name for each in monitored_regions(platform.regions) if year in each.years and each not in shown]
+    before = previous_release(platform.artifacts, Ref("annual_report", key), list(inputs))
+    digests = {ref: artifact.digest for ref, artifact in inputs.items()}
+    layers_beside = sorted({layer for each in shown for layer in _layers(platform, each.id)})
+    credits_ = credits_of([_used(each) for each in shown], [year], None, layers_beside)
+    return Contents(
+        year,
+        tuple(_region_year(platform, each.id, year, inputs) for each in shown),
+        tuple(lacking),
+        pd.read_csv(inputs[Ref("territories", key)].path / TERRITORIES_CSV, keep_default_na=False, na_values={"area_ha": [""]}),
+        territories_of_regions(shown),
+        tuple(_accuracy(ref, artifact) for ref, artifact in sorted(inputs.items()) if ref.asset == "evaluation"),
+        None if before is None else restated_years(platform.artifacts, before, digests),
+        (*(each.line for each in credits_), *(_territory_credit(layer) for layer in layers_of_regions(shown))),
+        licence_of(credits_),
+    )
+
+
+def _used(region: Region) -> Region:
+    """The region without scenes where its mining is told by its map alone."""
+    return region if required_monitoring(region).source == "model" else replace(region, scenes=None)
+
+
+def _layers(platform: Platform, region_id: str) -> tuple[str, ...]:
+    monitoring = required_monitoring(platform.regions[region_id])
+    return model_layers(monitoring) if monitoring.source == "model" else ()
+
+
+def _territory_credit(layer: TerritoryLayer) -> str:
+    terms = f", {layer.licence}" if layer.licence else ""
+    return f"Territories ({layer.kind}): {layer.credit or Path(layer.href).name}{terms}."
+
+
+def _region_year(platform: Platform, region_id: str, year: int, inputs: Mapping[Ref, Artifact]) -> RegionYear:
+    region = platform.regions[region_id]
+    monitoring, changed = required_monitoring(region), inputs[Ref("changes", f"{region_id}|{year}")]
+    found = inputs[Ref("detections", f"{region_id}|{year}")].facts
+    new, cumulative = (gpd.read_parquet(changed.path / name) for name in (changes.NEW_NAME, changes.CUMULATIVE_NAME))
+    by_model = monitoring.source == "model"
+    mosaics = {each: Ref("mosaic", f"{region_id}|{each}") for each in (year - 1, year)}
+    return RegionYear(
+        region_id,
+        region.name,
+        int(changed.facts["epsg"]),
+        bool(changed.facts["simulated"]),
+        monitoring.source,
+        monitoring.deployed_model if by_model else str(found["collection"]),
+        float(found["cell_m"]) if by_model else PIXEL_M,
+        changed.facts,
+        new,
+        cumulative,
+        changed.path / changes.FIRST_YEAR_NAME,
+        {each: inputs[ref].path / MOSAIC_NAME for each, ref in mosaics.items() if ref in inputs},
+    )
+
+
+def _accuracy(ref: Ref, evaluated: Artifact) -> Accuracy:
+    """Scores of a deployed model; of one that outlines, those of its class mining by pixel."""
+    facts, name = evaluated.facts, " ".join(key_parts(ref.partition))
+    if "f1_bootstrap" not in facts:
+        row = facts["classes"]["mining"]
+        scores = {score: row.get(score) for score in ("precision", "recall", "specificity", "f1")}
+        return Accuracy(name, facts["patches"], 0, **scores, f1_low=None, f1_high=None, curve_png=b"")
+    interval, scores = facts["f1_bootstrap"], {score: facts[score] for score in ("precision", "recall", "specificity", "f1")}
+    curve = (evaluated.path / PREVIEW_FILE).read_bytes()
+    ends = {"f1_low": interval["low"], "f1_high": interval["high"]}
+    return Accuracy(name, facts["positives"], facts["negatives"], **scores, **ends, curve_png=curve)
