@@ -3,7 +3,7 @@
 import base64
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,8 @@ JPEG_QUALITY = 78
 def map_data(contents: Contents, words: Mapping[str, str], language: str) -> str:
     """JSON for the page's map: bounds, backdrops, and GeoJSON of `new`, `earlier` and `territories`; safe within a script."""
     told = {
-        "bounds": _bounds(contents),
+        "bounds": _bounds(contents.regions),
+        "regions": [{"name": region.name, "bounds": _bounds([region])} for region in contents.regions],
         "backdrops": [each for region in contents.regions for each in _backdrop(region, contents.year)],
         "new": _features([region.new for region in contents.regions], words["new"].format(year=contents.year), language),
         "earlier": _features(
@@ -41,12 +42,9 @@ def map_data(contents: Contents, words: Mapping[str, str], language: str) -> str
     return json.dumps(told, sort_keys=True, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
 
 
-def _bounds(contents: Contents) -> list[float]:
-    """West, south, east, north of all that was found; of the regions' rasters where nothing was."""
-    found = [region.cumulative.total_bounds for region in contents.regions if len(region.cumulative)]
-    if not found:
-        return [-75.0, -18.0, -44.0, 6.0]
-    edges = np.array(found)
+def _bounds(regions: Sequence[RegionYear]) -> list[float]:
+    """West, south, east, north of the regions, degrees."""
+    edges = np.array([region.bounds for region in regions])
     return [*edges[:, :2].min(axis=0).round(DECIMALS).tolist(), *edges[:, 2:].max(axis=0).round(DECIMALS).tolist()]
 
 

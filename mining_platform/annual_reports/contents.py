@@ -23,6 +23,8 @@ class RegionYear:
     """The model's partition, or the collection of the map."""
     cell_m: float
     """Side of the cells that mining is told by, metres."""
+    bounds: tuple[float, float, float, float]
+    """West, south, east, north of its outline, degrees."""
     facts: Mapping[str, Any]
     """`changes.json`."""
     new: gpd.GeoDataFrame

@@ -59,6 +59,7 @@ def _shared(contents: Contents, downloads: Sequence[Download]) -> dict[str, Any]
         "sites": largest_sites(places, epsg, {region.id: region.mosaics for region in contents.regions}),
         "static_maps": [_static_map(region, contents.year) for region in contents.regions],
         "models": [{**vars(each), "curve": _encoded(each.curve_png)} for each in contents.models],
+        "unscored": _unscored(contents),
         "by_map": any(region.source == "land-cover" for region in contents.regions),
         "restated": None if contents.restated is None else [vars(each) for each in contents.restated],
         "territories": contents.territories.astype(object).where(contents.territories.notna(), None).to_dict("records"),
@@ -101,6 +102,12 @@ def _row(region: RegionYear, words: Mapping[str, str]) -> dict[str, Any]:
         "mapped_by": mapped_by,
         "cell_m": round(region.cell_m),
     }
+
+
+def _unscored(contents: Contents) -> list[str]:
+    """Deployed models whose evaluation is not there."""
+    scored = {each.name for each in contents.models}
+    return sorted({region.mapped_by for region in contents.regions if region.source == "model"} - scored)
 
 
 def _static_map(region: RegionYear, year: int) -> str:

@@ -32,15 +32,16 @@ def previous_release(store: ArtifactStore, ref: Ref, inputs: Sequence[Ref]) -> R
 def restated_years(store: ArtifactStore, before: Record, inputs: Mapping[Ref, str]) -> tuple[RestatedYear, ...]:
     """By region and year, hectares found that differ between a release and what `inputs` (digests by partition) tell now.
 
-    Only years that both tell of, and regions that either does; versions that are no longer kept count as not told.
+    Only years that both tell of, and regions that are told of now; versions that are no longer kept count as not told.
     """
     old = _found(store, {Ref(each.asset, each.partition): each.digest for each in before.inputs})
     new = _found(store, inputs)
     years = {year for _, year in old} & {year for _, year in new}
+    regions = {region for region, _ in new}
     differing = [
         (region, year)
         for region, year in sorted(old.keys() | new.keys())
-        if year in years and _differ(old.get((region, year)), new.get((region, year)))
+        if year in years and region in regions and _differ(old.get((region, year)), new.get((region, year)))
     ]
     if not differing:
         return ()

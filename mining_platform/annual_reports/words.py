@@ -89,6 +89,11 @@ _ROWS: Mapping[str, tuple[str, str, str]] = {
     "specificity": ("specificity", "especificidade", "especificidad"),
     "positives": ("test patches with mining", "recortes de teste com mineração", "recortes de prueba con minería"),
     "negatives": ("without", "sem", "sin"),
+    "unscored": (
+        "Scores of these models are not published: {models}.",
+        "As notas destes modelos não estão publicadas: {models}.",
+        "Las puntuaciones de estos modelos no están publicadas: {models}.",
+    ),
     "map_accuracy": (
         "Where a region is mapped by a land-cover map, its accuracy is that of the map: see its publisher.",
         "Onde uma região é mapeada por um mapa de cobertura, a exatidão é a do mapa: veja quem o publica.",

@@ -18,7 +18,7 @@ from mining_platform.grids import PIXEL_M
 from mining_platform.monitoring_steps import model_layers, monitored_regions, required_monitoring
 from mining_platform.mosaics import MOSAIC_NAME
 from mining_platform.packages.credits import credits_of, licence_of
-from mining_platform.pipeline import Platform, key_parts
+from mining_platform.pipeline import Platform
 from mining_platform.regions import Region, TerritoryLayer
 from mining_platform.stages.files import PREVIEW_FILE, TERRITORIES_CSV
 from mining_platform.territory_layers import layers_of_regions, territories_of_regions
@@ -97,6 +97,7 @@ def _region_year(platform: Platform, region_id: str, year: int, inputs: Mapping[
         monitoring.source,
         monitoring.deployed_model if by_model else str(found["collection"]),
         float(found["cell_m"]) if by_model else PIXEL_M,
+        region.geometry.bounds,
         changed.facts,
         new,
         cumulative,
@@ -107,7 +108,7 @@ def _region_year(platform: Platform, region_id: str, year: int, inputs: Mapping[
 
 def _accuracy(ref: Ref, evaluated: Artifact) -> Accuracy:
     """Scores of a deployed model; of one that outlines, those of its class mining by pixel."""
-    facts, name = evaluated.facts, " ".join(key_parts(ref.partition))
+    facts, name = evaluated.facts, ref.partition
     if "f1_bootstrap" not in facts:
         row = facts["classes"]["mining"]
         scores = {score: row.get(score) for score in ("precision", "recall", "specificity", "f1")}

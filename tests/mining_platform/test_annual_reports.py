@@ -45,9 +45,21 @@ def region(tmp_path: Path) -> RegionYear:
     facts = changes.write_changes(masks, 2024, tmp_path, min_area_ha=1.0, rejected={}, simulated=True)
     image = np.full((3, SIZE, SIZE), 1500, np.uint16)
     mosaics = {year: write_mosaic(tmp_path / f"{year}.zarr", image + year - 2023, simulated=True) for year in (2023, 2024)}
-    tables = (gpd.read_parquet(tmp_path / name) for name in (changes.NEW_NAME, changes.CUMULATIVE_NAME))
+    tables = [gpd.read_parquet(tmp_path / name) for name in (changes.NEW_NAME, changes.CUMULATIVE_NAME)]
+    bounds = tuple(tables[1].total_bounds.tolist())
     return RegionYear(
-        "here", "Here", EPSG, True, "model", "cnn|2022", 240.0, facts, *tables, tmp_path / changes.FIRST_YEAR_NAME, mosaics
+        "here",
+        "Here",
+        EPSG,
+        True,
+        "model",
+        "cnn|2022",
+        240.0,
+        bounds,
+        facts,
+        *tables,
+        tmp_path / changes.FIRST_YEAR_NAME,
+        mosaics,
     )
 
 
@@ -106,6 +118,12 @@ def test_a_page_tells_the_headline_numbers_in_its_language(contents: Contents, t
 
 def test_scores_stand_beside_the_number_of_test_patches_with_mining(contents: Contents, tmp_path: Path) -> None:
     assert "cnn|2022 20 30 0.90 0.80 0.95 0.85 0.70–0.93" in text(page(contents, tmp_path / "out", "en"))
+
+
+def test_a_deployed_model_without_scores_is_named(contents: Contents, tmp_path: Path) -> None:
+    told = text(page(replace(contents, models=()), tmp_path / "out", "en"))
+
+    assert WORDS["en"]["unscored"].format(models="cnn|2022") in told
 
 
 def test_what_an_earlier_release_told_otherwise_is_said_with_the_cause(contents: Contents, tmp_path: Path) -> None:

@@ -1,0 +1,157 @@
+"""Mining followed through the years by the command: what is new, a changed map, a region that fails, the demonstration's report."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import pytest
+import rasterio
+
+from mining_platform import changes
+from mining_platform.artifacts import Artifact, ArtifactStore, Ref, open_artifact
+from mining_platform.stages.files import TERRITORIES_CSV
+from mining_platform.store.versions import records
+from tests.conftest import Installation, Line
+
+CELL_DEG = 0.00027
+HOLES = {"alto": (-55.0, -6.0), "baixo": (-55.2, -6.0)}
+"""Upper left corners of the maps."""
+SIZE = 120
+
+
+def write_map(folder: Path, region: str, year: int, mined: int) -> None:
+    """A map of forest with `mined` columns of 40 cells of mining."""
+    codes = np.full((SIZE, SIZE), 3, np.uint8)
+    codes[20:60, 10 : 10 + mined] = 30
+    west, north = HOLES[region]
+    place = {"crs": "EPSG:4326", "transform": rasterio.Affine(CELL_DEG, 0, west, 0, -CELL_DEG, north)}
+    with rasterio.open(
+        folder / f"{region}_{year}.tif", "w", driver="GTiff", width=SIZE, height=SIZE, count=1, dtype="uint8", **place
+    ) as raster:
+        raster.write(codes, 1)
+
+
+def monitored(folder: Path, region: str) -> dict[str, Any]:
+    west, north = HOLES[region]
+    side = (SIZE - 8) * CELL_DEG
+    left, top = west + 4 * CELL_DEG, north - 4 * CELL_DEG
+    ring = [[left, top], [left, top - side], [left + side, top - side], [left + side, top], [left, top]]
+    cover = {"source": "mapbiomas", "collection": "9", "href": f"{folder}/{region}_{{year}}.tif", "years": [2021, 2024]}
+    told = {"id": region, "name": region.title(), "country": "BR", "years": [2022, 2023, 2024], "coverage": "full"}
+    properties = told | {"land_cover": cover, "scenes": None, "monitoring": {"source": "land-cover", "min_area_ha": 0}}
+    return {"type": "Feature", "properties": properties, "geometry": {"type": "Polygon", "coordinates": [ring]}}
+
+
+@pytest.fixture
+def followed(tmp_path: Path) -> Installation:
+    """Two regions whose mining grew from 2022 to 2023; the maps of 2024 are not there yet."""
+    for region in HOLES:
+        write_map(tmp_path, region, 2022, 10)
+        write_map(tmp_path, region, 2023, 14)
+    collection = {"type": "FeatureCollection", "features": [monitored(tmp_path, region) for region in HOLES]}
+    (tmp_path / "regions.geojson").write_text(json.dumps(collection))
+    installation = Installation(tmp_path / "home", tmp_path / "regions.geojson")
+    installation.run("materialize", "--assets", "annual_report", "--years", "2022-2023")
+    return installation
+
+
+def artifact(installation: Installation, asset: str, partition: str) -> Artifact:
+    return open_artifact(ArtifactStore(installation.home / "artifacts"), Ref(asset, partition))
+
+
+def made(states: dict[str, dict[str, str]]) -> set[str]:
+    return {ref for ref, row in states.items() if row["state"] == "made"}
+
+
+def test_new_mining_is_what_the_maps_have_more(followed: Installation) -> None:
+    facts = artifact(followed, "changes", "alto|2023").facts
+
+    assert facts["new_ha"] / facts["found_ha"]["2023"] == pytest.approx(4 / 14, rel=1e-4)
+    assert facts["cumulative_ha"] == pytest.approx(facts["found_ha"]["2023"], rel=1e-9)
+    first = artifact(followed, "changes", "alto|2022").facts
+    assert first["new_ha"] == first["cumulative_ha"] == pytest.approx(facts["found_ha"]["2022"], rel=1e-9)
+    report = artifact(followed, "annual_report", "2023").facts
+    assert report["new_ha"] == pytest.approx(2 * facts["new_ha"], rel=1e-3)
+    assert report["left_out"] == []
+
+
+def test_a_changed_map_makes_just_what_rests_on_it_and_the_report_says_what_was_restated(
+    followed: Installation, tmp_path: Path
+) -> None:
+    write_map(tmp_path, "alto", 2022, 12)
+
+    states = followed.states("--stale")
+
+    assert {ref for ref in made(states) if not ref.startswith("label@")} == {
+        "land_cover@alto|2022",
+        "detections@alto|2022",
+        *(f"changes@alto|{year}" for year in (2022, 2023)),
+        *(f"{asset}@{year}" for asset in ("territories", "annual_report") for year in (2022, 2023)),
+    }
+    (row,) = artifact(followed, "annual_report", "2023").facts["restated"]
+    assert (row["region"], row["year"]) == ("alto", 2022)
+    assert row["after_ha"] / row["before_ha"] == pytest.approx(12 / 10, rel=1e-4)
+    assert row["causes"] == "a map of the same collection has other content"
+    page = (artifact(followed, "annual_report", "2023").path / "report.en.html").read_text()
+    assert "a map of the same collection has other content" in page
+    assert made(followed.states("--assets", "annual_report", "--years", "2022-2023")) == set()
+
+
+def test_a_region_that_fails_is_named_and_the_next_run_makes_what_it_lacked(followed: Installation, tmp_path: Path) -> None:
+    write_map(tmp_path, "alto", 2024, 15)
+
+    failed = followed.states("--assets", "annual_report", "--years", "2024", code=1)
+
+    assert {ref for ref, row in failed.items() if row["state"] == "failed"} == {"land_cover@baixo|2024"}
+    report = artifact(followed, "annual_report", "2024")
+    assert (report.facts["regions"], report.facts["left_out"]) == (["alto"], ["Baixo"])
+    assert "because their maps could not be made: Baixo" in (report.path / "report.en.html").read_text()
+
+    write_map(tmp_path, "baixo", 2024, 15)
+    assert made(followed.states("--assets", "annual_report", "--years", "2024")) == {
+        *(f"{asset}@baixo|2024" for asset in ("land_cover", "detections", "changes")),
+        *(f"{asset}@2024" for asset in ("territories", "annual_report")),
+    }
+    assert artifact(followed, "annual_report", "2024").facts["left_out"] == []
+
+
+def test_the_demonstrations_report_is_marked_and_rests_on_the_deployed_model(line: Line) -> None:
+    report = artifact(line.installation, "annual_report", "2024")
+    page = (report.path / "report.en.html").read_text()
+
+    assert report.facts["regions"] == ["sim-igarape", "sim-serra"]
+    assert "SIMULATED DATA: no picture or number on this page shows a real place" in page
+    assert re.search(r"<td>sim-cnn-48\|2023</td><td>\d+</td>", page)
+    store = ArtifactStore(line.installation.home / "artifacts")
+    (detected,) = records(store, Ref("detections", "sim-igarape|2024"))[-1:]
+    assert {(each.asset, each.partition) for each in detected.inputs} == {
+        ("mosaic", "sim-igarape|2024"),
+        ("model", "sim-cnn-48|2023"),
+    }
+
+
+def test_the_union_of_a_year_holds_that_of_the_year_before_in_the_demonstration(line: Line) -> None:
+    unions = {}
+    for year in (2023, 2024):
+        with rasterio.open(
+            artifact(line.installation, "changes", f"sim-igarape|{year}").path / changes.FIRST_YEAR_NAME
+        ) as raster:
+            unions[year] = raster.read(1) > 0
+
+    assert unions[2023].any()
+    assert unions[2024][unions[2023]].all()
+
+
+def test_territories_of_a_kind_add_up_to_all_mining(line: Line) -> None:
+    table = pd.read_csv(artifact(line.installation, "territories", "2024").path / TERRITORIES_CSV)
+    found = [
+        gpd.read_parquet(artifact(line.installation, "changes", f"{region}|2024").path / changes.CUMULATIVE_NAME)["area_ha"].sum()
+        for region in ("sim-igarape", "sim-serra")
+    ]
+
+    for _, rows in table.groupby("kind"):
+        assert rows["mining_ha"].sum() == pytest.approx(sum(found), rel=1e-4)
