@@ -27,6 +27,7 @@ from mining_platform import (
     proportion_commands,
     region_commands,
     regions,
+    report_commands,
     review_commands,
     servers,
     split_commands,
@@ -89,6 +90,7 @@ for command in (
     store_commands.reconcile,
     review_commands.review,
     audit_commands.audit,
+    report_commands.report,
 ):
     app.command()(command)
 app.command(name="datasets")(line_commands.list_datasets)

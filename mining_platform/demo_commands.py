@@ -7,7 +7,8 @@ from typing import Annotated, Any
 import typer
 
 from mining_platform import demos, homes, plans, region_files, regions, reports, runs
-from mining_platform.artifacts import Ref, current_digest, records
+from mining_platform.annual_reports.publication import write_publication
+from mining_platform.artifacts import Ref, current_digest, open_artifact, records
 from mining_platform.consoles import CommandError, console, print_outcomes, progress_bar
 from mining_platform.experiment_trials import put_into_environment
 from mining_platform.line_commands import exit_by, make
@@ -63,12 +64,22 @@ def demo(
         if outcomes is None:
             return
         page = reports.write_report(session.platform, [done.ref for done in outcomes], homes.reports_path() / row.id)
+        annual = annual_pages(session.platform, [done.ref for done in outcomes], page.parent)
     print_outcomes(outcomes)
     console.print(f"\nReport: {page}")
+    for path in annual:
+        console.print(f"New mining: {path}")
     for summary in sorted(page.parent.glob(reports.SUMMARY_PAGES.format("*"))):
         console.print(f"Summary of experiments: {summary}")
     console.print(row.truth)
     exit_by(outcomes)
+
+
+def annual_pages(platform: Platform, refs: Sequence[Ref], out: Path) -> list[Path]:
+    """The published yearly reports among partitions, each written into a folder of its own below `out`; their first pages."""
+    store = platform.artifacts
+    there = [ref for ref in refs if ref.asset == "annual_report" and current_digest(store, ref)]
+    return [write_publication(store, open_artifact(store, ref), out / f"new-mining-{ref.partition}") for ref in there]
 
 
 def run_demo(session: runs.Session, row: demos.Demo) -> list[runs.Outcome] | None:

@@ -1,4 +1,4 @@
-"""Mining followed through the years by the command: what is new, a changed map, a region that fails, the demonstration's report."""
+"""Mining followed through the years by the command: new mining, a changed map, a failing region, the demonstration's report."""
 
 import json
 import re
@@ -14,6 +14,7 @@ import rasterio
 from mining_platform import changes
 from mining_platform.artifacts import Artifact, ArtifactStore, Ref, open_artifact
 from mining_platform.stages.files import TERRITORIES_CSV
+from mining_platform.store.digests import file_digest
 from mining_platform.store.versions import records
 from tests.conftest import Installation, Line
 
@@ -99,6 +100,20 @@ def test_a_changed_map_makes_just_what_rests_on_it_and_the_report_says_what_was_
     page = (artifact(followed, "annual_report", "2023").path / "report.en.html").read_text()
     assert "a map of the same collection has other content" in page
     assert made(followed.states("--assets", "annual_report", "--years", "2022-2023")) == set()
+
+
+def test_a_report_leaves_with_its_data_and_the_audit_that_it_links_to(followed: Installation, tmp_path: Path) -> None:
+    followed.run("report", "--year", "2023", "--out", str(tmp_path / "out"))
+
+    pages = {f"report.{language}.html" for language in ("en", "pt", "es")}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {*pages, "downloads", "audit.html"}
+    page = (tmp_path / "out" / "report.pt.html").read_text()
+    links = set(re.findall(r'<a href="([^"]+)"', page[page.index("<main>") : page.index("</main>")]))
+    assert {"audit.html", "report.en.html", "downloads/mining-new-2023.gpkg"} <= links
+    assert all((tmp_path / "out" / link).is_file() for link in links)
+    audit = (tmp_path / "out" / "audit.html").read_text()
+    assert file_digest(tmp_path / "out" / "report.en.html") in audit
+    assert "There is no report of 2031" in followed.run("report", "--year", "2031", "--out", str(tmp_path / "none"), code=2)
 
 
 def test_a_region_that_fails_is_named_and_the_next_run_makes_what_it_lacked(followed: Installation, tmp_path: Path) -> None:
