@@ -285,7 +285,7 @@ def test_regions_can_be_listed_shown_validated_and_added(fresh_home: Installatio
     assert "all valid" in fresh_home.run("regions", "validate")
     mine = tmp_path / "regions.geojson"
     mine.write_bytes(fresh_home.regions.read_bytes())
-    feature = json.loads(mine.read_text())["features"][0]
+    feature = next(each for each in json.loads(mine.read_text())["features"] if "monitoring" not in each["properties"])
     feature["properties"]["id"] = "added"
     (tmp_path / "feature.geojson").write_text(json.dumps(feature))
     own = Installation(fresh_home.home, mine)

@@ -144,13 +144,18 @@ def _program_difference(left: Record, right: Record) -> str:
 
 
 def restated(before: Side, after: Side, changes: Sequence[Change]) -> list[Restated]:
-    """Hectares of mining in the land-cover maps of both sides, by region, with the causes of what differs there."""
+    """Hectares of mining in the land-cover maps of both sides, by region, with the causes of what differs there.
+
+    A map that only one side has is told where no map of its region is on both: a side may rest on further years besides.
+    """
     from mining_platform.audits.areas import mining_ha
 
     found = []
-    for (asset, partition), (left, right) in paired(before, after).items():
-        if asset == "land_cover":
-            region = partition.split("|")[0]
+    maps = {partition: sides for (asset, partition), sides in paired(before, after).items() if asset == "land_cover"}
+    on_both = {partition.split("|")[0] for partition, sides in maps.items() if None not in sides}
+    for partition, (left, right) in maps.items():
+        region = partition.split("|")[0]
+        if region not in on_both or (left is not None and right is not None):
             causes = {change.cause for change in changes if change.key[1].split("|")[0] == region}
             ordered = tuple(cause for cause in CAUSES if cause in causes)
             found.append(Restated(region, mining_ha(left, region), mining_ha(right, region), ordered))
