@@ -54,6 +54,9 @@ BASES: Mapping[str, Callable[..., dict[str, Any]]] = {
 }
 
 
+pytestmark = pytest.mark.slow
+
+
 def classes_of(year: str) -> np.ndarray:
     """The map: a quarter of a window is mining, in 2023 an eighth."""
     classes = np.full((ACROSS * NATIVE, ACROSS * NATIVE), FOREST, np.uint8)

@@ -121,6 +121,7 @@ def test_over_a_given_map_there_are_no_heights_and_no_roads(tmp_path: Path) -> N
     assert not (tmp_path / "archive").exists()
 
 
+@pytest.mark.slow
 def test_the_command_writes_the_parts_that_are_asked_for_and_refuses_others(tmp_path: Path) -> None:
     installation = Installation(tmp_path / "home", ROOT / "regions.geojson")
     asked = ("simulate", "--land-cover", str(given_map(tmp_path / "map.tif")), "--years", "2024", "--dates", "4")
