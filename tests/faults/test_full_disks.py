@@ -293,7 +293,7 @@ def test_a_region_file_on_a_full_disk_stays_as_it_is_and_the_command_says_so(
     disk = mounted(tmp_path / "regions", MB)
     regions = Path(shutil.copy(archives.regions, disk.path))
     before = regions.read_bytes()
-    feature = json.loads(before)["features"][0]
+    feature = next(each for each in json.loads(before)["features"] if "monitoring" not in each["properties"])
     feature["properties"] |= {"id": "one-more", "name": "One more"}
     (tmp_path / "one-more.geojson").write_text(json.dumps(feature))
     disk.fill(leave=0)
