@@ -19,7 +19,7 @@ from mining_platform.store.versions import records
 from tests.conftest import Installation, Line
 
 CELL_DEG = 0.00027
-HOLES = {"alto": (-55.0, -6.0), "baixo": (-55.2, -6.0)}
+UPPER_LEFT = {"alto": (-55.0, -6.0), "baixo": (-55.2, -6.0)}
 """Upper left corners of the maps."""
 SIZE = 120
 
@@ -28,7 +28,7 @@ def write_map(folder: Path, region: str, year: int, mined: int) -> None:
     """A map of forest with `mined` columns of 40 cells of mining."""
     codes = np.full((SIZE, SIZE), 3, np.uint8)
     codes[20:60, 10 : 10 + mined] = 30
-    west, north = HOLES[region]
+    west, north = UPPER_LEFT[region]
     place = {"crs": "EPSG:4326", "transform": rasterio.Affine(CELL_DEG, 0, west, 0, -CELL_DEG, north)}
     with rasterio.open(
         folder / f"{region}_{year}.tif", "w", driver="GTiff", width=SIZE, height=SIZE, count=1, dtype="uint8", **place
@@ -37,7 +37,7 @@ def write_map(folder: Path, region: str, year: int, mined: int) -> None:
 
 
 def monitored(folder: Path, region: str) -> dict[str, Any]:
-    west, north = HOLES[region]
+    west, north = UPPER_LEFT[region]
     side = (SIZE - 8) * CELL_DEG
     left, top = west + 4 * CELL_DEG, north - 4 * CELL_DEG
     ring = [[left, top], [left, top - side], [left + side, top - side], [left + side, top], [left, top]]
@@ -50,10 +50,10 @@ def monitored(folder: Path, region: str) -> dict[str, Any]:
 @pytest.fixture
 def followed(tmp_path: Path) -> Installation:
     """Two regions whose mining grew from 2022 to 2023; the maps of 2024 are not there yet."""
-    for region in HOLES:
+    for region in UPPER_LEFT:
         write_map(tmp_path, region, 2022, 10)
         write_map(tmp_path, region, 2023, 14)
-    collection = {"type": "FeatureCollection", "features": [monitored(tmp_path, region) for region in HOLES]}
+    collection = {"type": "FeatureCollection", "features": [monitored(tmp_path, region) for region in UPPER_LEFT]}
     (tmp_path / "regions.geojson").write_text(json.dumps(collection))
     installation = Installation(tmp_path / "home", tmp_path / "regions.geojson")
     installation.run("materialize", "--assets", "annual_report", "--years", "2022-2023")

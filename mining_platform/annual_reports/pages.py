@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
@@ -38,8 +39,6 @@ def _shared(contents: Contents, downloads: Sequence[Download]) -> dict[str, Any]
     """What is the same in every language."""
     new = [region.new.assign(region=region.id) for region in contents.regions]
     large = {region.id: region.facts["new_polygons"] for region in contents.regions}
-    import pandas as pd
-
     places = pd.concat([table[table["is_large"]] for table in new], ignore_index=True)
     epsg = {region.id: region.epsg for region in contents.regions}
     return {
