@@ -37,11 +37,17 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# Tests run side by side, but for those that measure (`alone`).
+WORKERS ?= 2
+SIDE_BY_SIDE := -n $(WORKERS) --dist loadgroup
+
 test: lint
-	$(BIN)/pytest -m "not slow"
+	$(BIN)/pytest -m "not slow and not alone" $(SIDE_BY_SIDE)
+	$(BIN)/pytest -m "not slow and alone"
 
 test-slow: $(STAMP)
-	$(BIN)/pytest -m slow
+	$(BIN)/pytest -m "slow and not alone" $(SIDE_BY_SIDE)
+	$(BIN)/pytest -m "slow and alone"
 
 bench: $(STAMP)
 	@for name in orchestration medians clouds proportions leakage patches inference packages training; do $(BIN)/python -m benchmarks.$$name || exit 1; done

@@ -22,6 +22,12 @@ SMALL = {"sim-igarape": (-55.20, -6.40, -55.11, -6.31), "sim-serra": (-51.20, -7
 """Outlines of the simulated regions, cut to about 10 km so that the line runs in a minute."""
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Where tests run in several processes, those of one file stay together, and all that use the line: it is made once."""
+    group = "line" if "line" in getattr(item, "fixturenames", ()) else item.nodeid.partition("::")[0]
+    item.add_marker(pytest.mark.xdist_group(group))
+
+
 @dataclass(frozen=True)
 class Installation:
     """A home with its own region file, used through the real command."""

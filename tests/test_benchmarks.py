@@ -21,11 +21,13 @@ def assert_enough(module: ModuleType, *, quick: bool = True) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_the_median_keeps_its_distance_from_its_peers() -> None:
     assert_enough(medians)
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_clouds_keep_their_distance_from_the_package() -> None:
     pytest.importorskip("s2cloudless", reason="the package s2cloudless is absent: install the extra that brings it")
     if not (REALDATA / "s2-l1c-cloud-golden").is_dir():
@@ -36,6 +38,7 @@ def test_clouds_keep_their_distance_from_the_package() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_shares_keep_their_distance_from_their_peers_and_their_limits() -> None:
     from benchmarks import proportions
 
@@ -43,6 +46,7 @@ def test_shares_keep_their_distance_from_their_peers_and_their_limits() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_the_leakage_audit_keeps_its_distance_from_its_peers_and_its_limits() -> None:
     from benchmarks import leakage
 
@@ -50,6 +54,7 @@ def test_the_leakage_audit_keeps_its_distance_from_its_peers_and_its_limits() ->
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_the_patch_store_keeps_its_distance_from_its_peers_and_its_limits() -> None:
     from benchmarks import patches
 
@@ -57,6 +62,7 @@ def test_the_patch_store_keeps_its_distance_from_its_peers_and_its_limits() -> N
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_scoring_a_mosaic_keeps_its_distance_from_a_loop_over_patches() -> None:
     from benchmarks import inference
 
@@ -64,6 +70,7 @@ def test_scoring_a_mosaic_keeps_its_distance_from_a_loop_over_patches() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.timeout(900)
 def test_exports_keep_within_their_time_and_memory() -> None:
     from benchmarks import packages
@@ -101,6 +108,7 @@ def test_the_table_is_aligned() -> None:
     assert len({line.index(word) for line, word in zip(lines, ("peer", "bottleneck", "numpy"), strict=True)}) == 1
 
 
+@pytest.mark.alone
 def test_functions_take_turns_and_the_first_call_does_not_count() -> None:
     calls: list[str] = []
 
@@ -123,5 +131,6 @@ def hold_memory() -> Callable[[], object]:
     return lambda: np.ones(HELD_BYTES, np.uint8)[:1] + before[:1]
 
 
+@pytest.mark.alone
 def test_the_memory_of_a_function_is_what_it_adds_to_the_process() -> None:
     assert 0.95 * HELD_BYTES < peak_memory(f"{__name__}:hold_memory") < 1.1 * HELD_BYTES

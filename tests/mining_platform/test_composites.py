@@ -127,6 +127,7 @@ def test_scenes_of_a_day_that_fill_each_other_are_one_day_for_every_reducer(reci
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.skipif(sys.platform != "linux", reason="peak memory is read from /proc")
 def test_memory_does_not_grow_with_the_number_of_scenes() -> None:
     output = (len(CHANNELS) + 2) * 1024**2 * 2
