@@ -10,11 +10,14 @@ The order of publishing decides what a kill can leave:
 
 Between 3 and 4 readers see the version before; the next producer finds the record ahead of the
 pointer and moves the pointer on. Everything before 3 counts as not done.
+
+Where the artifacts are in an object store, 1 and 2 happen on the disk and the files are then put there, the manifest last; 3 and
+4 are writes there that happen only while nobody else has made them.
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,7 +25,9 @@ from typing import Any
 
 from mining_platform import lineage
 from mining_platform.memory_kills import own_bounds
-from mining_platform.store import digests, durable, leases, publishing, versions
+from mining_platform.store import digests, durable, publishing, uploads, versions
+from mining_platform.store.holding import held
+from mining_platform.store.uploads import StillOurs
 from mining_platform.store.versions import (
     Artifact,
     ArtifactError,
@@ -31,8 +36,11 @@ from mining_platform.store.versions import (
     InvalidRef,
     Json,
     LeaseHeld,
+    LeaseLost,
     MissingArtifact,
     Ref,
+    StoreUnreachable,
+    at_one_moment,
     current_digest,
     open_artifact,
     partitions,
@@ -48,9 +56,12 @@ __all__ = [
     "InvalidRef",
     "Json",
     "LeaseHeld",
+    "LeaseLost",
     "MissingArtifact",
     "Produced",
     "Ref",
+    "StoreUnreachable",
+    "at_one_moment",
     "current_digest",
     "finish_publication",
     "freshness",
@@ -127,9 +138,9 @@ def _staleness(store: ArtifactStore, task: _Task) -> tuple[str, ...]:
     missing = tuple(f"input {ref} is missing" for ref, digest in current.items() if digest is None)
     if pointer is None or missing:
         return (*(("not made yet",) if pointer is None else ()), *missing)
-    if lineage.record_path(versions.records_directory(store, task.ref), pointer.record + 1).exists():
+    if versions.has_newer_record(store, task.ref, pointer):
         return (UNSEEN,)
-    damage = digests.problems(versions.version_directory(store, task.ref, pointer.digest), pointer.digest, deep=False)
+    damage = versions.problems(store, task.ref, pointer.digest, deep=False)
     if damage:
         return (_damaged(damage),)
     try:
@@ -171,11 +182,11 @@ def produce(  # noqa: PLR0913 - what decides a version, each by name
     _require_inputs(store, task)
     reasons, skipped = _reasons(store, task), UNCHANGED
     if reasons:
-        with _lease(store, ref, run_id):
-            skipped = FINISHED if _finish_publication(store, task) else UNCHANGED
+        with held(store, ref, run_id) as still_ours:
+            skipped = FINISHED if _finish_publication(store, task, still_ours) else UNCHANGED
             reasons = _reasons(store, task)
             if reasons:
-                _make(store, task, compute, run_id)
+                _make(store, task, compute, run_id, still_ours)
             pointer = versions.require_pointer(store, ref)
     else:
         pointer = versions.require_pointer(store, ref)
@@ -197,44 +208,29 @@ def _reasons(store: ArtifactStore, task: _Task) -> tuple[str, ...]:
     if reasons:
         return reasons
     pointer = versions.require_pointer(store, task.ref)
-    damage = digests.problems(versions.version_directory(store, task.ref, pointer.digest), pointer.digest, deep=True)
+    damage = versions.problems(store, task.ref, pointer.digest, deep=True)
     return (_damaged(damage),) if damage else ()
 
 
-@contextmanager
-def _lease(store: ArtifactStore, ref: Ref, run_id: str) -> Iterator[None]:
-    """Hold the partition alone, and keep every version from being collected; LeaseHeld says who holds it otherwise."""
-    directory = versions.partition_directory(store, ref)
-    with ExitStack() as stack:
-        with publishing.disk(ref):
-            durable.make_directory(directory)
-            other = stack.enter_context(leases.lease(directory / versions.LEASE_NAME, run_id))
-        if other is not None:
-            raise LeaseHeld(f"{ref} is being made by {other}. Wait for it or end it, then run again.")
-        with publishing.disk(ref):
-            stack.enter_context(leases.shared(store.root / versions.LEASE_NAME))
-        yield
-
-
-def _finish_publication(store: ArtifactStore, task: _Task) -> bool:
+def _finish_publication(store: ArtifactStore, task: _Task, still_ours: StillOurs) -> bool:
     """Remove what dead writers left and move a pointer that lags behind the newest record; whether it did."""
     ref, inputs = task.ref, {each: current_digest(store, each) or "" for each in task.inputs}
     with publishing.disk(ref):
         durable.sweep(versions.partition_directory(store, ref), spared=task.unfinished_name(inputs))
         durable.sweep(versions.records_directory(store, ref))
-    return _catch_up(store, ref)
+    return _catch_up(store, ref, still_ours)
 
 
-def _catch_up(store: ArtifactStore, ref: Ref) -> bool:
+def _catch_up(store: ArtifactStore, ref: Ref, still_ours: StillOurs) -> bool:
     """Let the pointer of a partition follow its newest record, if that version is whole; whether it had to. Under the lease."""
     chain = records(store, ref)
     if not chain or versions.points_to(store, ref, chain[-1]):
         return False
     newest = chain[-1].digest
-    if digests.problems(versions.version_directory(store, ref, newest), newest, deep=True):
+    if versions.problems(store, ref, newest, deep=True):
         return False
     with publishing.disk(ref):
-        versions.write_pointer(store, ref, chain[-1])
+        versions.write_pointer(store, ref, chain[-1], still_ours)
     return True
 
 
@@ -243,11 +239,11 @@ def finish_publication(store: ArtifactStore, ref: Ref, run_id: str = "") -> bool
 
     Raises LeaseHeld where somebody is at work on the partition, and lineage.LineageError for altered records.
     """
-    with _lease(store, ref, run_id):
-        return _catch_up(store, ref)
+    with held(store, ref, run_id) as still_ours:
+        return _catch_up(store, ref, still_ours)
 
 
-def _make(store: ArtifactStore, task: _Task, compute: Compute, run_id: str) -> None:
+def _make(store: ArtifactStore, task: _Task, compute: Compute, run_id: str, still_ours: StillOurs) -> None:
     """Compute, publish and record; the caller holds the lease."""
     started = datetime.now(UTC)
     inputs = {ref: open_artifact(store, ref) for ref in task.inputs}
@@ -256,6 +252,8 @@ def _make(store: ArtifactStore, task: _Task, compute: Compute, run_id: str) -> N
         with publishing.disk(task.ref):
             digest = publishing.seal(task.ref, out, facts)
             publishing.install(versions.version_directory(store, task.ref, digest), out)
+    if store.remote is not None:
+        uploads.upload_version(store.remote, task.ref, versions.version_directory(store, task.ref, digest), digest)
     production = lineage.Production(
         asset=task.ref.asset,
         partition=task.ref.partition,
@@ -269,8 +267,18 @@ def _make(store: ArtifactStore, task: _Task, compute: Compute, run_id: str) -> N
         finished=datetime.now(UTC),
     )
     with publishing.disk(task.ref):
-        record = lineage.append_record(versions.records_directory(store, task.ref), production)
-        versions.write_pointer(store, task.ref, record)
+        record = lineage.append_record(
+            versions.records_directory(store, task.ref), production, _commit(store, task.ref, still_ours)
+        )
+        versions.write_pointer(store, task.ref, record, still_ours)
+
+
+def _commit(store: ArtifactStore, ref: Ref, still_ours: StillOurs) -> Callable[[str, bytes], None]:
+    """What has to happen with a lineage record before it lies on the disk."""
+    remote = store.remote
+    if remote is None:
+        return lambda _name, _content: None
+    return lambda name, content: uploads.commit_record(remote, ref, name, content, still_ours)
 
 
 def _working_directory(store: ArtifactStore, task: _Task, inputs: Mapping[Ref, Artifact]) -> AbstractContextManager[Path]:

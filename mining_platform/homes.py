@@ -1,9 +1,13 @@
 """Where one installation lives: everything under `MINING_PLATFORM_HOME`."""
 
+import hashlib
 import os
+import re
 from pathlib import Path
 
 HOME_VARIABLE = "MINING_PLATFORM_HOME"
+STORE_VARIABLE = "MINING_PLATFORM_STORE"
+"""Address of an object store for the artifacts, such as `s3://bucket/prefix`; they are below the home without it."""
 DEFAULT_HOME = ".mining_platform"
 
 
@@ -20,6 +24,12 @@ def dagster_home() -> Path:
 def artifacts_root() -> Path:
     """Where published versions and their lineage records lie."""
     return platform_home() / "artifacts"
+
+
+def copies_root(address: str) -> Path:
+    """Where copies of what lies in an object store are kept; each store has its own, so that two never mix."""
+    name = re.sub(r"[^a-z0-9]+", "-", address.lower()).strip("-")[:40]
+    return platform_home() / "stores" / f"{name}-{hashlib.sha256(address.encode()).hexdigest()[:12]}"
 
 
 def archive_path() -> Path:

@@ -9,7 +9,7 @@ import os
 import platform
 import re
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from functools import cache
@@ -182,10 +182,11 @@ def _git(directory: Path, *arguments: str) -> str | None:
     return done.stdout.strip()
 
 
-def append_record(directory: Path, production: Production) -> Record:
+def append_record(directory: Path, production: Production, commit: Callable[[str, bytes], None] = lambda *_: None) -> Record:
     """Append a record to the chain in `directory` and bring it to the disk; the caller holds the lease.
 
-    Raises LineageError where the chain so far is not sound, and then appends nothing.
+    `commit` is given its name and bytes first, and may refuse by raising. Raises LineageError where the chain so far is not
+    sound. In both cases nothing is appended.
     """
     chain = read_records(directory)
     number = len(chain) + 1
@@ -198,8 +199,10 @@ def append_record(directory: Path, production: Production) -> Record:
         "previous": chain[-1].hash if chain else "",
     }
     content["hash"] = _hash(content, f"record {number}")
+    stored, path = digests.canonical_json(content, f"record {number}"), record_path(directory, number)
+    commit(path.name, stored)
     durable.make_directory(directory)
-    durable.write(record_path(directory, number), digests.canonical_json(content, f"record {number}"))
+    durable.write(path, stored)
     return read_record(directory, number)
 
 
@@ -208,9 +211,11 @@ def record_path(directory: Path, number: int) -> Path:
     return directory / f"{number:06d}.json"
 
 
-def _is_own(stored: bytes, content: Mapping[str, Any], what: str) -> bool:
+def _is_own(stored: bytes, content: Mapping[str, Any]) -> bool:
     """Whether the bytes of a record are those that were written: its hash is right, and no byte is another."""
-    return _hash(content, what) == content["hash"] and digests.canonical_json(content, what) == stored
+    own = digests.spelled(content["hash"]).rstrip()
+    hashed = stored.replace(b'"hash":' + own + b",", b"", 1)  # keys are sorted, and no value before it holds what hashes it
+    return digests.digest_of(hashed) == content["hash"] and digests.spelled(content) == stored
 
 
 def _hash(content: Mapping[str, Any], what: str) -> str:
@@ -228,7 +233,7 @@ def read_record(directory: Path, number: int) -> Record:
     except (ValueError, OSError) as error:
         raise LineageError(f"Lineage record {_place(path)} is unreadable ({error}). {_REMEDY}") from None
     names = {field.name for field in fields(Record)}
-    if not isinstance(content, dict) or set(content) != names or not _is_own(stored, content, path.name):
+    if not isinstance(content, dict) or set(content) != names or not _is_own(stored, content):
         raise LineageError(f"Lineage record {_place(path)} was altered. {_REMEDY}")
     if content["number"] != number:
         raise LineageError(f"Lineage record {_place(path)} says it is number {content['number']}. {_REMEDY}")
@@ -283,6 +288,8 @@ def changes(record: Record, *, inputs: Sequence[Input], code_version: str, confi
     found += [f"input {_name(key)} is no longer used" for key in before if key not in now]
     if record.code_version != code_version:
         found.append(f"code version {record.code_version} -> {code_version}")
+    if digests.spelled(record.configuration) == digests.spelled(configuration):
+        return tuple(found)
     return (*found, *_changed_values(dict(_spelled(record.configuration)), dict(_spelled(configuration))))
 
 

@@ -1,16 +1,16 @@
 """The commands that look after the artifact store itself."""
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
 
 from mining_platform import reconciliation
-from mining_platform.artifacts import ArtifactStore
 from mining_platform.consoles import console, errors, print_rows
-from mining_platform.homes import artifacts_root
 from mining_platform.sessions import open_session
-from mining_platform.store import garbage
+from mining_platform.store import garbage, mirror, remote_garbage
+from mining_platform.store.places import own_store
 
 MOST_ROWS = 40  # that the command prints; JSON has all
 
@@ -21,24 +21,39 @@ def gc(
 ) -> None:
     """Remove what dead writers left, and versions that nothing current rests on.
 
-    Whatever a current version rests on, directly or not, stays, and so does every lineage record. Exit code 1 where something is
-    in use and was left.
+    Whatever a current version rests on, directly or not, stays, and so does every lineage record. Of an object store the
+    copies on this machine go, and what is garbage there is named. Exit code 1 where something is in use and was left.
     """
-    store = ArtifactStore(artifacts_root())
-    found = garbage.find_garbage(store)
+    store = own_store()
+    found, there = garbage.find_garbage(store), remote_garbage.named(store)
     left = [] if dry_run else garbage.collect(store, found)
-    rows = [{"partition": str(item.ref), "what": item.name, "MB": round(item.size / 1e6, 3), "why": item.why} for item in found]
+    if not dry_run:
+        mirror.sweep(store)
+    rows = _rows(found)
     if as_json:
-        console.print_json(data={"removed": not dry_run, "bytes": sum(item.size for item in found), "garbage": rows})
+        told = {"removed": not dry_run, "bytes": sum(item.size for item in found), "garbage": rows}
+        console.print_json(data={**told, "in_object_store": _rows(there)})
     else:
         print_rows(rows[:MOST_ROWS], as_json=False)
         more = f", {len(rows) - MOST_ROWS} not shown" if len(rows) > MOST_ROWS else ""
         size = sum(item.size for item in found) / 1e6
         console.print(f"{len(found)} pieces{more}, {size:,.1f} MB {'would be' if dry_run else 'were'} freed.")
+        _tell_of_object_store(there)
     for item in left:
         errors.print(f"[yellow]left[/yellow] {escape(str(item.ref))} {item.name}: it is in use by now.")
     if left:
         raise typer.Exit(1)
+
+
+def _rows(found: Sequence[garbage.Garbage]) -> list[dict[str, Any]]:
+    return [{"partition": str(item.ref), "what": item.name, "MB": round(item.size / 1e6, 3), "why": item.why} for item in found]
+
+
+def _tell_of_object_store(there: Sequence[garbage.Garbage]) -> None:
+    if there:
+        print_rows(_rows(there)[:MOST_ROWS], as_json=False)
+        size = sum(item.size for item in there) / 1e6
+        console.print(f"{len(there)} pieces in the object store, {size:,.1f} MB. Remove them there while no run is at work.")
 
 
 def reconcile(

@@ -9,7 +9,8 @@ import pytest
 
 from mining_platform.artifacts import ArtifactStore, Ref, open_artifact, produce
 from mining_platform.store import leases, versions
-from tests.conftest import Installation, small_regions
+from tests import commands
+from tests.conftest import COMMAND, Installation, small_regions
 
 REF = Ref("land_cover", "sim-serra|2024")
 
@@ -63,3 +64,13 @@ def test_a_version_without_an_event_is_told_and_an_event_without_a_version_is_na
     printed = home.run("reconcile", code=1)
     assert "there is no such artifact" in printed
     assert "0 of them repaired" in printed
+
+
+def test_a_bucket_that_does_not_answer_ends_a_command_with_one_sentence_and_is_never_taken_for_empty(home: Installation) -> None:
+    away = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_ALLOW_HTTP": "true", "AWS_REGION": "x"}
+    credentials = {"AWS_ACCESS_KEY_ID": "of-the-tests", "AWS_SECRET_ACCESS_KEY": "known-to-nobody-else"}
+    variables = {**home.environment, **away, **credentials, "MINING_PLATFORM_STORE": "s3://bucket/x"}
+    code, printed = commands.run(COMMAND, ("status",), variables, 60)
+    assert (code, "error The artifact store s3://bucket/x cannot be reached" in printed) == (2, True), printed
+    assert "known-to-nobody-else" not in printed
+    assert not list((home.home / "stores").rglob("*.json"))

@@ -118,6 +118,7 @@ def audit(store: ArtifactStore, roots: Iterable[Input], *, deep: bool, since: Si
         ref = Ref(version.asset, version.partition)
         if ref not in kept:
             kept[ref] = read_kept(store, ref)
+        versions.bring(store, ref, version.digest)
         nodes[version] = examine(kept[ref], version)
         waiting += nodes[version].inputs
     examined = hashed(list(nodes.values())) if deep else list(nodes.values())

@@ -18,6 +18,8 @@ from blake3 import blake3
 from mining_platform.store import durable
 
 MANIFEST_NAME = "manifest.json"
+ABSENT = "the version's directory is missing"
+"""The problem of a version that is not there at all."""
 HASHING_THREADS = 4  # blake3 and fsync release the GIL; more threads gain nothing on small machines
 
 _JSON_HINT = "Use only dict with text keys, list, tuple, str, int, float (finite), bool and None."
@@ -47,10 +49,14 @@ def plain(value: Any, what: str) -> Any:
 def canonical_json(value: Any, what: str) -> bytes:
     """The one spelling of a JSON value: ASCII, sorted keys, no spaces, a newline at the end; raises as `plain`."""
     try:
-        text = json.dumps(_plain(value), sort_keys=True, separators=(",", ":"), allow_nan=False)
+        return spelled(_plain(value))
     except (TypeError, ValueError) as error:
         raise ValueError(f"{what} cannot be written as JSON: {error}. {_JSON_HINT}") from None
-    return text.encode("ascii") + b"\n"
+
+
+def spelled(value: Any) -> bytes:
+    """As `canonical_json`, of what was read from JSON and so is plain already."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode("ascii") + b"\n"
 
 
 def _plain(value: Any) -> Any:
@@ -142,7 +148,7 @@ def problems(directory: Path, digest: str, *, deep: bool) -> list[str]:
         content = (directory / MANIFEST_NAME).read_bytes()
         files, directories = listing(directory)
     except FileNotFoundError:
-        return [f"{MANIFEST_NAME} is missing" if directory.is_dir() else "the version's directory is missing"]
+        return [f"{MANIFEST_NAME} is missing" if directory.is_dir() else ABSENT]
     except (ValueError, OSError) as error:
         return [str(error)]
     if digest_of(content) != digest:

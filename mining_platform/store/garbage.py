@@ -33,7 +33,7 @@ class Garbage:
 def find_garbage(store: ArtifactStore) -> list[Garbage]:
     """All that can be removed, sorted. ArtifactError or LineageError where records cannot be trusted: then nothing is garbage."""
     refs = versions.all_refs(store)
-    kept = _kept(store, refs)
+    kept = kept_versions(store, refs)
     found = [item for ref in refs for item in (*_unused(store, ref, kept), *_leftovers(store, ref))]
     return sorted(found)
 
@@ -41,7 +41,7 @@ def find_garbage(store: ArtifactStore) -> list[Garbage]:
 Chains = Mapping[Ref, Sequence[Record]]
 
 
-def _kept(store: ArtifactStore, refs: Sequence[Ref]) -> set[Version]:
+def kept_versions(store: ArtifactStore, refs: Sequence[Ref]) -> set[Version]:
     """What is current, or recorded last, and all that it rests on."""
     chains = _chains(store, refs)
     newest = [(ref, record.digest) for ref, chain in chains.items() for record in chain[-1:]]
@@ -126,7 +126,7 @@ def collect(store: ArtifactStore, found: Sequence[Garbage]) -> list[Garbage]:
 def _versions_set_aside(store: ArtifactStore, found: Sequence[Garbage]) -> dict[Garbage, Path | None]:
     """Where versions lie that nothing which stays rests on, each set aside after those that rest on it; None for what stayed."""
     refs = versions.all_refs(store)
-    chains, kept = _chains(store, refs), _kept(store, refs)
+    chains, kept = _chains(store, refs), kept_versions(store, refs)
     items = {(item.ref, Path(item.name).name): item for item in found if item.why == UNUSED}
     wanted = set(items) - kept
     staying = _with_inputs(chains, (version for version in _existing(store, refs) if version not in wanted))

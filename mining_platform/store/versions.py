@@ -1,153 +1,112 @@
-"""Versions of asset partitions on disk: how they are named, found, opened and verified.
+"""Versions of asset partitions: how they are found, opened and verified.
 
 A partition lies at `<root>/<asset>/@<partition>/`: immutable `versions/<digest>/`, lineage `records/`,
-the pointer `current.json` and the `lease`. Readers follow the pointer and verify what they find.
+the pointer `current.json` and the `lease`. Readers follow the pointer and verify what they find. Of an object store the
+directory holds copies: whatever is asked here brings them up to date first (`mirror.py`), so that readers go on with files.
 """
 
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from mining_platform import lineage
-from mining_platform.store import digests, durable
+from mining_platform.store import digests, durable, mirror, uploads
+from mining_platform.store.refs import (
+    FACTS_NAME,
+    LEASE_NAME,
+    POINTER_NAME,
+    RECORDS_NAME,
+    VERSIONS_NAME,
+    Artifact,
+    ArtifactError,
+    ArtifactStore,
+    DamagedArtifact,
+    InvalidRef,
+    LeaseHeld,
+    LeaseLost,
+    MissingArtifact,
+    Pointer,
+    Ref,
+    StoreUnreachable,
+    at_one_moment,
+    partition_directory,
+    partition_key,
+    pointer_bytes,
+    read_pointer_bytes,
+    ref_of,
+    remedy,
+    version_directory,
+)
+
+__all__ = [
+    "FACTS_NAME",
+    "LEASE_NAME",
+    "POINTER_NAME",
+    "RECORDS_NAME",
+    "VERSIONS_NAME",
+    "Artifact",
+    "ArtifactError",
+    "ArtifactStore",
+    "DamagedArtifact",
+    "InvalidRef",
+    "Json",
+    "LeaseHeld",
+    "LeaseLost",
+    "MissingArtifact",
+    "Pointer",
+    "Ref",
+    "StoreUnreachable",
+    "all_refs",
+    "at_one_moment",
+    "bring",
+    "current_digest",
+    "has_newer_record",
+    "open_artifact",
+    "partition_directory",
+    "partitions",
+    "points_to",
+    "problems",
+    "read_facts",
+    "read_pointer",
+    "records",
+    "records_directory",
+    "remedy",
+    "require_pointer",
+    "version_directory",
+    "write_pointer",
+]
 
 Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
-
-FACTS_NAME = "facts.json"
-POINTER_NAME = "current.json"
-LEASE_NAME = "lease"
-RECORDS_NAME = "records"
-VERSIONS_NAME = "versions"
-
-_ASSET = re.compile(r"[a-z][a-z0-9_]{0,63}(/[a-z][a-z0-9_]{0,63})*")
-_PARTITION = re.compile(r"([a-z0-9_-]{1,64}(\|[a-z0-9_-]{1,64}){0,2})?")  # three parts stay below the 255 bytes of a file name
-_DIGEST = re.compile(r"[0-9a-f]{64}")
-
-
-class ArtifactError(RuntimeError):
-    """Something about a published version is not as it must be."""
-
-
-class InvalidRef(ArtifactError):  # noqa: N818 - named by what is wrong
-    """A text that names no asset partition."""
-
-
-class MissingArtifact(ArtifactError):  # noqa: N818 - named by what is wrong
-    """An artifact was asked for that was never published."""
-
-
-class DamagedArtifact(ArtifactError):  # noqa: N818 - named by what is wrong
-    """A published version is not what its digest says."""
-
-
-class LeaseHeld(ArtifactError):  # noqa: N818 - named by what is wrong
-    """Another writer is at work on the partition."""
-
-
-@dataclass(frozen=True, order=True)
-class Ref:
-    """The name of an asset partition, e.g. `ranges/candidates@lourenco|2022`; no partition, no `@`."""
-
-    asset: str
-    """Parts of `[a-z][a-z0-9_]*` joined by `/`."""
-    partition: str = ""
-    """Up to three parts of `[a-z0-9_-]{1,64}` joined by `|`; empty for an asset without partitions."""
-
-    def __post_init__(self) -> None:
-        """Refuse with InvalidRef whatever could not be a directory of its own inside a store."""
-        if not _ASSET.fullmatch(self.asset):
-            raise InvalidRef(
-                f"{self.asset!r} is no asset. Use names of a-z, 0-9 and '_' joined by '/', e.g. 'ranges/candidates'."
-            )
-        if not _PARTITION.fullmatch(self.partition):
-            raise InvalidRef(
-                f"{self.partition!r} is no partition of {self.asset}. Use a-z, 0-9, '_', '-' joined by '|', e.g. 'lourenco|2022'."
-            )
-
-    def __str__(self) -> str:
-        return f"{self.asset}@{self.partition}" if self.partition else self.asset
-
-    @classmethod
-    def parse(cls, text: str) -> "Ref":
-        """The inverse of str(ref); InvalidRef for anything else."""
-        asset, at, partition = text.partition("@")
-        if at and not partition:
-            raise InvalidRef(f"{text!r} ends in '@'. Leave the '@' out, or name the partition, e.g. 'mosaic@lourenco|2022'.")
-        return cls(asset, partition)
-
-
-@dataclass(frozen=True)
-class ArtifactStore:
-    """Where artifacts are kept: a directory of a local file system."""
-
-    root: Path
-
-
-@dataclass(frozen=True)
-class Artifact:
-    """One verified version."""
-
-    ref: Ref
-    digest: str
-    path: Path
-    """Directory of its files; read only."""
-    facts: dict[str, Any]
-    """Content facts told by its maker; `simulated` is always among them."""
-
-
-@dataclass(frozen=True)
-class Pointer:
-    """Which version of a partition is current."""
-
-    digest: str
-    record: int
-    """Number of the lineage record of its production."""
-    record_hash: str
-
-
-def partition_directory(store: ArtifactStore, ref: Ref) -> Path:
-    """Where a partition lies; the only maker of such paths. ArtifactError where links lead out of the store."""
-    directory = store.root.joinpath(*ref.asset.split("/"), "@" + ref.partition.replace("|", "+"))
-    if not directory.resolve().is_relative_to(store.root.resolve()):
-        raise ArtifactError(f"{ref}: its directory leads out of the artifact store. Remove the symbolic link in {ref.asset}.")
-    return directory
-
-
-def version_directory(store: ArtifactStore, ref: Ref, digest: str) -> Path:
-    """Where a version lies, whether it exists or not; ArtifactError where `digest` is none."""
-    if not _DIGEST.fullmatch(digest):
-        raise ArtifactError(f"{ref}: {digest!r} is no digest. Give the 64 hexadecimal digits of a version.")
-    return partition_directory(store, ref) / VERSIONS_NAME / digest
-
-
-def remedy(ref: Ref) -> str:
-    """How a person makes an artifact again."""
-    if ref.asset.startswith("imported/"):
-        return "Run `mining-platform import` on its folder again."
-    *first, year = ref.partition.split("|")
-    option = {"model": "--experiments", "evaluation": "--experiments"}.get(ref.asset, "--regions")
-    chosen = "".join(f" {option} {name}" for name in first) + (f" --years {year}" if year else "")
-    return f"Run `mining-platform materialize --assets {ref.asset}{chosen}`."
 
 
 def read_pointer(store: ArtifactStore, ref: Ref) -> Pointer | None:
     """The pointer of a partition, None where nothing was published; DamagedArtifact where it is unreadable."""
-    path = partition_directory(store, ref) / POINTER_NAME
+    if store.pointers is None:
+        return _read_pointer(store, ref)
+    if ref not in store.pointers:
+        store.pointers[ref] = _read_pointer(store, ref)
+    return store.pointers[ref]
+
+
+def _read_pointer(store: ArtifactStore, ref: Ref) -> Pointer | None:
+    stored = mirror.pointer_of(store, store.remote, ref) if store.remote is not None and _may_exist(store, ref) else None
     try:
-        stored = path.read_bytes()
-        content = digests.read_json(stored)
-        pointer = Pointer(content["digest"], int(content["record"]), str(content["record_hash"]))
-        if not _DIGEST.fullmatch(pointer.digest):
-            raise ValueError("it names no digest")
-        if stored != _pointer_bytes(pointer):
-            raise ValueError("it was altered")
+        if store.remote is None:
+            stored = (partition_directory(store, ref) / POINTER_NAME).read_bytes()
+        return None if stored is None else read_pointer_bytes(stored)
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except (OSError, ValueError) as error:
         raise DamagedArtifact(f"{ref}: {POINTER_NAME} is unreadable ({error}). {remedy(ref)}") from None
-    return pointer
+
+
+def _may_exist(store: ArtifactStore, ref: Ref) -> bool:
+    """Whether a partition can have been made, as far as a listing of its asset tells, for looks at many at one moment."""
+    if store.listed is None or store.remote is None:
+        return True
+    if ref.asset not in store.listed:
+        store.listed[ref.asset] = frozenset(store.remote.folders(f"{ref.asset}/"))
+    return partition_key(ref).rpartition("/")[2] in store.listed[ref.asset]
 
 
 def require_pointer(store: ArtifactStore, ref: Ref) -> Pointer:
@@ -167,14 +126,15 @@ def points_to(store: ArtifactStore, ref: Ref, record: lineage.Record) -> bool:
     return pointer == Pointer(record.digest, record.number, record.hash)
 
 
-def write_pointer(store: ArtifactStore, ref: Ref, record: lineage.Record) -> None:
-    """Make the version of a record the current one, at once and durably."""
-    content = _pointer_bytes(Pointer(record.digest, record.number, record.hash))
+def write_pointer(store: ArtifactStore, ref: Ref, record: lineage.Record, still_ours: Callable[[], None] = lambda: None) -> None:
+    """Make the version of a record the current one, at once and durably.
+
+    In an object store only while nobody else moved the pointer, and after `still_ours` said that the lease is held (LeaseLost).
+    """
+    content = pointer_bytes(Pointer(record.digest, record.number, record.hash))
+    if store.remote is not None:
+        uploads.move_pointer(store.remote, ref, content, still_ours)
     durable.write(partition_directory(store, ref) / POINTER_NAME, content)
-
-
-def _pointer_bytes(pointer: Pointer) -> bytes:
-    return digests.canonical_json(asdict(pointer), POINTER_NAME)
 
 
 def current_digest(store: ArtifactStore, ref: Ref) -> str | None:
@@ -185,6 +145,9 @@ def current_digest(store: ArtifactStore, ref: Ref) -> str | None:
 
 def partitions(store: ArtifactStore, asset: str) -> list[str]:
     """Partitions of an asset that have a current version, sorted; `""` stands for an asset without partitions."""
+    if store.remote is not None:
+        known = [ref_of(asset, name) for name in store.remote.folders(f"{asset}/") if name.startswith("@")]
+        return sorted(ref.partition for ref in known if ref and current_digest(store, ref) is not None)
     parent = partition_directory(store, Ref(asset)).parent
     found = [path.parent.name for path in parent.glob(f"@*/{POINTER_NAME}")]
     return sorted(name.removeprefix("@").replace("+", "|") for name in found)
@@ -192,17 +155,44 @@ def partitions(store: ArtifactStore, asset: str) -> list[str]:
 
 def all_refs(store: ArtifactStore) -> list[Ref]:
     """Every partition that has a directory, published or not, sorted; folders that no asset could have made are left out."""
-    found, waiting = [], [(store.root, "")] if store.root.is_dir() else []
+    places = mirror.all_refs(store.remote) if store.remote is not None else _folders(store.root)
+    return sorted(ref for asset, folder in places if (ref := ref_of(asset, folder)))
+
+
+def _folders(root: Path) -> Iterator[tuple[str, str]]:
+    """Asset and folder `@…` of every partition below a root."""
+    waiting = [(root, "")] if root.is_dir() else []
     while waiting:
         directory, asset = waiting.pop()
         for path in directory.iterdir():
             if path.is_symlink() or not path.is_dir():
                 continue
-            if not path.name.startswith("@"):
+            if path.name.startswith("@"):
+                yield asset, path.name
+            else:
                 waiting.append((path, f"{asset}/{path.name}".removeprefix("/")))
-            elif _ASSET.fullmatch(asset) and _PARTITION.fullmatch(partition := path.name[1:].replace("+", "|")):
-                found.append(Ref(asset, partition))
-    return sorted(found)
+
+
+def problems(store: ArtifactStore, ref: Ref, digest: str, *, deep: bool) -> list[str]:
+    """What is wrong with a version, as `digests.problems` tells it.
+
+    In an object store, with `deep`, it is brought to the disk first; else of one that is not on the disk only the manifest
+    is read. A damaged copy is none of the version: it is fetched again.
+    """
+    directory, remote = version_directory(store, ref, digest), store.remote
+    if remote is None:
+        return digests.problems(directory, digest, deep=deep)
+    if directory.exists() and digests.problems(directory, digest, deep=deep):
+        mirror.discard(store, ref, digest)
+    if directory.exists():
+        return []
+    return mirror.fetch(store, remote, ref, digest) if deep else mirror.remote_problems(remote, ref, digest, deep=False)
+
+
+def bring(store: ArtifactStore, ref: Ref, digest: str) -> None:
+    """Let a version of an object store be on the disk, if it is whole there; whoever looks at the files says what is wrong."""
+    if store.remote is not None and not version_directory(store, ref, digest).exists():
+        mirror.fetch(store, store.remote, ref, digest)
 
 
 def open_artifact(store: ArtifactStore, ref: Ref, digest: str | None = None) -> Artifact:
@@ -214,23 +204,23 @@ def open_artifact(store: ArtifactStore, ref: Ref, digest: str | None = None) -> 
     """
     wanted = digest or require_pointer(store, ref).digest
     path = version_directory(store, ref, wanted)
-    found, facts = _verified(path, wanted)
+    found, facts = _verified(store, ref, wanted)
     if not found:
         return Artifact(ref, wanted, path, facts)
     if digest is None and current_digest(store, ref) != wanted:
         return open_artifact(store, ref)
-    if digest is not None and not path.exists():
+    if digest is not None and found == [digests.ABSENT]:
         raise MissingArtifact(f"{ref} has no version {wanted}. {remedy(ref)}")
     raise DamagedArtifact(f"{ref}, version {wanted}: {'; '.join(found)}. {remedy(ref)}")
 
 
-def _verified(path: Path, digest: str) -> tuple[list[str], dict[str, Any]]:
+def _verified(store: ArtifactStore, ref: Ref, digest: str) -> tuple[list[str], dict[str, Any]]:
     """What is wrong with a version, and its facts where nothing is."""
-    found = digests.problems(path, digest, deep=True)
+    found = problems(store, ref, digest, deep=True)
     try:
-        return found, {} if found else read_facts(path)
+        return found, {} if found else read_facts(version_directory(store, ref, digest))
     except FileNotFoundError:
-        return ["the version's directory is missing"], {}
+        return [digests.ABSENT], {}
 
 
 def read_facts(version: Path) -> dict[str, Any]:
@@ -241,6 +231,13 @@ def read_facts(version: Path) -> dict[str, Any]:
 def records_directory(store: ArtifactStore, ref: Ref) -> Path:
     """Where the lineage records of a partition lie."""
     return partition_directory(store, ref) / RECORDS_NAME
+
+
+def has_newer_record(store: ArtifactStore, ref: Ref, pointer: Pointer) -> bool:
+    """Whether there is a record after that of the pointer: a run was killed between the two, or is between them now."""
+    if store.remote is not None:
+        return mirror.bring_record(store, store.remote, ref, pointer.record + 1)
+    return lineage.record_path(records_directory(store, ref), pointer.record + 1).exists()
 
 
 def records(store: ArtifactStore, ref: Ref) -> list[lineage.Record]:
@@ -254,6 +251,8 @@ def records(store: ArtifactStore, ref: Ref) -> list[lineage.Record]:
         pointer = read_pointer(store, ref)  # before the records: a writer adds one first, then moves the pointer
     except DamagedArtifact:
         pointer = None
+    if store.remote is not None:
+        mirror.bring_newer_records(store, store.remote, ref, pointer.record if pointer else 0)
     chain = lineage.read_records(directory)
     if chain and pointer:
         lineage.check_anchor(directory, chain, number=pointer.record, record_hash=pointer.record_hash)

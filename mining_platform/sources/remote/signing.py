@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import requests
 
+from mining_platform.sources.remote import bucket_signing
 from mining_platform.sources.remote.network import TIMEOUT_S, NetworkError, session, without_query
 
 TOKEN_URL = "https://planetarycomputer.microsoft.com/api/sas/v1/token"
@@ -40,8 +41,15 @@ _lock = threading.Lock()
 def signed(url: str) -> str:
     """The URL with a token that holds for another MARGIN, where its host wants one; else the URL itself.
 
-    One token serves a container and all threads until it runs out. SigningError where there is none to be had.
+    One token serves a container and all threads until it runs out. SigningError where there is none to be had. Files of buckets
+    of one's own are signed by `bucket_signing`.
     """
+    try:
+        own = bucket_signing.signed(url)
+    except bucket_signing.BucketSigningError as error:
+        raise SigningError(str(error)) from None
+    if own is not None:
+        return own
     blob = _blob(url)
     if blob is None:
         return url
