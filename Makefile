@@ -14,8 +14,11 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	touch $(STAMP)
 
+# `make demo CLUSTER=1` works on parts with two worker processes of Dask on loopback, and makes the same digests.
+CLUSTER ?=
+
 demo: $(STAMP)
-	$(BIN)/mining-platform demo
+	$(BIN)/mining-platform demo $(if $(CLUSTER),--cluster 2)
 
 # Every experiment on simulated data as a small trial, and their summary; `mining-platform demo experiments --full` for full ones.
 demo-experiments: $(STAMP)
@@ -39,7 +42,7 @@ lint: $(STAMP)
 
 # Tests run side by side, but for those that measure (`alone`).
 WORKERS ?= 2
-SIDE_BY_SIDE := -n $(WORKERS) --dist loadgroup
+SIDE_BY_SIDE := -n $(WORKERS) --dist loadscope
 
 test: lint
 	$(BIN)/pytest -m "not slow and not alone" $(SIDE_BY_SIDE)

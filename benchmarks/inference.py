@@ -18,7 +18,7 @@ from odc.geo.crs import CRS
 from odc.geo.geobox import GeoBox
 
 from benchmarks.comparison import Row, enough, interleaved_cpu, peak_memory, print_table
-from mining_platform.detections import checked_stack, detect, scored_tiles
+from mining_platform.detections import checked_stack, detect
 from mining_platform.image_mosaics import write_image_mosaic
 from mining_platform.models import classifier as classifiers
 from mining_platform.models.classifier import Classifier, Normalisation, deterministic_torch, module_of, predict
@@ -26,6 +26,7 @@ from mining_platform.models.registry import build_model
 from mining_platform.profiles import PROFILES
 from mining_platform.stack_tiles import WindowLattice, computed_in_all, half_overlapping
 from mining_platform.stacks import Stack, read_stack
+from mining_platform.tile_scores import scored_tiles
 
 CHANNELS = PROFILES["s2-12"].channels
 PATCH_AIM = 5

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
 from mining_platform.candidate_tables import candidate_table, thinned, window_boxes
+from mining_platform.computing import HERE, Compute
 from mining_platform.datasets import RANGES, Dataset
 from mining_platform.grids import WindowGrid
 from mining_platform.labels.recipes import recipe as recipe_of
-from mining_platform.proportions import iter_shares
 from mining_platform.ranges import range_of
 from mining_platform.reviews.effects import first_negative
 from mining_platform.sliding import shifted_grids
@@ -41,6 +41,7 @@ def candidates(  # noqa: PLR0913 - what is searched, each by name
     band: int = 1,
     outline: BaseGeometry | None = None,
     other_years: Mapping[int, Path] = NO_MAPS,
+    compute: Compute = HERE,
 ) -> tuple[gpd.GeoDataFrame, dict[str, Any]]:
     """Candidates of one region and year (`candidate_tables.CANDIDATE_COLUMNS`), sorted by window_id, and facts.
 
@@ -55,12 +56,12 @@ def candidates(  # noqa: PLR0913 - what is searched, each by name
     recipe of a window without mining is that of `year`, or the dataset's first where the window has mining then.
 
     `outline` (EPSG:4326) leaves out windows that are not wholly inside it: with disjoint outlines, windows of neighbouring UTM
-    zones cannot overlap. The map is read a block at a time, once for the shares and once for each look-alike recipe and shift.
+    zones cannot overlap. The map is read by `compute`, once for the shares and once for each look-alike recipe and shift.
     Facts: windows, windows_valid, windows_by_range of the aligned grid; candidates, eligible_by_range, eligible_by_negative,
     not_eligible, refused_zero, all of `year`. Errors as `proportions.iter_shares`; SourceError for a territory's file.
     """
     codes = recipe_of(dataset.recipe).mining_codes
-    search = Search(land_cover, grid, codes, dataset.window_filter, outline, dataset.seed, band)
+    search = Search(land_cover, grid, codes, dataset.window_filter, outline, dataset.seed, band, compute)
     survey = survey_windows(search, dataset.zero_candidates)
     positives = joined([*survey.positives, *_slid(search, survey, dataset)]).assign(negative="")
     zeros = zero_windows(search, survey, dataset.negatives, dataset.zero_candidates)
@@ -100,7 +101,7 @@ def _slid(search: Search, survey: Survey, dataset: Dataset) -> Iterator[pd.DataF
         min_valid_share=dataset.window_filter.min_valid_share,
     )
     for shifted, wanted in shifts:
-        for table in iter_shares(search.land_cover, shifted, search.codes, band=search.band, wanted=wanted):
+        for table in search.tables(grid=shifted, wanted=wanted):
             found, reasons = search.inside(table[(table["share"] > dataset.sliding_from).to_numpy()])
             yield found.assign(reason=reasons)
 

@@ -1,5 +1,6 @@
 """The commands `demo` and `simulate`: the main job on made-up data, or on real data that are at hand."""
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,6 +10,7 @@ import typer
 from mining_platform import demos, homes, plans, region_files, regions, reports, runs
 from mining_platform.annual_reports.publication import write_publication
 from mining_platform.artifacts import Ref, current_digest, open_artifact, records
+from mining_platform.computing import DASK_VARIABLE
 from mining_platform.consoles import CommandError, console, print_outcomes, progress_bar
 from mining_platform.experiment_trials import put_into_environment
 from mining_platform.line_commands import exit_by, make
@@ -51,6 +53,7 @@ def simulate(
 def demo(
     name: Annotated[str, typer.Argument(help=f"One of: {', '.join(demos.DEMOS)}.")] = "simulated",
     full: Annotated[bool, typer.Option("--full", help="Of `experiments`: the settings of each row, no small trials.")] = False,
+    cluster: Annotated[int | None, typer.Option(min=1, help="Worker processes of Dask on this machine; default threads.")] = None,
 ) -> None:
     """The main job: simulate an archive, materialize every asset on it, print what was made, write a report."""
     if name not in demos.DEMOS:
@@ -59,6 +62,8 @@ def demo(
     console.print(row.description)
     if row.trial:
         put_into_environment(None if full else row.trial)
+    if cluster:
+        os.environ[DASK_VARIABLE] = f"local:{cluster}"
     with open_session() as session:
         outcomes = run_demo(session, row)
         if outcomes is None:

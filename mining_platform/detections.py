@@ -6,6 +6,8 @@ Windows lie at half-overlap from the grid's upper left corner, see `stack_tiles`
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -15,22 +17,22 @@ import numpy as np
 import rasterio
 import rasterio.shutil
 from blake3 import blake3
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from rasterio.windows import Window
 
 from mining_platform import zarr_arrays
-from mining_platform.chunks import CHUNK_PX, grid_attributes
+from mining_platform.chunks import CHUNK_PX, Block, grid_attributes
+from mining_platform.computing import HERE, Compute
 from mining_platform.detection_polygons import detection_polygons
 from mining_platform.labels.mapbiomas import SIMULATED_MARK
-from mining_platform.models.classifier import Classifier, module_of
+from mining_platform.models.classifier import Classifier
 from mining_platform.models.contracts import channel_record, check_quantities
 from mining_platform.mosaic_exports import COG
 from mining_platform.score_maps import ScoreMap, add_window, blocks_of_map, new_map
-from mining_platform.stack_tiles import Tile, WindowLattice, computed_in_all, half_overlapping, tiles
+from mining_platform.stack_tiles import Tile, WindowLattice, computed_in_all, half_overlapping, tile_rows
 from mining_platform.stacks import Stack, layers_of, open_stack
 from mining_platform.store import durable
-from mining_platform.window_scores import can_share, scores_one_by_one, scores_with_shared_layers
+from mining_platform.tile_scores import Scored, Scoring, scored_row, scored_tiles
 
 MAP_NAME, PARQUET_NAME, GEOJSON_NAME, FACTS_NAME = (
     "probability.tif",
@@ -39,19 +41,20 @@ MAP_NAME, PARQUET_NAME, GEOJSON_NAME, FACTS_NAME = (
     "detections.json",
 )
 ABOVE_NAME = "above.tif"  # of the threshold; for making outlines, removed with the other temporary files
-SEGMENTED_WINDOWS = 8  # whose pixels' scores are held at once
 
 Progress = Callable[[int], None]
 """Told the number of windows scored so far."""
 
 
-def detect(
+def detect(  # noqa: PLR0913 - what a map is made of and who makes it, each by name
     classifier: Classifier,
     mosaic: Path,
     layers: Mapping[str, Path],
     out: Path,
     *,
     threshold: float | None = None,
+    compute: Compute = HERE,
+    model: Path | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Score a `mosaic.zarr` and the layers beside it (name -> `<layer>.zarr`); write map, polygons and facts into `out`.
@@ -60,7 +63,8 @@ def detect(
     computed; a cell is half a window for classifiers, a pixel for segmentation. `detections.parquet` and `.geojson`: see
     `detection_polygons`, of the model's own threshold where `threshold` is None. `detections.json`: the facts returned, which are
     windows, cells, cells_above, detections, area_m2, threshold, cell_m, grid, channels, model (architecture, px, blake3), and
-    simulated. Equal input gives equal bytes. Each file appears whole or not at all.
+    simulated. Equal input gives equal bytes. Each file appears whole or not at all. Where `model` is the published folder of the
+    classifier, workers of `compute` elsewhere score rows of tiles with it; else all is scored here.
 
     ValueError naming what of channels, units, layers or grids the model cannot use, and for a threshold outside [0, 1];
     ArrayError where a chunk is damaged.
@@ -77,7 +81,11 @@ def detect(
         scored = new_map(stack.mosaic.geobox, lattice, work, by_pixel=by_pixel)
         computed = computed_in_all(mosaic, list(layers.values()))
         windows = 0
-        for tile, scores, chosen in scored_tiles(classifier, stack, lattice, computed):
+        if compute.is_elsewhere and model is not None:
+            all_scores = _scored_elsewhere(compute, Scoring(model, mosaic, dict(layers), lattice), computed)
+        else:
+            all_scores = scored_tiles(classifier, stack, lattice, computed)
+        for tile, scores, chosen in all_scores:
             _add(scored, lattice, tile, scores, chosen)
             windows += len(scores)
             if progress:
@@ -120,24 +128,12 @@ def checked_stack(classifier: Classifier, mosaic: Path, layers: Mapping[str, Pat
     return stack
 
 
-def scored_tiles(
-    classifier: Classifier, stack: Stack, lattice: WindowLattice, computed: frozenset[tuple[int, int]], *, share: bool = True
-) -> Iterator[tuple[Tile, NDArray[np.floating], NDArray[np.int64]]]:
-    """Tiles, the scores of their windows that have data, in order, and the numbers (m,) of these windows in the tile.
-
-    A tile of pixel scores comes in parts of SEGMENTED_WINDOWS.
-
-    `share` False scores every window by itself, which is the plain form of the same.
-    """
-    module = module_of(classifier)
-    score = scores_with_shared_layers if share and can_share(classifier, lattice.step_px) else scores_one_by_one
-    for tile in tiles(stack, lattice, computed):
-        views = sliding_window_view(tile.has_data, (lattice.px, lattice.px))
-        wanted = np.flatnonzero([views[row, column].any() for row, column in tile.corners])
-        size = SEGMENTED_WINDOWS if len(classifier.class_names) > 1 else max(1, len(wanted))
-        for start in range(0, len(wanted), size):
-            chosen = wanted[start : start + size]
-            yield tile, score(classifier, module, tile.image, tile.corners[chosen]), chosen
+def _scored_elsewhere(compute: Compute, scoring: Scoring, computed: frozenset[Block]) -> Iterator[Scored]:
+    """As `scored_tiles`, the tiles without their images."""
+    rows = tile_rows(scoring.lattice, computed)
+    with closing(compute.results(partial(scored_row, scoring), rows, what="rows of scores")) as made:
+        for row in made:
+            yield from row
 
 
 def _add(scored: ScoreMap, lattice: WindowLattice, tile: Tile, scores: NDArray[np.floating], chosen: NDArray[np.int64]) -> None:

@@ -9,8 +9,9 @@ and reading them is an error.
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ from mining_platform.chunks import (
 from mining_platform.clouds.rules import cloud_rule, model_digest
 from mining_platform.compositing.composites import Composite
 from mining_platform.compositing.recipes import PIXELS_VERSION, MosaicRecipe
+from mining_platform.computing import HERE, Compute
 from mining_platform.layers import create_axes, create_image
 from mining_platform.patch_conventions import quantity_of
 from mining_platform.regions import Region
@@ -82,13 +84,14 @@ def compose(  # noqa: PLR0913 - what decides a mosaic, each by name
     recipe: MosaicRecipe,
     blocks: Iterable[Sequence[int]] | None,
     source: SceneSource = router,
+    compute: Compute = HERE,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Write `out/mosaic.zarr`: the composite of `scenes` by a recipe, see `compositing.composites.Composite`.
 
     `scenes` is a `scenes.scenes_table`. `blocks` (row, column of chunks) None composes the whole grid. Chunks that an
     interrupted call with the same arguments has written to `out` are read back and kept. Memory holds a few chunks and what
-    the source holds for them, whatever the number of scenes.
+    the source holds for them, whatever the number of scenes. Composites are made by `compute`; this process writes them.
 
     Returns facts: scene_count, scenes, solar_days, channels, recipe, computed_chunks, computed_pixels, gap_share,
     clear_count_min, clear_count_median, simulated. SourceError naming scene and band where a raster is missing or
@@ -107,24 +110,20 @@ def compose(  # noqa: PLR0913 - what decides a mosaic, each by name
     done = len(kept)
 
     footprints = scenes.geometry.to_crs(region.epsg)
-
-    def compose_group(group: Sequence[Block]) -> list[NDArray[np.int64]]:
-        down, across = _covering(mosaic.geobox, group)
-        box = mosaic.geobox[down, across]
-        near = _near(rows, footprints, box)
-        made = source.composite(region, near, mosaic.channels, box, recipe)
-        return [_write_block(mosaic, block, made, (down.start, across.start), len(days)) for block in group]
-
-    with ThreadPoolExecutor(source.parallel_composites(region)) as threads:
-        try:
-            for parts in threads.map(compose_group, _groups(block for block in wanted if block not in kept)):
-                histogram += np.sum(parts, axis=0)
-                done += len(parts)
-                if progress:
-                    progress(f"{done} of {len(wanted)} chunks composed", done / len(wanted))
-        except BaseException:
-            threads.shutdown(cancel_futures=True)
-            raise
+    groups = _groups(block for block in wanted if block not in kept)
+    corners = [_covering(mosaic.geobox, group) for group in groups]
+    boxes = (mosaic.geobox[corner] for corner in corners)
+    function = partial(_composite, source, region, mosaic.channels, recipe)
+    items = ((_near(rows, footprints, box), box) for box in boxes)
+    worker = HERE if compute.is_elsewhere and _is_of_service(source, region, rows, mosaic) else compute
+    threads = source.parallel_composites(region)
+    with closing(worker.results(function, items, what="parts of mosaics", threads=threads)) as made:
+        for group, (down, across), composite in zip(groups, corners, made, strict=True):
+            parts = [_write_block(mosaic, block, composite, (down.start, across.start), len(days)) for block in group]
+            histogram += np.sum(parts, axis=0)
+            done += len(parts)
+            if progress:
+                progress(f"{done} of {len(wanted)} chunks composed", done / len(wanted))
     return {
         **_scene_facts(rows, days),
         **_pixel_facts(histogram, wanted),
@@ -132,6 +131,23 @@ def compose(  # noqa: PLR0913 - what decides a mosaic, each by name
         "recipe": recipe.id,
         "simulated": mosaic.simulated,
     }
+
+
+def _composite(
+    source: SceneSource,
+    region: Region,
+    channels: Sequence[str],
+    recipe: MosaicRecipe,
+    part: tuple[Sequence[Scene], GeoBox],
+) -> Composite:
+    """The source's composite of some scenes on a part of the grid."""
+    scenes, box = part
+    return source.composite(region, scenes, channels, box, recipe)
+
+
+def _is_of_service(source: SceneSource, region: Region, scenes: Sequence[Scene], mosaic: Mosaic) -> bool:
+    """Whether a service computes the composites: they are only waited for, and its limit of requests holds in one process."""
+    return source.cost(region, len(scenes), mosaic.channels, [mosaic.geobox[:1, :1]]).eecu_s > 0
 
 
 def _near(scenes: Sequence[Scene], footprints: gpd.GeoSeries, box: GeoBox) -> list[Scene]:

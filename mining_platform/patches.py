@@ -19,13 +19,14 @@ from odc.geo.crs import CRS
 
 from mining_platform import patch_conventions, zarr_arrays
 from mining_platform.bands import S2_NODATA
+from mining_platform.computing import HERE, Compute
 from mining_platform.grids import PIXEL_M
-from mining_platform.labels.mapbiomas import read_classes
-from mining_platform.labels.recipes import NO_LABEL, SCENE_KIND, label_of
+from mining_platform.labels.recipes import NO_LABEL, SCENE_KIND
 from mining_platform.labels.recipes import recipe as recipe_of
-from mining_platform.mosaics import Mosaic, read_clear_count
+from mining_platform.mosaics import Mosaic
 from mining_platform.patch_arrays import create_arrays, shard_patches, write_patches
-from mining_platform.stacks import Stack, open_stack, read_stack, read_voids
+from mining_platform.stacks import open_stack
+from mining_platform.window_cuts import Bounds, Cut, clear_figures, cut_images, cut_labels, in_batches
 
 STORE_NAME = "patches.zarr"
 INDEX_NAME = "patches.parquet"
@@ -65,6 +66,7 @@ def write_store(  # noqa: PLR0913 - what a store is made of, each by name
     max_masked_share_other: float | None = None,
     layers: Mapping[str, Path] = NOTHING_BESIDE,
     shard: int | None = None,
+    compute: Compute = HERE,
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Cut every window (window_id, minx, miny, maxx, maxy in metres of the grid's CRS) and write `out/patches.*`.
 
@@ -72,8 +74,10 @@ def write_store(  # noqa: PLR0913 - what a store is made of, each by name
     has a label, and none of a window whose column `relabelled` is set, where there is one. Windows whose share of pixels
     without a clear observation, or without data in a layer's channel, exceeds `max_masked_share` are listed, not stored; of
     those whose column `is_mining` is false `max_masked_share_other` counts instead, if given. Rows are in order of window_id; a
-    file holds the images of `shard` patches, by default patch_arrays.shard_patches. Returns the index (INDEX_TYPES) and facts:
-    windows, patches, dropped, px, channels, recipe, label_pixels (value -> pixels), simulated.
+    file holds the images of `shard` patches, by default patch_arrays.shard_patches. Windows are cut by `compute`.
+
+    Returns the index (INDEX_TYPES) and facts: windows, patches, dropped, px, channels, recipe, label_pixels (value -> pixels),
+    simulated.
     ValueError for repeated ids, windows that are not px x px, and channels that are nowhere; else as `mosaics.read_window`.
     """
     opened = open_stack(mosaic, layers, channels)
@@ -82,7 +86,9 @@ def write_store(  # noqa: PLR0913 - what a store is made of, each by name
     limits = np.full(len(ordered), max_masked_share)
     if max_masked_share_other is not None:
         limits[~ordered["is_mining"].to_numpy(bool)] = max_masked_share_other
-    index = _index(opened, ordered["window_id"].tolist(), bounds, year, limits)
+    cut = Cut(mosaic, dict(layers), label, tuple(channels), recipe, px)
+    figures = list(in_batches(compute, clear_figures, cut, bounds, what="windows"))
+    index = _index(ordered["window_id"].tolist(), figures, year, limits)
     kept = index.index[~index["dropped"]].tolist()
     attributes = store_attributes(
         _crs(opened.mosaic),
@@ -94,11 +100,8 @@ def write_store(  # noqa: PLR0913 - what a store is made of, each by name
         pixel_m=PIXEL_M,
         simulated=opened.simulated,
     )
-    images = (read_stack(opened, window) for window in bounds[kept])
-    labels = (
-        _label(source, window, recipe, px)
-        for source, window in zip(_label_sources(label, ordered.loc[kept]), bounds[kept], strict=True)
-    )
+    images: Iterator[NDArray[np.uint16]] = in_batches(compute, cut_images, cut, bounds[kept], what="patches")
+    labels = _labels(cut, ordered.loc[kept], bounds[kept], compute)
     facts = write_arrays(out, attributes, images, labels, shard=shard)
     index.to_parquet(out / INDEX_NAME, index=False)
     return index, {"windows": len(index), "dropped": len(index) - len(kept), **facts}
@@ -135,10 +138,12 @@ def write_arrays(
     }
 
 
-def _label_sources(label: Path | None, windows: pd.DataFrame) -> list[Path | None]:
-    """The raster that each window's label is cut from; none where a person says that the raster is wrong."""
-    relabelled = windows["relabelled"] if "relabelled" in windows else [False] * len(windows)
-    return [None if wrong else label for wrong in relabelled]
+def _labels(cut: Cut, windows: pd.DataFrame, bounds: Bounds, compute: Compute) -> Iterator[NDArray[np.uint8]]:
+    """Labels of windows, in order; none where a person says that the raster is wrong."""
+    wrong = windows["relabelled"].to_numpy(bool) if "relabelled" in windows else np.zeros(len(windows), bool)
+    made: Iterator[NDArray[np.uint8]] = in_batches(compute, cut_labels, cut, bounds[~wrong], what="labels")
+    for without in wrong:
+        yield np.full((cut.px, cut.px), NO_LABEL, np.uint8) if without else next(made)
 
 
 def _counted(labels: Iterable[NDArray[np.uint8]], pixels: NDArray[np.int64]) -> Iterator[NDArray[np.uint8]]:
@@ -146,13 +151,6 @@ def _counted(labels: Iterable[NDArray[np.uint8]], pixels: NDArray[np.int64]) -> 
     for values in labels:
         pixels += np.bincount(values.ravel(), minlength=len(pixels))
         yield values
-
-
-def _label(label: Path | None, window: NDArray[np.float64], recipe: str, px: int) -> NDArray[np.uint8]:
-    """Label of a window (y, x) by the recipe; NO_LABEL everywhere where there is no raster of classes."""
-    if label is None:
-        return np.full((px, px), NO_LABEL, np.uint8)
-    return label_of(read_classes(label, window.tolist()), recipe_of(recipe))
 
 
 def channel_positions(available: Sequence[str], wanted: Sequence[str]) -> list[int]:
@@ -230,15 +228,16 @@ def _checked_bounds(windows: pd.DataFrame, px: int) -> NDArray[np.float64]:
     return bounds
 
 
-def _index(stack: Stack, ids: Sequence[str], bounds: NDArray[np.float64], year: int, limits: NDArray[np.float64]) -> pd.DataFrame:
+def _index(
+    ids: Sequence[str], figures: Sequence[tuple[float, int, float]], year: int, limits: NDArray[np.float64]
+) -> pd.DataFrame:
+    """INDEX_TYPES from the `window_cuts.clear_figures` of windows and the limits of their masked shares."""
     rows, stored = [], 0
-    for window_id, window, limit in zip(ids, bounds, limits.tolist(), strict=True):
-        clear = read_clear_count(stack.mosaic, window)
-        masked_share = float(((clear == 0) | read_voids(stack, window)).mean())
+    for window_id, (masked_share, least, median), limit in zip(ids, figures, limits.tolist(), strict=True):
         dropped = masked_share > limit
         row = (-1, True, DROPPED_CLOUDY) if dropped else (stored, False, "")
         shares = (masked_share, 1 - masked_share)
-        rows.append((f"{window_id}_{year}", window_id, year, *row, *shares, int(clear.min()), float(np.median(clear))))
+        rows.append((f"{window_id}_{year}", window_id, year, *row, *shares, least, median))
         stored += not dropped
     return pd.DataFrame(rows, columns=list(INDEX_TYPES)).astype(INDEX_TYPES)
 

@@ -5,6 +5,8 @@ an average of class codes. The map is read once, block by block, whatever its si
 """
 
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +15,14 @@ from numpy.typing import NDArray
 from pyproj import CRS
 
 from mining_platform import pixel_areas
+from mining_platform.computing import HERE, Compute
 from mining_platform.footprints import bounds_of
 from mining_platform.grids import WindowGrid, window_ids
 from mining_platform.labels.mapbiomas import NO_CLASS_CODES
-from mining_platform.shares.class_rasters import opened_classes
+from mining_platform.shares.class_rasters import ClassRaster, opened_classes
 from mining_platform.shares.ellipsoids import ellipsoid_ratios
 from mining_platform.shares.nearest import count_classes
-from mining_platform.shares.strips import finished_sums
+from mining_platform.shares.strips import bands_of, finished_sums
 from mining_platform.shares.sums import Sums
 
 FULL_TOLERANCE = 1e-7  # pixel and window areas agree to 1e-9; a share nearer to 1 than this counts as 1
@@ -50,6 +53,7 @@ def iter_shares(
     band: int = 1,
     no_class: Collection[int] = NO_CLASS_CODES,
     wanted: NDArray[np.bool_] | None = None,
+    compute: Compute = HERE,
 ) -> Iterator[pd.DataFrame]:
     """Area of the classes `codes` in each window of a grid, in tables of some rows of windows, together row-major.
 
@@ -57,17 +61,44 @@ def iter_shares(
     valid_area_m2 (0 without valid area); class_area_m2, valid_area_m2 (on the map's ellipsoid); valid_share of the window's own
     area; class_px, valid_px (native pixels whose centre lies in the window); row, column of the grid. Valid is what is neither
     the map's nodata value, NaN, nor one of `no_class`. `wanted` (rows, columns) restricts to those windows. Memory does not
-    grow with the map, only with the columns of the grid. Raises ClassRasterError, see `opened_classes`.
+    grow with the map, only with the columns of the grid. Workers elsewhere each pass over a band of windows; shares are the same
+    to the last bit, tables end elsewhere. Raises ClassRasterError, see `opened_classes`.
     """
     if wanted is not None and wanted.shape != (grid.rows, grid.columns):
         raise ValueError(f"`wanted` is {wanted.shape}, the grid has {grid.rows} rows and {grid.columns} columns of windows.")
     with opened_classes(land_cover, codes, band=band, no_class=no_class) as raster:
         if not grid.rows or not grid.columns:
             return
-        for sums in finished_sums(raster, grid, wanted):
-            table = _share_table(grid, raster.crs, sums, wanted)
-            if len(table):
-                yield table
+        if not compute.is_elsewhere:
+            yield from _tables(raster, grid, wanted, range(grid.rows))
+            return
+        bands = bands_of(raster, grid)
+    function = partial(_tables_of_band, land_cover, grid, frozenset(codes), band, frozenset(no_class), wanted)
+    with closing(compute.results(function, bands, what="bands of a map")) as made:
+        for tables in made:
+            yield from tables
+
+
+def _tables(raster: ClassRaster, grid: WindowGrid, wanted: NDArray[np.bool_] | None, rows: range) -> Iterator[pd.DataFrame]:
+    """The tables of some rows of windows that have any."""
+    for sums in finished_sums(raster, grid, wanted, rows):
+        table = _share_table(grid, raster.crs, sums, wanted)
+        if len(table):
+            yield table
+
+
+def _tables_of_band(
+    land_cover: Path,
+    grid: WindowGrid,
+    codes: frozenset[int],
+    band: int,
+    no_class: frozenset[int],
+    wanted: NDArray[np.bool_] | None,
+    rows: range,
+) -> list[pd.DataFrame]:
+    """As `_tables`, of a map that is opened for it."""
+    with opened_classes(land_cover, codes, band=band, no_class=no_class) as raster:
+        return list(_tables(raster, grid, wanted, rows))
 
 
 def window_shares(

@@ -60,16 +60,36 @@ def computed_in_all(mosaic: Path, beside: Sequence[Path]) -> frozenset[Block]:
     return found.intersection(*(layers.computed_blocks(layer) for layer in beside))
 
 
-def tiles(stack: Stack, lattice: WindowLattice, computed: frozenset[Block]) -> Iterator[Tile]:
-    """The tiles that touch a computed chunk, strip by strip and row by row; raises as `stacks.read_stack`."""
+TileRow = tuple[int, int]
+"""Tiles side by side in a strip: the first column of chunks of the strip, and the row of chunks that their corners lie in."""
+
+
+def tile_rows(lattice: WindowLattice, computed: frozenset[Block]) -> Iterator[tuple[TileRow, frozenset[Block]]]:
+    """Strip by strip and row by row, where tiles touch a computed chunk, and which chunks these touch."""
     down, across = (_windows_by_chunk(count, lattice.step_px) for count in (lattice.rows, lattice.columns))
+    of_row: dict[int, list[int]] = {}
+    for i, j in sorted(computed):
+        of_row.setdefault(i, []).append(j)
     for start in range(0, len(across), STRIP_CHUNKS):
-        decoded: dict[Block, tuple[NDArray[np.uint16], NDArray[np.bool_]]] = {}
-        for (i, rows), (j, columns) in product(enumerate(down), list(enumerate(across))[start : start + STRIP_CHUNKS]):
-            touched = [block for block in product(_chunks(rows, lattice), _chunks(columns, lattice)) if block in computed]
-            if len(rows) and len(columns) and touched:
+        columns = {j for windows in across[start : start + STRIP_CHUNKS] for j in _chunks(windows, lattice)}
+        for i, rows in enumerate(down):
+            touched = frozenset((k, j) for k in _chunks(rows, lattice) for j in of_row.get(k, ()) if j in columns)
+            if touched:
+                yield (start, i), touched
+
+
+def tiles(stack: Stack, lattice: WindowLattice, computed: frozenset[Block], only: TileRow | None = None) -> Iterator[Tile]:
+    """The tiles that touch a computed chunk, strip by strip and row by row, or of one row; raises as `stacks.read_stack`."""
+    down, across = (_windows_by_chunk(count, lattice.step_px) for count in (lattice.rows, lattice.columns))
+    decoded: dict[Block, tuple[NDArray[np.uint16], NDArray[np.bool_]]] = {}
+    strip = -1
+    for start, i in [row for row, _ in tile_rows(lattice, computed)] if only is None else [only]:
+        decoded, strip = decoded if start == strip else {}, start
+        for j, columns in list(enumerate(across))[start : start + STRIP_CHUNKS]:
+            touched = [block for block in product(_chunks(down[i], lattice), _chunks(columns, lattice)) if block in computed]
+            if len(down[i]) and len(columns) and touched:
                 decoded |= {block: _read_chunk(stack, block) for block in touched if block not in decoded}
-                yield _tile(lattice, rows, columns, {block: decoded[block] for block in touched}, len(stack.channels))
+                yield _tile(lattice, down[i], columns, {block: decoded[block] for block in touched}, len(stack.channels))
             decoded = {block: chunk for block, chunk in decoded.items() if block > (i, j)}  # the only ones still needed
 
 

@@ -1,7 +1,7 @@
 """One pass over a region's map: every window with mining, the first without in hash order, and where the others lie."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
 from mining_platform.candidate_tables import window_polygons
+from mining_platform.computing import HERE, Compute
 from mining_platform.grids import WindowGrid
 from mining_platform.orders import grid_order
 from mining_platform.proportions import SHARE_TYPES, iter_shares
@@ -36,6 +37,16 @@ class Search:
     """EPSG:4326: windows that are not wholly inside are left out; None takes all."""
     seed: int
     band: int
+    compute: Compute = HERE
+    """Who passes over the map."""
+
+    def tables(
+        self, *, grid: WindowGrid | None = None, codes: frozenset[int] | None = None, wanted: NDArray[np.bool_] | None = None
+    ) -> Iterator[pd.DataFrame]:
+        """`proportions.iter_shares` of the search's map; another grid or other codes where they are given."""
+        return iter_shares(
+            self.land_cover, grid or self.grid, codes or self.codes, band=self.band, wanted=wanted, compute=self.compute
+        )
 
     def inside(self, table: pd.DataFrame) -> tuple[pd.DataFrame, NDArray[np.object_]]:
         """The windows inside the outline, and why the filter refuses them, the valid share first; empty text where not."""
@@ -78,7 +89,7 @@ def survey_windows(search: Search, pool_size: int) -> Survey:
     survey = Survey(np.zeros(shape, dtype=np.float32), np.zeros(shape, dtype=bool))
     if search.outline is not None:
         shapely.prepare(search.outline)
-    for table in iter_shares(search.land_cover, search.grid, search.codes, band=search.band):
+    for table in search.tables():
         survey.mining_m2[table["row"], table["column"]] = table["class_area_m2"]
         _take(survey, *search.inside(table))
         _shrink_pool(survey, search, pool_size)

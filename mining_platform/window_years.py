@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from mining_platform.candidate_tables import CANDIDATE_TYPES
 from mining_platform.datasets import Dataset
 from mining_platform.grids import WindowGrid
-from mining_platform.proportions import iter_shares
 from mining_platform.surveys import Search, survey_windows
 from mining_platform.window_filters import TOO_LITTLE_VALID, TOO_NEAR_OR_FAR
 
@@ -27,15 +26,11 @@ def shares_in_year(search: Search, windows: pd.DataFrame) -> tuple[pd.DataFrame,
     order. Beside it which windows of the grid have mining on that map, (rows, columns). Raises as `proportions.iter_shares`.
     """
     anywhere = replace(search, outline=None)  # the windows are inside it already
-    found = [table for grid, wanted in grids_of(windows, search.grid) for table in _tables(search, grid, wanted)]
+    found = [table for grid, wanted in grids_of(windows, search.grid) for table in search.tables(grid=grid, wanted=wanted)]
     shares = pd.concat(found).set_index("window_id").loc[windows["window_id"]].reset_index()
     table, reasons = anywhere.inside(shares)
     reasons = np.where(table["valid_area_m2"] > 0, reasons, TOO_LITTLE_VALID)
     return table.assign(reason=reasons.astype(object)).set_index(windows.index), survey_windows(anywhere, 0).mining
-
-
-def _tables(search: Search, grid: WindowGrid, wanted: NDArray[np.bool_]) -> list[pd.DataFrame]:
-    return list(iter_shares(search.land_cover, grid, search.codes, band=search.band, wanted=wanted))
 
 
 def grids_of(windows: pd.DataFrame, grid: WindowGrid) -> list[tuple[WindowGrid, NDArray[np.bool_]]]:

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from mining_platform.grids import WindowGrid
 from mining_platform.negatives import NegativeRecipe, negative
 from mining_platform.orders import grid_order
-from mining_platform.proportions import iter_shares
 from mining_platform.surroundings import grid_distances_m
 from mining_platform.surveys import Search, Survey, joined
 
@@ -55,7 +54,7 @@ def _rows_of(search: Search, survey: Survey, kept: Mask) -> pd.DataFrame:
     missing[pool["row"], pool["column"]] = False
     if not missing.any():
         return pool
-    return joined([pool, *iter_shares(search.land_cover, search.grid, search.codes, band=search.band, wanted=missing)])
+    return joined([pool, *search.tables(wanted=missing)])
 
 
 def first_in_order(chosen: Mask, grid: WindowGrid, count: int, seed: int) -> Mask:
@@ -85,7 +84,7 @@ def _meets(recipe: NegativeRecipe, search: Search, distances: Callable[[], NDArr
 def _covered(recipe: NegativeRecipe, search: Search) -> Mask:
     """Windows of which the recipe's classes cover enough."""
     covered = np.zeros((search.grid.rows, search.grid.columns), dtype=bool)
-    for table in iter_shares(search.land_cover, search.grid, recipe.codes, band=search.band):
+    for table in search.tables(codes=frozenset(recipe.codes)):
         enough = table[table["share"] >= recipe.min_class_share]
         covered[enough["row"], enough["column"]] = True
     return covered

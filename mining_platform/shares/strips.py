@@ -8,7 +8,7 @@
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import shapely
@@ -21,13 +21,14 @@ from mining_platform.shares import kernels
 from mining_platform.shares.class_rasters import CLASS, NODATA, ClassRaster, ClassRasterError
 from mining_platform.shares.plain import plain_sums
 from mining_platform.shares.sums import Sums
-from mining_platform.shares.tiles import Projection, Tiles, is_upright, make_tiles
+from mining_platform.shares.tiles import TILE_PX, Projection, Tiles, is_upright, make_tiles
 
 STRIP_ROWS = 256  # rows of pixels worked on at a time, in whole blocks
 PART_BYTES = 2**20  # of pixels read at a time: few enough to stay in the processor's cache until they are added
 ENOUGH_WINDOWS = 1 << 16  # that many are handed out together
 OUTLINE_STEP_M = 1_000  # between points of the grid's outline that are projected: it bends by centimetres from one to the next
 SPAN_MARGIN_PX = 2  # covers that bend
+BAND_ROWS = 4096  # rows of pixels of a band of windows, so that few strips are read for two bands
 
 
 @dataclass(frozen=True)
@@ -56,9 +57,12 @@ def native_span(raster: ClassRaster, grid: WindowGrid) -> tuple[int, int, int, i
     return top, left, min(bottom, height), min(right, width)
 
 
-def finished_sums(raster: ClassRaster, grid: WindowGrid, wanted: NDArray[np.bool_] | None = None) -> Iterator[Sums]:
+def finished_sums(
+    raster: ClassRaster, grid: WindowGrid, wanted: NDArray[np.bool_] | None = None, rows: range | None = None
+) -> Iterator[Sums]:
     """Sums of all rows of windows from the first to the last, some rows at a time; only those of `wanted` windows are complete.
 
+    `rows` are those of one of the `bands_of`, whose sums are to the last bit those of a pass over all; None is all.
     `valid_area` is NaN for windows that are valid all over: there it is the window's own. Where rows of the raster run against
     rows of windows, as near a pole, the plain way is taken.
     """
@@ -66,16 +70,28 @@ def finished_sums(raster: ClassRaster, grid: WindowGrid, wanted: NDArray[np.bool
     if not is_upright(projection, *span):
         yield plain_sums(raster, grid, span)
         return
-    sums, recent = Sums.empty(0, 0, grid.columns), list[Part]()
-    for strip in _strips(raster, projection, span):
-        sums = sums.grown(min(int(strip.tiles.bounds[:, 3].max()) + 1, grid.rows))
-        recent += [_added(raster, strip, tiles, sums) for tiles in _parts(raster, strip, wanted)]
-        if (strip.finished_row - sums.first_row) * grid.columns >= ENOUGH_WINDOWS:
-            done, sums = sums.grown(strip.finished_row).parted(strip.finished_row)
+    rows = range(grid.rows) if rows is None else rows
+    sums, recent = Sums.empty(rows.start, 0, grid.columns), list[Part]()
+    for strip in _strips(raster, projection, span, rows):
+        sums = sums.grown(min(int(strip.tiles.bounds[:, 3].max()) + 1, rows.stop))
+        recent += [_added(raster, strip, tiles, sums) for tiles in _parts(raster, strip, wanted, rows)]
+        finished_row = min(strip.finished_row, rows.stop)
+        if (finished_row - sums.first_row) * grid.columns >= ENOUGH_WINDOWS:
+            done, sums = sums.grown(finished_row).parted(finished_row)
             yield _completed(done, recent)
             recent = [part for part in recent if part.tiles.bounds[:, 3].max() >= sums.first_row]
-    if sums.first_row < grid.rows:
-        yield _completed(sums.grown(grid.rows), recent)
+    if sums.first_row < rows.stop:
+        yield _completed(sums.grown(rows.stop), recent)
+
+
+def bands_of(raster: ClassRaster, grid: WindowGrid) -> list[range]:
+    """Rows of windows in bands that passes of their own can be made over; one band where the plain way is taken."""
+    span = native_span(raster, grid)
+    top, _, bottom, _ = span
+    if not is_upright(Projection(raster.source.transform, raster.crs, grid), *span):
+        return [range(grid.rows)]
+    size = max(grid.rows * BAND_ROWS // max(bottom - top, 1), 1)
+    return [range(first, min(first + size, grid.rows)) for first in range(0, grid.rows, size)]
 
 
 @dataclass(frozen=True)
@@ -90,13 +106,18 @@ class Strip:
     """Rows of windows before this one are complete once the strip is added."""
 
 
-def _strips(raster: ClassRaster, projection: Projection, span: tuple[int, int, int, int]) -> Iterator[Strip]:
+def _strips(raster: ClassRaster, projection: Projection, span: tuple[int, int, int, int], rows: range) -> Iterator[Strip]:
+    """The strips that may have tiles whose bounds touch some rows of windows: cut alike whichever rows."""
     top, left, bottom, right = span
+    grid = projection.grid
+    band_top, _, band_bottom, _ = native_span(raster, replace(grid, y1=grid.y1 - rows.start * grid.size_m, rows=len(rows)))
     if top >= bottom or left >= right:
         return
     block_rows, _ = raster.source.block_shapes[raster.band - 1]
     height = max(STRIP_ROWS // block_rows, 1) * block_rows
     for row in range(top // height * height, bottom, height):
+        if row - TILE_PX[1] >= band_bottom or row + height + TILE_PX[1] <= band_top:
+            continue
         first = max(row, top)
         tiles = make_tiles(projection, first, left, min(row + height, bottom) - first, right - left)
         finished = int(np.floor(_least_at_bottom(tiles) - tiles.margin))
@@ -109,14 +130,16 @@ def _least_at_bottom(tiles: Tiles) -> float:
     return float(min((lowest @ np.array([1, s, s**2, s**3])).min() for s in (0.0, 0.5, 1.0)))
 
 
-def _parts(raster: ClassRaster, strip: Strip, wanted: NDArray[np.bool_] | None) -> Iterator[Tiles]:
-    """The tiles of a strip, as many together as are read at a time, without those that no wanted window may touch."""
+def _parts(raster: ClassRaster, strip: Strip, wanted: NDArray[np.bool_] | None, rows: range) -> Iterator[Tiles]:
+    """The tiles of a strip, as many together as are read at a time, without those that no wanted window of the rows may touch."""
     tiles = strip.tiles
     across = max(PART_BYTES // (tiles.row_span * raster.itemsize), 1)
     part = tiles.column // max(across // tiles.width.max() * tiles.width.max(), tiles.width.max())
-    needed = np.ones(len(part), bool) if wanted is None else _touching(wanted, tiles.bounds)
+    needed = (np.floor(tiles.bounds[:, 2]) < rows.stop) & (np.floor(tiles.bounds[:, 3]) >= rows.start)
+    if wanted is not None:
+        needed &= _touching(wanted, tiles.bounds)
     for number in np.unique(part[needed]):
-        yield tiles.chosen(part == number if wanted is None else (part == number) & needed)
+        yield tiles.chosen((part == number) & needed)
 
 
 def _touching(wanted: NDArray[np.bool_], bounds: NDArray[np.float64]) -> NDArray[np.bool_]:

@@ -80,6 +80,7 @@ def find_candidates(dataset: Dataset, platform: Platform, key: str, inputs: Mapp
             year=year,
             outline=region.geometry,
             other_years={each: required(covers.get(each), dataset, f"{region.id}|{each}") for each in others},
+            compute=platform.compute,
         )
     table.to_parquet(out / CANDIDATES_FILE, index=False)
     return facts
@@ -190,6 +191,7 @@ def cut_mosaic(
         max_masked_share=dataset.max_masked_share,
         max_masked_share_other=dataset.max_masked_share_other,
         layers={layer: inputs[Ref(layer, key)].path / layer_name(layer) for layer in layers_of(channels)},
+        compute=platform.compute,
     )
 
 

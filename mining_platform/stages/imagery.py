@@ -66,6 +66,7 @@ def compose_mosaic(platform: Platform, key: str, inputs: Mapping[Ref, Artifact],
         recipe=mosaic_recipe(scenes.recipe),
         blocks=blocks_to_compute(region, inputs),
         source=platform.scenes,
+        compute=platform.compute,
     )
     (out / PREVIEW_FILE).write_bytes(mosaic_picture(out / mosaics.MOSAIC_NAME, f"Mosaic {year}, {region.name}"))
     return {**facts, **mosaic_quality.evidence(out / mosaics.MOSAIC_NAME)}

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from mining_platform import stack_tiles
-from mining_platform.detections import checked_stack, scored_tiles
+from mining_platform.detections import checked_stack
 from mining_platform.models.classifier import Classifier, module_of
 from mining_platform.stack_tiles import computed_in_all, half_overlapping, tiles
 from mining_platform.stacks import Stack
+from mining_platform.tile_scores import scored_tiles
 from mining_platform.window_scores import can_share, scores_one_by_one, scores_with_shared_layers
 from tests.mining_platform.scored_mosaics import drawn_classifier, grid, write_mosaic
 
