@@ -1,8 +1,8 @@
 """Jobs and schedules.
 
-What belongs here: what starts work without a person. A refresh runs assets of different partitions, which
-Dagster cannot hold in one asset job, so the job is one op that runs the planner; its runs, events and checks
-land in Dagster like any other.
+What belongs here: what starts work at a time of the year; what starts it when something changed is in `sensors.py`. A
+refresh runs assets of different partitions, which Dagster cannot hold in one asset job, so the job is one op that runs
+the planner; its runs, events and checks land in Dagster like any other.
 """
 
 import os
@@ -11,8 +11,10 @@ from datetime import datetime
 import dagster as dg
 
 from assets_defs.partitions import REGIONS
+from assets_defs.run_tags import REFRESH
+from assets_defs.summaries import concluded
 from mining_platform import plans, runs
-from mining_platform.experiments import YEARLY
+from mining_platform.refreshes import beyond, refresh_selection, regions_of_year
 from mining_platform.sessions import open_session
 
 
@@ -27,15 +29,17 @@ class RefreshConfig(dg.Config):
 def refresh(context: dg.OpExecutionContext, config: RefreshConfig) -> None:
     """Make everything of a year that is not fresh, but for experiments that are studies; fails naming what failed."""
     with open_session() as session:
-        selection = plans.Selection(regions=tuple(config.regions), years=(config.year,), experiments=YEARLY)
+        selection = refresh_selection(config.regions, config.year)
         refs = plans.select(session.platform, session.steps, selection)
         outcomes = runs.run(session.platform, session.steps, refs, session.execute, lambda done: context.log.info(str(done)))
-    lost = [f"{done.ref}: {done.message}" for done in outcomes if done.state in ("failed", "blocked")]
-    if lost:
-        raise dg.Failure(f"{len(lost)} of {len(outcomes)} partitions were not made: " + " | ".join(lost))
+    concluded(context, f"Refresh of {config.year}", session.steps, outcomes)
 
 
-@dg.job(executor_def=dg.in_process_executor, description="Refresh all assets of one year through the planner.")
+@dg.job(
+    executor_def=dg.in_process_executor,
+    tags={REFRESH: "true"},
+    description="Refresh all assets of one year through the planner.",
+)
 def yearly_refresh() -> None:
     """Refresh all assets of one year."""
     refresh()
@@ -44,20 +48,11 @@ def yearly_refresh() -> None:
 def refresh_request(scheduled: datetime) -> dg.RunRequest | dg.SkipReason:
     """The request for the year that ended before a moment; skips, with the reason, a year beyond every source."""
     year = scheduled.year - 1
-    wanted = sorted(region.id for region in REGIONS.values() if year in region.years)
+    wanted = list(regions_of_year(REGIONS, year))
     if not wanted:
-        return dg.SkipReason(_beyond(year))
+        return dg.SkipReason(beyond(REGIONS, year))
     config = dg.RunConfig(ops={"refresh": RefreshConfig(year=year, regions=wanted)})
     return dg.RunRequest(run_key=f"refresh-{year}", run_config=config, tags={"mining_platform/year": str(year)})
-
-
-def _beyond(year: int) -> str:
-    last = {region.id: region.land_cover.years[1] for region in REGIONS.values() if region.land_cover}
-    sources = ", ".join(f"{region_id} to {end}" for region_id, end in sorted(last.items()))
-    return (
-        f"No region declares {year}; their land cover ends earlier ({sources}). "
-        "Add the year to the regions, and to the datasets, once their sources have it."
-    )
 
 
 WHEN = "Refreshes the year that ended, for every region that declares it; off until somebody turns it on."

@@ -12,6 +12,7 @@ from typing import Any
 import dagster as dg
 
 from assets_defs.partitions import STEPS
+from assets_defs.retries import retried
 from mining_platform.artifacts import Artifact, Produced, Ref, open_artifact, produce
 from mining_platform.disclosure import discreetly
 from mining_platform.figures import thumbnail_jpeg
@@ -22,10 +23,13 @@ Stage = Callable[[Platform, str, Mapping[Ref, Artifact], Path], dict[str, Any]]
 
 
 def published(context: dg.AssetExecutionContext, platform: Platform, stage: Stage) -> dg.MaterializeResult:
-    """Make and publish the context's partition with a stage, or skip it where it is fresh; errors tell no secrets."""
-    made = discreetly(partial(_produced, context, platform, stage))
+    """Make and publish the context's partition with a stage, or skip it where it is fresh; errors tell no secrets.
+
+    dg.RetryRequested where a service did not answer, see `retries`.
+    """
+    made = discreetly(partial(retried, context, partial(_produced, context, platform, stage)))
     context.log.info(f"{made.ref}: {'skipped' if made.skipped else 'made'} {made.digest} ({made.reason})")
-    return dg.MaterializeResult(data_version=dg.DataVersion(made.digest), metadata=described(made))
+    return dg.MaterializeResult(data_version=dg.DataVersion(made.digest), metadata={**described(made), **watched(platform, made)})
 
 
 def _produced(context: dg.AssetExecutionContext, platform: Platform, stage: Stage) -> Produced:
@@ -59,6 +63,12 @@ def described(made: Produced) -> dict[str, dg.MetadataValue]:
     }
     facts = {name: value_of(value) for name, value in made.facts.items() if value is not None}
     return {**metadata, **{name: value for name, value in facts.items() if name not in metadata}}
+
+
+def watched(platform: Platform, made: Produced) -> dict[str, dg.MetadataValue]:
+    """`dask_dashboard`, where workers elsewhere can be watched that took part in productions of this process."""
+    link = platform.compute.dashboard
+    return {"dask_dashboard": dg.MetadataValue.url(link)} if link and not made.skipped else {}
 
 
 def _preview(made: Produced) -> dict[str, dg.MetadataValue]:

@@ -15,11 +15,15 @@ from typing import Any
 
 import dagster as dg
 
-from assets_defs.home_disks import database_failure, refuse_database_failure, writable_databases
+from assets_defs.databases import is_of_databases, refuse_failure_of_databases, usable_databases
+from assets_defs.failures import DAGSTERS_OWN
 from assets_defs.imports import add_partition
 from assets_defs.instances import opened_instance
 from assets_defs.partitions import STEPS, asset_key
+from assets_defs.pool_slots import free_dead_slots
+from assets_defs.pools import pool_of
 from assets_defs.results import value_of
+from assets_defs.run_tags import PLANNER
 from mining_platform.artifacts import ArtifactError, InvalidRef, Ref, current_digest, open_artifact
 from mining_platform.memory_kills import tags_now
 from mining_platform.pipeline import Platform, Step
@@ -29,10 +33,8 @@ from mining_platform.staleness import assess
 
 DATA_VERSION_TAG = "dagster/data_version"
 EVENTS_A_PAGE = 1000
-OWN_RUN = {"mining_platform/planner": "true", "dagster/max_retries": "0"}
+OWN_RUN = {PLANNER: "true", "dagster/max_retries": "0"}
 """Tags of runs that the planner makes in its own process: no daemon could start them again."""
-DAGSTERS_OWN = frozenset({"DagsterExecutionStepExecutionError", "DagsterUserCodeExecutionError"})
-"""Errors in which Dagster wraps those of a step."""
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -40,12 +42,12 @@ QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 def open_session() -> Iterator[Session]:
     """Platform, graph and a way to make partitions, on the installation's Dagster instance.
 
-    Raises UnwritableHome, at any time, where its databases cannot be written.
+    Raises UnwritableHome or UnreachableDatabase, at any time, where its databases cannot be written or do not answer.
     """
     from assets_defs.definitions import PLATFORM, defs
 
     job = defs.resolve_implicit_global_asset_job_def()
-    with writable_databases(), opened_instance() as instance:
+    with usable_databases(), opened_instance() as instance:
         runs = _Runs(PLATFORM, STEPS, job, instance)
         yield Session(PLATFORM, STEPS, runs, partial(report, instance), partial(known_digests, instance))
 
@@ -65,6 +67,8 @@ class _Runs:
         if digest:
             return Outcome(ref, "skipped", digest, time.monotonic() - started, "fresh")
         try:
+            if pool_of(ref.asset):
+                free_dead_slots(self.instance)
             result = self.job.execute_in_process(
                 asset_selection=[asset_key(ref.asset)],
                 partition_key=ref.partition,
@@ -74,7 +78,7 @@ class _Runs:
                 tags={**OWN_RUN, PROCESS_TAG: str(os.getpid()), HOST_TAG: socket.gethostname(), **tags_now()},
             )
         except dg.DagsterError as error:
-            if database_failure(error):
+            if is_of_databases(error):
                 raise
             return Outcome(ref, "failed", "", time.monotonic() - started, str(error))
         return _outcome(ref, result, time.monotonic() - started)
@@ -144,7 +148,7 @@ def _outcome(ref: Ref, result: dg.ExecuteInProcessResult, seconds: float) -> Out
     digest = str(metadata["digest"].value) if "digest" in metadata else ""
     if not result.success:
         told = _failure(result)
-        refuse_database_failure(told)
+        refuse_failure_of_databases(told)
         return Outcome(ref, "failed", digest, seconds, told)
     skipped = bool(metadata["skipped"].value) if "skipped" in metadata else False
     warnings = [check.check_name for check in result.get_asset_check_evaluations() if not check.passed]

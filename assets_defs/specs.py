@@ -1,12 +1,15 @@
 """What every asset of ours says about itself to Dagster.
 
-What belongs here: key, partitions, dependencies, group, owner, kinds and code version from the step's row.
+What belongs here: key, partitions, dependencies, group, owner, kinds, pool and code version from the step's row.
 """
 
 from typing import Any
 
 from assets_defs.partitions import STEPS, asset_key, dependencies, partitions_definition
+from assets_defs.pools import pool_of
+from mining_platform.area_publishing import AREA_ASSET
 from mining_platform.regions import LAYERS_BESIDE
+from mining_platform.reviews.detection_publishing import DETECTION_REVIEWS
 
 OWNERS = ["team:mining-platform"]
 GROUPS = {
@@ -19,7 +22,9 @@ GROUPS = {
     "model": "models",
     "evaluation": "models",
     "experiment_summary": "models",
-    **dict.fromkeys(("detections", "changes", "territories", "annual_report"), "monitoring"),
+    **dict.fromkeys(
+        ("detections", DETECTION_REVIEWS, AREA_ASSET, "changes", "comparison", "territories", "annual_report"), "monitoring"
+    ),
     "lineage_audit": "lineage",
 }
 
@@ -35,5 +40,6 @@ def spec(asset: str, *, kinds: set[str], description: str | None = None) -> dict
         "owners": OWNERS,
         "kinds": kinds,
         "code_version": step.version,
+        **({"pool": pool} if (pool := pool_of(asset)) else {}),
     }
     return arguments if description is None else {**arguments, "description": description}

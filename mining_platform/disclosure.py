@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl
 
 HIDDEN = "[hidden]"
 SECRET_NAME = re.compile(
-    r"(?:^|_)(?:key|apikey|token|secret|password|passwd|credentials?|signature|sig|sas)(?:_|$)", re.IGNORECASE
+    r"(?:^|_)(?:key|apikey|token|secret|password|passwd|credentials?|signature|sig|sas|webhook)(?:_|$)", re.IGNORECASE
 )
 """Names of environment variables and of parameters in a URL whose values are secrets, `-` read as `_`."""
 _KEY_FILES = ("MINING_PLATFORM_EARTH_ENGINE_KEY", "GOOGLE_APPLICATION_CREDENTIALS")

@@ -14,6 +14,7 @@ from rasterio.windows import Window
 
 from mining_platform.labels.mapbiomas import SIMULATED_MARK
 from mining_platform.regions import VARIABLE, LandCover, Region
+from mining_platform.source_editions import noted_edition
 from mining_platform.sources.land_cover_clips import (
     BLOCK_PX,
     MapGrid,
@@ -48,7 +49,8 @@ def read_land_cover(region: Region, year: int, out: Path) -> dict[str, Any]:
     identity = fingerprint_land_cover(region, year)
     try:
         with opened_raster(_place(region, cover, year)) as (source, file):
-            return {**_written(source, region, cover, year, out), "source": {**identity, **file.identity}}
+            read = {name: value for name, value in identity.items() if name != "edition"}  # the file tells its own
+            return {**_written(source, region, cover, year, out), "source": {**read, **file.identity}}
     except RasterError as error:
         raise refuse_map(region, cover, year, f"the map {error}", "Fetch the file anew.") from None
 
@@ -56,13 +58,14 @@ def read_land_cover(region: Region, year: int, out: Path) -> dict[str, Any]:
 def fingerprint_land_cover(region: Region, year: int) -> dict[str, Any]:
     """Collection, place as the region file writes it, band, and for local files bytes and blake3.
 
-    Raises SourceError for a region without a map, a year outside the collection, a place that is neither a local
-    file nor an https URL, and a missing file.
+    Of a URL nothing is asked: its `edition` is the one that `source_editions` has a note of, if any. Raises SourceError
+    for a region without a map, a year outside the collection, a place that is neither a local file nor an https URL, and
+    a missing file.
     """
     cover = declared_map(region, year)
     place, identity = _place(region, cover, year), map_identity(cover, year)
     if is_url(place):
-        return identity
+        return {**identity, **noted_edition(cover, year)}
     stat = Path(place).stat()
     return {**identity, "bytes": stat.st_size, "blake3": _digest(place, stat.st_mtime_ns, stat.st_size)}
 

@@ -144,7 +144,7 @@ def _opened_remote(place: str, file: RemoteFile, driver: str) -> Iterator[raster
 def _raise_failure(file: RemoteFile | None) -> None:
     """What went wrong with a remote file is told by the file itself: GDAL's own error only says that something did."""
     if file and file.failure:
-        raise RasterError(str(file.failure)) from None
+        raise RasterError(str(file.failure)) from file.failure
 
 
 def _driver(place: str) -> str:

@@ -47,6 +47,11 @@ def test_a_key_file_is_told_by_its_path_and_never_by_its_content(environment: py
     assert "canary" not in told
 
 
+def test_the_address_of_a_webhook_is_a_secret(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("MINING_PLATFORM_NOTIFY_WEBHOOK", "https://chat.example.org/hooks/T00/B00")
+    assert scrubbed("POST https://chat.example.org/hooks/T00/B00 failed") == "POST [hidden] failed"
+
+
 @pytest.mark.parametrize("secret", ["/begins+as/a/path==", "x" * 4_000, "two words"])
 def test_a_secret_may_look_like_a_path_or_like_anything(environment: pytest.MonkeyPatch, secret: str) -> None:
     environment.setenv("SERVICE_PASSWORD", secret)

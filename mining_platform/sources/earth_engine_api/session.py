@@ -53,12 +53,18 @@ Answer = TypeVar("Answer")
 class EarthEngineError(Exception):
     """Earth Engine did not answer as asked; what happened and what to do, without secrets."""
 
-    def __init__(self, problem: str, remedy: str, *, too_large: bool = False) -> None:
+    def __init__(
+        self, problem: str, remedy: str, *, too_large: bool = False, passing: bool = False, missing: bool = False
+    ) -> None:
         super().__init__(f"{problem}. {remedy}")
         self.problem = problem
         self.remedy = remedy
         self.too_large = too_large
         """Whether the same may work on fewer pixels."""
+        self.passing = passing
+        """Whether the same may work later: the service did not answer, was busy or out of order."""
+        self.missing = missing
+        """Whether there is no such asset, or none that the account may read."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +104,7 @@ class _Connection:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._made_for: Settings | None = None
-        self._failed: tuple[Settings, float, str, str] | None = None
+        self._failed: tuple[Settings, float, str, str, bool] | None = None
 
     def client(self, settings: Settings) -> Any:
         """The module `ee`, initialised for these settings."""
@@ -112,16 +118,17 @@ class _Connection:
                     with _in_words():
                         _initialise(settings)
                 except EarthEngineError as error:
-                    self._failed = (settings, time.monotonic(), error.problem, error.remedy)  # words: a traceback holds secrets
+                    told = (error.problem, error.remedy, error.passing)  # and not the error: a traceback holds secrets
+                    self._failed = (settings, time.monotonic(), *told)
                     raise
                 self._made_for = settings
         return ee
 
     def _tell_again(self, settings: Settings) -> None:
         if self._failed is not None:
-            failed, when_s, problem, remedy = self._failed
+            failed, when_s, problem, remedy, passing = self._failed
             if failed == settings and time.monotonic() - when_s < FAILURE_KEPT_S:
-                raise EarthEngineError(problem, remedy)
+                raise EarthEngineError(problem, remedy, passing=passing)
 
 
 _CONNECTION = _Connection()
@@ -215,7 +222,7 @@ def _no_credentials(settings: Settings) -> EarthEngineError:
 
 
 def _unanswered_sign_in() -> EarthEngineError:
-    return EarthEngineError("Google's sign-in does not answer", "Check the network, and run it again later.")
+    return EarthEngineError("Google's sign-in does not answer", "Check the network, and run it again later.", passing=True)
 
 
 def _rejected_credentials() -> EarthEngineError:
@@ -232,7 +239,7 @@ def _explained(error: Exception) -> EarthEngineError:
         return _explained_status(int(answer.resp.status), _short(str(answer.reason)))
     if isinstance(error, OSError):
         problem = f"Earth Engine cannot be reached in {ATTEMPTS} attempts ({type(error).__name__})"
-        return EarthEngineError(problem, f"Check the network, and {URL_VARIABLE} if it is set.")
+        return EarthEngineError(problem, f"Check the network, and {URL_VARIABLE} if it is set.", passing=True)
     problem = f"Earth Engine's client gives up ({_short(str(error))})"
     return EarthEngineError(problem, "Run it again, and mend the request if that does not help.")
 
@@ -242,14 +249,14 @@ def _explained_status(status: int, said: str) -> EarthEngineError:
         return _rejected_credentials()
     if status in _REMEDIES:
         problem, remedy = _REMEDIES[HTTPStatus(status)]
-        return EarthEngineError(f"Earth Engine {problem} ({said})", remedy)
+        return EarthEngineError(f"Earth Engine {problem} ({said})", remedy, passing=status in REPEATED)
     if status in REPEATED:
         problem = f"Earth Engine still fails after {ATTEMPTS} attempts (status {status}: {said})"
-        return EarthEngineError(problem, "Run it again later.")
+        return EarthEngineError(problem, "Run it again later.", passing=True)
     too_large = any(words in said.lower() for words in _TOO_LARGE)
     missing = status == HTTPStatus.NOT_FOUND or "not found" in said
     remedy = "Check its id, and whether the account may read it." if missing else "Ask for fewer scenes, bands or pixels."
-    return EarthEngineError(f"Earth Engine refuses (status {status}: {said})", remedy, too_large=too_large)
+    return EarthEngineError(f"Earth Engine refuses (status {status}: {said})", remedy, too_large=too_large, missing=missing)
 
 
 def _short(text: str) -> str:

@@ -7,6 +7,7 @@ life of the process; this one asks `network` before every request, signs late an
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
+from http import HTTPStatus
 from time import sleep
 from typing import Any
 from urllib.parse import urlsplit
@@ -38,6 +39,11 @@ _BUSY = (requests.codes.too_many_requests, requests.codes.service_unavailable)
 class RemoteError(ValueError):
     """A file of a service cannot be read; the message has no query string, and so no signature."""
 
+    def __init__(self, message: str, *, passing: bool = False) -> None:
+        super().__init__(message)
+        self.passing = passing
+        """Whether the same may work later: the service is busy or out of order, or the file is just being replaced."""
+
 
 @dataclass(frozen=True)
 class _Head:
@@ -67,8 +73,7 @@ class RemoteFile(MultiByteRangeResourceContainer):
     @property
     def identity(self) -> dict[str, Any]:
         """What tells this version of the file: `bytes`, and `etag` or `last_modified` where the service tells one."""
-        version = self._head.version
-        return {"bytes": self.size_bytes, **({_kind(version): version} if version else {})}
+        return version_identity(self.size_bytes, self._head.version)
 
     def read_range(self, offset: int, count: int) -> bytes:
         """Bytes from `offset`, fewer only at the end of the file; after a failure, kept in `failure`, none at all."""
@@ -139,8 +144,10 @@ class _Handle:
         self.close()
 
 
-def _kind(version: str) -> str:
-    return "etag" if version.startswith(('"', 'W/"')) else "last_modified"
+def version_identity(size: int | None, version: str) -> dict[str, Any]:
+    """What tells a version of a file: `bytes`, and `etag` or `last_modified`, each where it is told."""
+    kind = "etag" if version.startswith(('"', 'W/"')) else "last_modified"
+    return {**({} if size is None else {"bytes": size}), **({kind: version} if version else {})}
 
 
 def _kept_head(url: str) -> _Head:
@@ -223,14 +230,16 @@ def _check_status(answer: requests.Response, *, renewed: bool) -> None:
         advice = "It may have been moved: list the scenes again, or use another provider or collection"
         raise RemoteError(f"may not be read (HTTP {status}), {tried}. {advice}")
     if status in _BUSY:
-        raise RemoteError(f"is held back by a busy service (HTTP {status}, {MAX_TRIES} tries). Run it again later")
+        raise RemoteError(f"is held back by a busy service (HTTP {status}, {MAX_TRIES} tries). Run it again later", passing=True)
     if status == codes.precondition_failed:
-        raise RemoteError("changed while it was read (HTTP 412). Run it again")
+        raise RemoteError("changed while it was read (HTTP 412). Run it again", passing=True)
     if status == codes.requested_range_not_satisfiable:
         raise RemoteError("is empty or shorter than it was (HTTP 416). List the scenes again")
     if status == codes.ok:
         raise RemoteError("comes from a service that gives no parts of files (HTTP 200). Fetch it into a local archive")
-    raise RemoteError(f"cannot be fetched (HTTP {status}). Run it again later")
+    raise RemoteError(
+        f"cannot be fetched (HTTP {status}). Run it again later", passing=status >= HTTPStatus.INTERNAL_SERVER_ERROR
+    )
 
 
 def _body(answer: requests.Response, offset: int, count: int, head: _Head | None) -> tuple[bytes, _Head]:
@@ -240,10 +249,10 @@ def _body(answer: requests.Response, offset: int, count: int, head: _Head | None
     if unit != "bytes" or not total.isdigit() or given.split("-")[0] != str(offset):
         raise RemoteError(f"comes with the range {span!r} where {offset} was asked for. Fetch it into a local archive")
     if head and int(total) != head.size:
-        raise RemoteError(f"changed while it was read: {total} bytes where there were {head.size}. Run it again")
+        raise RemoteError(f"changed while it was read: {total} bytes where there were {head.size}. Run it again", passing=True)
     version = answer.headers.get("ETag") or answer.headers.get("Last-Modified", "")
     if head and version != head.version:
-        raise RemoteError("changed while it was read: its entity tag or its time is another. Run it again")
+        raise RemoteError("changed while it was read: its entity tag or its time is another. Run it again", passing=True)
     expected = min(count, int(total) - offset)
     content: bytes = answer.raw.read(expected + 1, decode_content=False)
     if len(content) != expected:

@@ -1,0 +1,10 @@
+"""Tags of runs by which our own machinery knows them."""
+
+PLANNER = "mining_platform/planner"
+"""Runs of one partition that the planner makes in its own process: whoever started it is told what became of all."""
+REFRESH = "mining_platform/refresh"
+"""Refreshes, of which one goes on at a time: two would want the same partitions."""
+NOTIFIED = "mining_platform/notified"
+"""Runs whose failure people were told of."""
+WILL_RETRY = "dagster/will_retry"
+"""Dagster's own, on failed runs that it makes again."""
