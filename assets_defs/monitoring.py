@@ -5,12 +5,14 @@ import dagster as dg
 from assets_defs.partitions import STEPS
 from assets_defs.results import published
 from assets_defs.specs import spec
+from mining_platform.area_publishing import AREA_ASSET
 from mining_platform.pipeline import Platform
-from mining_platform.stages import annual_reports, monitoring
+from mining_platform.reviews.detection_publishing import DETECTION_REVIEWS
+from mining_platform.stages import annual_reports, comparisons, monitoring
 
 
 def monitoring_assets() -> list[dg.AssetsDefinition]:
-    """The four assets; none where no region is monitored."""
+    """The assets that follow mining; none where no region is monitored, no comparison where there is nothing to compare with."""
     if "detections" not in STEPS:
         return []
 
@@ -34,7 +36,29 @@ def monitoring_assets() -> list[dg.AssetsDefinition]:
         """The year's report in three languages, with its map, and the data to take away."""
         return published(context, platform, annual_reports.write_report)
 
-    return [detections, changes, territories, annual_report]
+    return [detections, changes, *_comparison(), territories, annual_report]
+
+
+def _comparison() -> list[dg.AssetsDefinition]:
+    """The asset, where any region has something to compare with."""
+    if "comparison" not in STEPS:
+        return []
+
+    @dg.asset(**spec("comparison", kinds={"geotiff", "parquet"}))
+    def comparison(context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]) -> dg.MaterializeResult:
+        """Our maps of a year beside those of other systems: hectares that both find or only one, and the places missed."""
+        return published(context, platform, comparisons.compare)
+
+    return [comparison]
+
+
+def by_people() -> list[dg.AssetSpec]:
+    """External assets that people publish by commands; none where no region is monitored."""
+    area = "Mining area of a region and year with its interval, from a sample of windows that people reviewed; by `area publish`."
+    reviews = "What people decided about detections of a region and year: false alarm or mining; by `review-detections`."
+    told = ((DETECTION_REVIEWS, "parquet", reviews), (AREA_ASSET, "csv", area))
+    return [dg.AssetSpec(**spec(name, kinds={kind}, description=text)) for name, kind, text in told if name in STEPS]
 
 
 ASSETS = monitoring_assets()
+BY_PEOPLE = by_people()

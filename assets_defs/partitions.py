@@ -13,7 +13,7 @@ import dagster as dg
 from mining_platform.dataset_rules import ALL_YEARS
 from mining_platform.datasets import DATASETS, Dataset
 from mining_platform.graph import active_experiments, build_steps
-from mining_platform.monitoring_steps import monitored_regions, required_monitoring
+from mining_platform.monitoring_steps import has_map_beside, monitored_regions, required_monitoring
 from mining_platform.pipeline import Reach, Step, key_parts
 from mining_platform.region_files import load_regions
 from mining_platform.regions import Region
@@ -105,14 +105,12 @@ def _past(step: Step) -> dg.PartitionMapping:
 
 def _deployed(step: Step) -> dg.PartitionMapping:
     """The models that monitored regions deploy: of a region its own, of a year all."""
-    models = {region.id: key_parts(required_monitoring(region).deployed_model) for region in _monitored_by("model")}
+    models = {(region.id, *key_parts(model)) for region in _monitored_by("model") for model in required_monitoring(region).models}
     if step.dimensions == "year":
-        return dg.SpecificPartitionsPartitionMapping(sorted({"|".join(model) for model in models.values()}))
-    ids = {name: sorted(region for region, model in models.items() if model[0] == name) for name, _ in models.values()}
+        return dg.SpecificPartitionsPartitionMapping(sorted({"|".join(model) for _, *model in models}))
+    ids = {name: sorted({region for region, other, _ in models if other == name}) for _, name, _ in models}
     experiments = dg.DimensionPartitionMapping("region", dg.StaticPartitionMapping(ids))
-    return dg.MultiPartitionMapping(
-        {"experiment": experiments, "year": _years(sorted({int(year) for _, year in models.values()}))}
-    )
+    return dg.MultiPartitionMapping({"experiment": experiments, "year": _years(sorted({int(year) for *_, year in models}))})
 
 
 def _pictured(upstream: Step) -> dg.PartitionMapping:
@@ -130,6 +128,8 @@ def _monitoring(step: Step, upstream: Step, reach: Reach) -> dg.PartitionMapping
             return _of_regions(_monitored_by("land-cover"))
         case "scored":
             return _of_regions(_monitored_by("model"))
+        case "compared":
+            return _of_regions([region for region in monitored_regions(REGIONS) if has_map_beside(region)])
         case "deployed":
             return _deployed(step)
         case "pictured":

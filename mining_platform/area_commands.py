@@ -1,4 +1,4 @@
-"""The commands `area sample` and `area estimate`: mining area with its uncertainty, from windows that people review."""
+"""The commands `area sample`, `estimate` and `publish`: mining area with its uncertainty, from windows that people review."""
 
 import io
 import json
@@ -16,12 +16,17 @@ if TYPE_CHECKING:
 app = typer.Typer(
     no_args_is_help=True, help="Mining area in hectares with a 95 % interval, from a probability sample that people review."
 )
-YES, NO = ("1", "1.0", "true", "yes"), ("0", "0.0", "false", "no")
 
 
 @app.command()
 def sample(  # noqa: PLR0913 - the options of a command
-    source: Annotated[Path, typer.Argument(metavar="MAP|TABLE", help="probability.tif of `predict`, or a table of all windows.")],
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="MAP|TABLE|REGION@YEAR",
+            help="probability.tif of `predict`, a table of all windows, or a monitored region and year: its detections.",
+        ),
+    ],
     strata: Annotated[str, typer.Option(help="Scores that part the windows, such as 0.2,0.7, or a column of the table.")],
     n: Annotated[int, typer.Option("--n", min=2, help="Windows to review.")],
     out: Annotated[Path, typer.Option(help="File to write, .csv: people fill in its column share.")],
@@ -45,6 +50,7 @@ def sample(  # noqa: PLR0913 - the options of a command
 
     if out.suffix.lower() != ".csv":
         raise CommandError(f"{out} is no .csv. People fill in the sample in a spreadsheet.")
+    source = _map_of_region(source)
     try:
         windows = _windows(source, strata, threshold, window_cells, (window_m, identifier, score))
         sizes = {str(name): int(count) for name, count in windows["stratum"].value_counts().items()}
@@ -80,24 +86,74 @@ def estimate(
     Stratified estimator of Cochran 1977 as in Olofsson et al. 2014, doi:10.1016/j.rse.2014.02.015. Refuses tables without
     inclusion probabilities, samples that were altered, and windows without a review.
     """
-    from mining_platform.evaluations.area_estimates import estimated_area
-    from mining_platform.evaluations.map_accuracy import map_accuracy
-    from mining_platform.evaluations.review_windows import MAPPED, check_unaltered
-
-    table = _read_sample(reviewed)
-    try:
-        facts = estimated_area(table, window_area_m2=_window_area(table, window_m, reviewed))
-        is_checked = check_unaltered(table)
-    except ValueError as error:
-        raise CommandError(f"{reviewed}: {error}") from None
-    facts["accuracy"] = map_accuracy(table) if MAPPED in table else None
-    facts["notes"] = _notes(facts, is_checked=is_checked)
+    facts = _estimated(reviewed, window_m)[1]
     if out is not None:
         _put(out, (json.dumps(facts, indent=1, sort_keys=True, allow_nan=False) + "\n").encode())
     if as_json:
         console.print_json(data=facts)
         return
     _print(facts)
+
+
+@app.command()
+def publish(
+    reviewed: Annotated[
+        Path, typer.Argument(metavar="SAMPLE.csv", help="The sample of a region's map, its column share filled in.")
+    ],
+    region: Annotated[str, typer.Option(help="Id of the monitored region whose map the sample was drawn from.")],
+    year: Annotated[int, typer.Option(help="Year of that map.")],
+    reviewer: Annotated[str, typer.Option(help="Who reviewed the windows.")],
+    window_m: Annotated[
+        float | None, typer.Option(min=0.001, help="Side of the windows in metres, where the sample does not tell it.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")] = False,
+) -> None:
+    """Publish a region's mining area of a year with its interval, as `estimate` computes it, for its annual report to tell."""
+    from mining_platform.area_publishing import publish_area
+    from mining_platform.sessions import open_session
+
+    table, facts = _estimated(reviewed, window_m)
+    with open_session() as session:
+        try:
+            made = publish_area(session.platform, region, year, table, facts, reviewer=reviewer)
+        except ValueError as error:
+            raise CommandError(f"{reviewed}: {error}") from None
+        session.tell(made.ref, made.digest, made.facts)
+    if as_json:
+        console.print_json(data={"ref": str(made.ref), "digest": made.digest, "skipped": made.skipped, **made.facts})
+        return
+    _print(facts)
+    console.print(f"Published: {made.ref}. The report of {year} tells it when it is made again.")
+
+
+def _map_of_region(source: Path) -> Path:
+    """The published map of a monitored region and year named `REGION@YEAR`; a file's own path otherwise."""
+    from mining_platform.area_publishing import detections_map
+    from mining_platform.sessions import open_session
+
+    region_id, at, year = source.name.partition("@")
+    if source.exists() or not at or not year.isdigit() or source.name != str(source):
+        return source
+    with open_session() as session:
+        return detections_map(session.platform, region_id, int(year))
+
+
+def _estimated(reviewed: Path, window_m: float | None) -> "tuple[pd.DataFrame, dict[str, Any]]":
+    """A reviewed sample and its facts: area, interval, accuracy, and what is to be said of them."""
+    from mining_platform.evaluations.area_estimates import estimated_area
+    from mining_platform.evaluations.map_accuracy import map_accuracy
+    from mining_platform.evaluations.review_windows import MAPPED, check_unaltered
+    from mining_platform.evaluations.sample_files import read_sample, window_area_m2
+
+    try:
+        table = read_sample(reviewed)
+        facts = estimated_area(table, window_area_m2=window_area_m2(table) if window_m is None else window_m**2)
+        is_checked = check_unaltered(table)
+    except ValueError as error:
+        raise CommandError(f"{reviewed}: {error}") from None
+    facts["accuracy"] = map_accuracy(table) if MAPPED in table else None
+    facts["notes"] = _notes(facts, is_checked=is_checked)
+    return table, facts
 
 
 def _windows(
@@ -156,35 +212,6 @@ def _cuts(strata: str) -> list[float] | None:
         return [float(word) for word in strata.split(",")]
     except ValueError:
         return None
-
-
-def _read_sample(path: Path) -> "pd.DataFrame":
-    """The columns of a sample in their types; what is empty or no number stays so, for the estimator to refuse."""
-    import pandas as pd
-
-    from mining_platform.evaluations.review_windows import MAPPED
-    from mining_platform.patch_table_files import read_raw, text_of
-
-    raw = read_raw(path).values
-    table = pd.DataFrame({str(name): text_of(raw[name]) for name in raw})
-    for name in ("stratum_windows", "inclusion_probability", "share", "window_area_m2"):
-        if name in table:
-            table[name] = pd.to_numeric(table[name].str.replace(r"^(\d+),(\d+)$", r"\1.\2", regex=True), errors="coerce")
-    if MAPPED in table:
-        words = table[MAPPED].str.lower()
-        if strange := sorted(set(words) - {*YES, *NO}):
-            raise CommandError(f"{path}: {MAPPED} holds {strange[:3]}. Leave it as `area sample` wrote it.")
-        table[MAPPED] = words.isin(YES)
-    return table
-
-
-def _window_area(table: "pd.DataFrame", window_m: float | None, path: Path) -> float:
-    if window_m is not None:
-        return window_m**2
-    areas = set(table["window_area_m2"].tolist()) if "window_area_m2" in table else set()
-    if len(areas) != 1 or not (area := areas.pop()) > 0:
-        raise CommandError(f"{path} does not tell the ground of its windows. Name their side by --window-m, in metres.")
-    return float(area)
 
 
 def _notes(facts: dict[str, Any], *, is_checked: bool) -> list[str]:

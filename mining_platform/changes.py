@@ -6,31 +6,27 @@ it. Areas are on the WGS 84 ellipsoid.
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from types import MappingProxyType
 from typing import Any
 
 import geopandas as gpd
 import numpy as np
-import pandas as pd
-import rasterio
 from numpy.typing import NDArray
 from pyproj import CRS
 from rasterio.windows import Window
-from shapely.geometry import Polygon
 from shapely.geometry.base import BaseGeometry
 
-from mining_platform.chunks import CHUNK_PX
-from mining_platform.first_years import NEVER, Block, windows, write_first_years, yearly_blocks
-from mining_platform.grids import project
-from mining_platform.mask_outlines import area_m2, outline_id, outlines
+from mining_platform.change_polygons import CONFIRMED, M2_PER_HA, Marks, polygons_of, removed_polygons
+from mining_platform.first_years import Block, write_first_years, yearly_blocks
 from mining_platform.pixel_areas import pixel_areas_m2
 from mining_platform.raster_files import opened_raster_file
-from mining_platform.store import durable
 
 FIRST_YEAR_NAME, NEW_NAME, CUMULATIVE_NAME, FACTS_NAME = "first_year.tif", "new.parquet", "cumulative.parquet", "changes.json"
-COLUMNS = ("change_id", "year", "area_ha", "is_large", "simulated")
-M2_PER_HA = 10_000.0
+REMOVED_NAME = "removed.parquet"
+NOBODY: Mapping[int, Sequence[BaseGeometry]] = MappingProxyType({})
+"""What people confirmed, where nobody did."""
 
 
 def write_changes(
@@ -40,15 +36,18 @@ def write_changes(
     *,
     min_area_ha: float,
     rejected: Mapping[int, Sequence[BaseGeometry]],
+    confirmed: Mapping[int, Sequence[BaseGeometry]] = NOBODY,
     simulated: bool,
 ) -> dict[str, Any]:
     """Write what changed in a year into the folder `out`; the facts.
 
     `masks` and `rejected` as in `first_years.yearly_blocks`, of the year and of every year before it; later ones are left out.
+    `confirmed` are, by year, outlines in their CRS in which people saw mining.
     `first_year.tif`: COG of the year in which a cell was first found. `new.parquet`, `cumulative.parquet`: polygons in EPSG:4326,
-    with COLUMNS, of cells joined by edges that are new in the year, and found in any year up to it; `change_id` as
-    `mask_outlines.outline_id`; `is_large` where one has more than `min_area_ha` hectares, and is published as a place.
-    `changes.json`: the facts, see `areas_ha`, with the number of polygons, and the hectares of new ones by size.
+    with `change_polygons.COLUMNS`, of cells joined by edges that are new in the year, and found in any year up to it.
+    `removed.parquet`: the like, of cells that were found in the year and that people took for false alarms. `changes.json`: the
+    facts, see `areas_ha`, with the number of polygons, the hectares of new ones by size, and number and hectares of the new ones
+    that are confirmed and of those removed.
 
     ValueError where the year has no mask, and as in `yearly_blocks`.
     """
@@ -62,15 +61,14 @@ def write_changes(
     facts |= areas_ha(past, rejected=rejected)
     with opened_raster_file(out / FIRST_YEAR_NAME) as first:
         facts["epsg"] = first.crs.to_epsg()
-    new, union = (
-        polygons_of(out / FIRST_YEAR_NAME, year, out, up_to=up_to, min_area_ha=min_area_ha, simulated=simulated)
-        for up_to in (False, True)
-    )
-    large, small = new[new["is_large"]], new[~new["is_large"]]
-    facts |= {"new_polygons": len(large), "small_polygons": len(small), "cumulative_polygons": len(union)}
-    facts |= {"large_ha": float(large["area_ha"].sum()), "small_ha": float(small["area_ha"].sum())}
-    new.to_parquet(out / NEW_NAME, index=False)
-    union.to_parquet(out / CUMULATIVE_NAME, index=False)
+    marks = Marks(year, min_area_ha, tuple(confirmed.get(year, ())), simulated)
+    ever = replace(marks, confirmed=tuple(shape for each in sorted(past) for shape in confirmed.get(each, ())))
+    new = polygons_of(out / FIRST_YEAR_NAME, marks, out, up_to=False)
+    union = polygons_of(out / FIRST_YEAR_NAME, ever, out, up_to=True)
+    removed = removed_polygons(past[year], rejected.get(year, ()), marks, out)
+    for table, name in ((new, NEW_NAME), (union, CUMULATIVE_NAME), (removed, REMOVED_NAME)):
+        table.to_parquet(out / name, index=False)
+    facts |= {"cumulative_polygons": len(union), **_counted(new), **_told("removed", removed)}
     (out / FACTS_NAME).write_text(json.dumps(facts, sort_keys=True, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     return facts
 
@@ -113,30 +111,13 @@ def _parts(block: Block) -> dict[str, NDArray[np.bool_]]:
     }
 
 
-def polygons_of(
-    first_years: Path, year: int, work: Path, *, up_to: bool, min_area_ha: float, simulated: bool
-) -> gpd.GeoDataFrame:
-    """Polygons in EPSG:4326, with COLUMNS, of the cells whose first year is `year`, or, `up_to`, that or an earlier one.
-
-    `first_years` as `write_first_years` writes it; a temporary file lies in the folder `work` meanwhile.
-    """
-    with TemporaryDirectory(dir=work, prefix=durable.TEMPORARY_PREFIX) as folder, opened_raster_file(first_years) as source:
-        mask = Path(folder) / "mask.tif"
-        tiles = {"tiled": True, "blockxsize": CHUNK_PX, "blockysize": CHUNK_PX, "compress": "DEFLATE", "BIGTIFF": "IF_SAFER"}
-        shape = {"width": source.width, "height": source.height, "crs": source.crs, "transform": source.transform}
-        with rasterio.open(mask, "w", driver="GTiff", dtype="uint8", count=1, **shape, **tiles) as raster:
-            for window in windows(source):
-                values = source.read(1, window=window)
-                chosen = (values != NEVER) & (values <= year) if up_to else values == year
-                raster.write(chosen.astype(np.uint8), 1, window=window)
-        with opened_raster_file(mask) as written:
-            found = outlines(written)
-        return _table(found, source.crs.to_epsg(), year, min_area_ha, simulated=simulated)
+def _counted(new: gpd.GeoDataFrame) -> dict[str, Any]:
+    """Number and hectares of new polygons by size, and of those that are confirmed."""
+    large, small = new[new["is_large"]], new[~new["is_large"]]
+    facts: dict[str, Any] = {"new_polygons": len(large), "small_polygons": len(small)}
+    facts |= {"large_ha": float(large["area_ha"].sum()), "small_ha": float(small["area_ha"].sum())}
+    return facts | _told("confirmed", new[new["reviewed"] == CONFIRMED])
 
 
-def _table(found: Sequence[Polygon], epsg: int, year: int, min_area_ha: float, *, simulated: bool) -> gpd.GeoDataFrame:
-    rows = [(outline_id(each, epsg), year, area_m2(each, epsg) / M2_PER_HA, simulated) for each in found]
-    table = pd.DataFrame(rows, columns=[name for name in COLUMNS if name != "is_large"])
-    places = gpd.GeoSeries([project(each, epsg, 4326) for each in found], crs=4326)
-    marked = table.assign(is_large=(table["area_ha"] > min_area_ha).astype(bool))
-    return gpd.GeoDataFrame(marked[list(COLUMNS)], geometry=places, crs=4326)
+def _told(name: str, table: gpd.GeoDataFrame) -> dict[str, Any]:
+    return {f"{name}_polygons": len(table), f"{name}_ha": float(table["area_ha"].sum())}

@@ -73,10 +73,10 @@ class Demo:
 SIMULATED_REGIONS = ("sim-igarape", "sim-serra")
 LANDSAT_REGIONS = ("sim-igarape-landsat", "sim-serra-landsat")
 """The ground of the simulated regions as Landsat sees it."""
-SIMULATED_PARTS = ("radar", "elevation", "context", "landsat", "polygons", "toa", "territories")
+SIMULATED_PARTS = ("radar", "elevation", "context", "landsat", "polygons", "toa", "territories", "other-system")
 """What the archive of the simulated regions has beside maps and scenes, whichever demonstration makes it."""
 SIMULATED_YEARS = (2023, 2024)
-SIMULATED_EXPERIMENTS = ("sim-cnn", "sim-cnn-48")
+SIMULATED_EXPERIMENTS = ("sim-cnn", "sim-cnn-48", "sim-unet")
 """The experiments that the demonstration runs; others on its data take minutes each."""
 SIMULATED_STUDIES = tuple(name for name in EXPERIMENTS if name.startswith("sim-"))
 """All experiments on simulated data."""

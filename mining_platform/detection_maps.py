@@ -12,6 +12,7 @@ import rasterio
 import rasterio.shutil
 from numpy.typing import NDArray
 from rasterio.io import DatasetReader, DatasetWriter
+from rasterio.windows import Window
 
 from mining_platform.chunks import CHUNK_PX
 from mining_platform.detection_polygons import COLUMNS, detection_polygons
@@ -25,6 +26,8 @@ from mining_platform.raster_files import opened_raster_file
 from mining_platform.store import durable
 
 MASK_NAME = "detected.tif"
+SQUARES_NAME, PIXELS_NAME = "squares.tif", "pixel_probability.tif"
+"""Where one model finds and another outlines: what the first one found, and the scores of the second, by pixel."""
 UNIT_M = 240.0
 """Smallest side, in metres, of what counts as one neighbour of a detection: a cell of models that score 480 m windows."""
 
@@ -75,6 +78,48 @@ def _isolated_units(scores: DatasetReader, rule: DetectionRule, least: float, if
     across = scores.width // _unit_cells(scores) + 1
     places_m = np.stack([units // across, units % across], axis=1) * _unit_cells(scores) * abs(scores.transform.a)
     return units[isolated(places_m, rule.neighbours, rule.within_m)]
+
+
+def write_outlined(squares: Path, outlining: Path, threshold: float, out: Path, *, simulated: bool) -> dict[str, Any]:
+    """Write the COG `out` of FOUND where a mask of squares is FOUND and a map of pixel scores reaches a threshold.
+
+    As a classifier finds mines and a segmenter outlines them; on the grid of `outlining`, whose upper left corner is that of
+    `squares`, and whose cells are whole parts of theirs. NOT_OBSERVED where either is without data, else 0. Facts: cells_found,
+    and squares_without_outline, found ones in which no pixel reaches the threshold, which count no ground. ValueError for grids
+    that do not fit.
+    """
+    with opened_raster_file(squares) as coarse, opened_raster_file(outlining) as fine:
+        side = _cells_in_a_square(coarse, fine)
+        outlined = np.zeros(coarse.shape, dtype=np.bool_)
+        found = 0
+        with _new_mask(out, fine, simulated=simulated) as mask:
+            for window in windows(fine):
+                rows, columns = ((start + np.arange(size)) // side for start, size in zip(*_spans(window), strict=True))
+                around = Window(columns[0], rows[0], columns[-1] - columns[0] + 1, rows[-1] - rows[0] + 1)
+                square = coarse.read(1, window=around)[np.ix_(rows - rows[0], columns - columns[0])]
+                scores = fine.read(1, window=window)
+                cells = (square == FOUND) & (scores >= np.float32(threshold))
+                i, j = np.nonzero(cells)
+                outlined[rows[i], columns[j]] = True
+                found += len(i)
+                blind = np.isnan(scores) | (square == NOT_OBSERVED)
+                mask.write(np.where(blind, NOT_OBSERVED, cells).astype(np.uint8), 1, window=window)
+        lost = sum(int(((coarse.read(1, window=w) == FOUND) & ~outlined[w.toslices()]).sum()) for w in windows(coarse))
+    return {"cells_found": found, "squares_without_outline": lost}
+
+
+def _spans(window: Window) -> tuple[tuple[int, int], tuple[int, int]]:
+    return (window.row_off, window.col_off), (window.height, window.width)
+
+
+def _cells_in_a_square(coarse: DatasetReader, fine: DatasetReader) -> int:
+    """Cells of the fine grid along a side of a cell of the coarse one."""
+    side = round(coarse.transform.a / fine.transform.a)
+    corner = coarse.transform.c, coarse.transform.f
+    fits = corner == (fine.transform.c, fine.transform.f) and coarse.transform.a == side * fine.transform.a
+    if not fits or coarse.crs != fine.crs or any(n * side < m for n, m in zip(coarse.shape, fine.shape, strict=True)):
+        raise ValueError(f"{fine.name} does not part the cells of {coarse.name}. Make both for the same region.")
+    return side
 
 
 def write_mapped(land_cover: Path, codes: Iterable[int], out: Path) -> dict[str, Any]:

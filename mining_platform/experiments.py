@@ -78,6 +78,9 @@ _SIM_UNET = replace(
     batch_size=8,
     learning_rate=1e-3,
 )
+_SIM_OUTLINES = replace(
+    _SIM_UNET, id="sim-unet", dataset="sim_ranges", model="small-unet", profile="s2-12", epochs=8, patience=4, learning_rate=3e-3
+)
 _SIM_SITES = replace(_SIM_UNET, id="sim-sites-unet", dataset="sim_landsat_sites", profile="landsat-7")
 _SIM_SAM = replace(
     _SIM_SITES,
@@ -146,6 +149,7 @@ EXPERIMENTS: dict[str, Experiment] = {
             learning_rate=1e-3,
         ),
         _SIM_UNET,
+        _SIM_OUTLINES,
         _SIM_SITES,
         _SIM_SAM,
         replace(_SIM_SAM, id="sim-sites-sam-lora", model="sam-lora-decoder"),
@@ -158,7 +162,7 @@ EXPERIMENTS: dict[str, Experiment] = {
     )
 }
 
-YEARLY = ("sim-cnn", "sim-cnn-48", "lourenco-painted-cnn", "trombetas-cnn", "ranges-cnn")
+YEARLY = ("sim-cnn", "sim-cnn-48", "sim-unet", "lourenco-painted-cnn", "trombetas-cnn", "ranges-cnn")
 """Experiments that the yearly refresh trains anew; the others are studies, made by name."""
 
 

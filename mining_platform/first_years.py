@@ -42,6 +42,8 @@ class Block:
     """(year, y, x): mining was found, and nobody took it for a false alarm."""
     observed: NDArray[np.bool_]
     """(year, y, x): there is data."""
+    rejected: NDArray[np.bool_]
+    """(year, y, x): mining was found, and people took it for a false alarm."""
 
     def first_year(self, years: Sequence[int]) -> NDArray[np.uint16]:
         """(y, x) the first year in which mining was found, NEVER where it was not."""
@@ -90,7 +92,8 @@ def yearly_blocks(masks: Mapping[int, Path], *, rejected: Mapping[int, Sequence[
         for window in windows(sources[0]):
             values = np.stack([source.read(1, window=window) for source in sources])
             false = np.stack([_false_alarms(sources[0], tree, window) for tree in trees])
-            yield Block(window, (values == FOUND) & ~false, values != NOT_OBSERVED)
+            found = values == FOUND
+            yield Block(window, found & ~false, values != NOT_OBSERVED, found & false)
 
 
 def _check_grids(sources: Mapping[int, DatasetReader]) -> None:

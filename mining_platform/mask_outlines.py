@@ -1,14 +1,16 @@
 """Outlines of the cells of a map that hold 1, their names, order and areas."""
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 import rasterio
-from pyproj import Geod
+from pyproj import CRS, Geod
 from rasterio.features import shapes
 from shapely.geometry import Polygon
 
 from mining_platform.grids import project
 
+DEGREE_DIGITS = 6  # of a corner in an id: 0.1 m
 LONGEST_EDGE_M = 1_000  # of an outline whose area is taken: straight on the grid is not straight on the ellipsoid
 
 
@@ -27,12 +29,18 @@ def _of_ones(mask: rasterio.DatasetReader) -> Iterator[Polygon]:
 
 
 def outline_id(outline: Polygon, epsg: int) -> str:
-    """`<epsg>_<x>_<y>`, upper left corner, in metres, of the westernmost cell of the northernmost row.
+    """`<epsg>_<x>_<y>`, upper left corner, in metres or degrees, of the westernmost cell of the northernmost row.
 
     The same first cell has the same id in every year.
     """
     x, y = first_corner(outline)
-    return f"{epsg}_{x:.0f}_{y:.0f}"
+    digits = DEGREE_DIGITS if _in_degrees(epsg) else 0
+    return f"{epsg}_{x:.{digits}f}_{y:.{digits}f}"
+
+
+@lru_cache(maxsize=8)
+def _in_degrees(epsg: int) -> bool:
+    return bool(CRS.from_epsg(epsg).is_geographic)
 
 
 def first_corner(outline: Polygon) -> tuple[float, float]:

@@ -103,6 +103,12 @@ def pixel_areas_m2(affine: Affine, crs: CRS, columns: np.ndarray, rows: np.ndarr
     return planar_pixel_m2(affine, crs) * per_area
 
 
+def pixel_side_m(affine: Affine, crs: CRS, shape: tuple[int, int]) -> float:
+    """Side of a square as large as the pixel in the middle of an unrotated raster of (rows, columns), metres."""
+    row, column = (np.array([size // 2]) for size in shape)
+    return float(np.sqrt(pixel_areas_m2(affine, crs, column, row)[0, 0]))
+
+
 def planar_pixel_m2(affine: Affine, crs: CRS) -> float:
     """Area of a pixel in the plane of a projected CRS, square metres, also where the CRS is in feet."""
     x_axis, y_axis = crs.axis_info[:2]

@@ -63,9 +63,16 @@ class Fields:
 
     def hectares(self, field: str, *, default: float) -> float:
         """A finite number that is not negative."""
+        return self._amount(field, default, "hectares", "Write a number such as 11.")
+
+    def metres(self, field: str, *, default: float) -> float:
+        """A finite number that is not negative."""
+        return self._amount(field, default, "metres", "Write a number such as 30.")
+
+    def _amount(self, field: str, default: float, unit: str, remedy: str) -> float:
         value = self.properties.pop(field, default)
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < math.inf:
-            raise self.fail(field, f"expected hectares, found {value!r}", "Write a number such as 11.")
+            raise self.fail(field, f"expected {unit}, found {value!r}", remedy)
         return float(value)
 
     def done(self) -> None:

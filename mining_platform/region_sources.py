@@ -15,11 +15,13 @@ from mining_platform.regions import (
     NO_CLOUD_LIMIT,
     ORBITS,
     SCENE_SOURCES,
+    SPANS,
     STAC_APIS,
     YEAR_PLACEHOLDER,
     Beside,
     LandCover,
     Monitoring,
+    OtherSystem,
     Scenes,
     TerritoryLayer,
 )
@@ -28,6 +30,9 @@ FILES_BESIDE = ("archive", "openstreetmap")
 """Sources of layers whose place is a folder or file of the user's own."""
 MODEL_KEY = re.compile(r"[a-z0-9-]{1,64}\|\d{4}")
 TERRITORY_KIND = re.compile(r"[a-z][a-z0-9-]{0,63}")
+SYSTEM_ID = re.compile(r"[a-z][a-z0-9-]{0,63}")
+OWN_MAP = "land-cover"
+"""As which the region's own land-cover map is compared; no other system is called so."""
 USUAL_MIN_AREA_HA = 11.0
 """Of new mining, as Amazon Mining Watch publishes it."""
 DATE = re.compile(r"(\d{4}|\{year\})-\d{2}-\d{2}")
@@ -142,14 +147,48 @@ def monitoring_of(fields: Fields) -> Monitoring | None:
     if part is None:
         return None
     source = part.text("source", choices=MONITORING_SOURCES)
-    model = part.text("deployed_model") if source == "model" else ""
-    if model and not MODEL_KEY.fullmatch(model):
-        raise part.fail("deployed_model", f"{model!r} is no partition of models", "Write e.g. sim-cnn-48|2023.")
+    model = _model(part, "deployed_model", part.text("deployed_model")) if source == "model" else ""
+    outlines = _model(part, "outlined_by", part.text("outlined_by", default="")) if source == "model" else ""
     rule = part.text("rule", choices=tuple(DETECTION_RULES), default=IN_FIELDS) if source == "model" else ""
     least = part.hectares("min_area_ha", default=USUAL_MIN_AREA_HA)
-    found = Monitoring(source, rule, least, model, tuple(_territories(each) for each in part.parts("territories")))
+    layers = tuple(_territories(each) for each in part.parts("territories"))
+    found = Monitoring(source, rule, least, model, layers, _other_systems(part), outlines)
     part.done()
     return found
+
+
+def _model(part: Fields, field: str, model: str) -> str:
+    if model and not MODEL_KEY.fullmatch(model):
+        raise part.fail(field, f"{model!r} is no partition of models", "Write e.g. sim-cnn-48|2023.")
+    return model
+
+
+def _other_systems(part: Fields) -> tuple[OtherSystem, ...]:
+    """The optional field `compared_with`; every system has an id of its own."""
+    found = tuple(_other_system(each) for each in part.parts("compared_with"))
+    ids = [OWN_MAP, *(each.id for each in found)]
+    if twice := [each for number, each in enumerate(ids) if each in ids[:number]]:
+        raise part.fail("compared_with", f"the id {twice[0]!r} is taken already", "Give each system an id of its own.")
+    return found
+
+
+def _other_system(part: Fields) -> OtherSystem:
+    system_id = part.text("id")
+    if not SYSTEM_ID.fullmatch(system_id):
+        raise part.fail("id", f"{system_id!r} is no id of a system", "Use a-z, 0-9 and '-', beginning with a letter.")
+    system = OtherSystem(
+        system_id,
+        part.text("name"),
+        part.href("href", with_year=True),
+        part.text("year_field", default=""),
+        part.text("span", choices=SPANS, default=SPANS[0]),
+        part.metres("cell_m", default=0),
+        part.text("credit", default=""),
+        part.text("licence", default=""),
+        simulated=part.flag("simulated"),
+    )
+    part.done()
+    return system
 
 
 def _territories(part: Fields) -> TerritoryLayer:

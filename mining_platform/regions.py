@@ -14,6 +14,8 @@ from shapely.geometry.base import BaseGeometry
 from mining_platform import grids, homes, profiles, scene_collections
 
 MONITORING_SOURCES = ("model", "land-cover")
+SPANS = ("year", "to-date")
+"""What another system's outlines of a year are: the mining of that year, or all that was found up to it."""
 LAND_COVER_SOURCES = ("mapbiomas", "earth_engine", "polygons")
 SCENE_SOURCES = ("stac", "earth_engine", "archive")
 LAYERS_BESIDE = MappingProxyType(
@@ -164,6 +166,33 @@ class TerritoryLayer:
 
 
 @dataclass(frozen=True)
+class OtherSystem:
+    """Another system's outlines of mining, with which a region's detections are compared."""
+
+    id: str
+    """`[a-z][a-z0-9-]*`, used once in a region; part of file names."""
+    name: str
+    """As reports call it."""
+    href: str
+    """GeoJSON, GeoPackage, KML or KMZ of polygons; `{year}` stands for the year, `${MINING_PLATFORM_...}` for that variable."""
+    year_field: str
+    """Property with a polygon's year where one file holds several; empty where it holds one, or tells none."""
+    span: str
+    """One of SPANS."""
+    cell_m: float
+    """Side of the cells that its outlines are made of, metres; 0 where that is not known."""
+    credit: str
+    """Whom reports name; empty: the name."""
+    licence: str
+    """SPDX identifier; empty where it is not known."""
+    simulated: bool
+
+    def file_of(self, year: int) -> str:
+        """Path of the file that holds a year."""
+        return expand(self.href).replace(YEAR_PLACEHOLDER, str(year))
+
+
+@dataclass(frozen=True)
 class Monitoring:
     """How the mining of a region is mapped year by year, for maps of what is new."""
 
@@ -176,6 +205,15 @@ class Monitoring:
     deployed_model: str = ""
     """`experiment|year`: partition of the asset `model` that maps every year; empty for the source land-cover."""
     territories: tuple[TerritoryLayer, ...] = ()
+    compared_with: tuple[OtherSystem, ...] = ()
+    """Other systems, whose outlines are no source of the detections but are compared with them."""
+    outlined_by: str = ""
+    """`experiment|year` of a model of pixels that outlines mines in the squares that the deployed model finds; or empty."""
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Partitions of the asset `model` that its maps rest on."""
+        return tuple(filter(None, (self.deployed_model, self.outlined_by)))
 
 
 @dataclass(frozen=True)

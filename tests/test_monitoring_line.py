@@ -13,6 +13,7 @@ import rasterio
 
 from mining_platform import changes
 from mining_platform.artifacts import Artifact, ArtifactStore, Ref, open_artifact
+from mining_platform.detection_maps import MASK_NAME, SQUARES_NAME
 from mining_platform.stages.files import TERRITORIES_CSV
 from mining_platform.store.digests import file_digest
 from mining_platform.store.versions import records
@@ -102,6 +103,36 @@ def test_a_changed_map_makes_just_what_rests_on_it_and_the_report_says_what_was_
     assert made(followed.states("--assets", "annual_report", "--years", "2022-2023")) == set()
 
 
+def test_a_false_alarm_leaves_the_maps_and_reports_of_its_region_and_the_report_says_why(
+    followed: Installation, tmp_path: Path
+) -> None:
+    before = artifact(followed, "changes", "alto|2023").facts
+    (place,) = gpd.read_parquet(artifact(followed, "changes", "alto|2022").path / changes.NEW_NAME)["change_id"]
+    rows = f"detection_id,decision,also_later,reviewer,reason\n{place},reject,yes,Ana,a sandbank\n"
+    (tmp_path / "decisions.csv").write_text(rows)
+
+    review = ("review-detections", "--region", "alto", "--year", "2022")
+    told = json.loads(followed.run(*review, "--apply", str(tmp_path / "decisions.csv"), "--json"))
+    states = followed.states("--stale")
+
+    assert list(told["published"]) == ["detections/reviews@alto|2022"]
+    assert made(states) == {
+        *(f"changes@alto|{year}" for year in (2022, 2023)),
+        *(f"{asset}@{year}" for asset in ("territories", "annual_report") for year in (2022, 2023)),
+    }
+    after = artifact(followed, "changes", "alto|2023").facts
+    assert after["found_ha"]["2023"] / before["found_ha"]["2023"] == pytest.approx(4 / 14, rel=1e-4)
+    assert after["found_ha"]["2022"] == 0
+    assert after["removed_ha"] == pytest.approx(before["found_ha"]["2022"], rel=1e-4)
+    report = artifact(followed, "annual_report", "2023")
+    assert {row["causes"] for row in report.facts["restated"]} == {"people decided otherwise"}
+    assert "left out 1 as false alarms" in (report.path / "report.en.html").read_text()
+    (in_force,) = json.loads(followed.run(*review, "--list", "--json"))["in_force"]
+    assert (in_force["detection_id"], in_force["decision"], in_force["also_later"]) == (place, "reject", True)
+    refused = followed.run("review-detections", "--region", "alto", "--year", "2024", code=2)
+    assert "alto has no changes of 2024. Make them: mining-platform materialize" in " ".join(refused.split())
+
+
 def test_a_report_leaves_with_its_data_and_the_audit_that_it_links_to(followed: Installation, tmp_path: Path) -> None:
     followed.run("report", "--year", "2023", "--out", str(tmp_path / "out"))
 
@@ -146,7 +177,20 @@ def test_the_demonstrations_report_is_marked_and_rests_on_the_deployed_model(lin
     assert {(each.asset, each.partition) for each in detected.inputs} == {
         ("mosaic", "sim-igarape|2024"),
         ("model", "sim-cnn-48|2023"),
+        ("model", "sim-unet|2023"),
     }
+
+
+def test_in_the_demonstration_mines_are_outlined_inside_of_the_squares_that_were_found(line: Line) -> None:
+    found = artifact(line.installation, "detections", "sim-igarape|2024")
+    with rasterio.open(found.path / MASK_NAME) as mask, rasterio.open(found.path / SQUARES_NAME) as squares:
+        outlined, coarse = mask.read(1) == 1, squares.read(1) == 1
+        assert (mask.transform.a, squares.transform.a) == (10, 240)
+    assert outlined.any()
+    within = coarse.repeat(24, axis=0).repeat(24, axis=1)[: outlined.shape[0], : outlined.shape[1]]
+    assert within[outlined].all()
+    assert outlined.sum() < 0.8 * within.sum()
+    assert found.facts["squares_without_outline"] < coarse.sum()
 
 
 def test_the_union_of_a_year_holds_that_of_the_year_before_in_the_demonstration(line: Line) -> None:

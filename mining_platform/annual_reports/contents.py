@@ -1,5 +1,6 @@
 """What an annual report tells: plain values, read from published artifacts by the stage that makes it."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -7,6 +8,8 @@ from typing import Any
 
 import geopandas as gpd
 import pandas as pd
+
+from mining_platform.evaluations.intervals import Z_95
 
 
 @dataclass(frozen=True)
@@ -29,11 +32,17 @@ class RegionYear:
     """`changes.json`."""
     new: gpd.GeoDataFrame
     cumulative: gpd.GeoDataFrame
-    """`changes.COLUMNS` and geometry, EPSG:4326."""
+    """`change_polygons.COLUMNS` and geometry, EPSG:4326."""
     first_years: Path
     """`first_year.tif`."""
     mosaics: Mapping[int, Path] = field(default_factory=dict)
     """`mosaic.zarr` of the report's year and of the one before, where there is one."""
+    area: Mapping[str, Any] | None = None
+    """`area.json` of the year: the area that people estimated from a reviewed sample; None where nobody did."""
+    outlined_by: str = ""
+    """Partition of the model that outlines what the first one finds; empty where none does."""
+    squares_without_outline: int = 0
+    """Squares that the first model found and in which the second outlined nothing."""
 
     @property
     def found_ha(self) -> float:
@@ -70,6 +79,21 @@ class RestatedYear:
 
 
 @dataclass(frozen=True)
+class ComparedSystem:
+    """One region's detections of the report's year beside another system's."""
+
+    region: str
+    """The region's id."""
+    row: Mapping[str, Any]
+    """A system of `comparison.json`."""
+    agreement: Path
+    """Its map of agreement, as `comparisons.agreement_maps` writes it."""
+    only_ours: gpd.GeoDataFrame
+    only_theirs: gpd.GeoDataFrame
+    """`comparisons.places.COLUMNS` and geometry, EPSG:4326."""
+
+
+@dataclass(frozen=True)
 class Contents:
     """A whole report."""
 
@@ -88,6 +112,10 @@ class Contents:
     credits: tuple[str, ...]
     licence: tuple[str, str]
     """SPDX identifier and address."""
+    compared: tuple[ComparedSystem, ...] = ()
+    """By region and system."""
+    not_compared: tuple[tuple[str, str, str], ...] = ()
+    """Region id, a system's name, and why it tells nothing of the year, one of `comparisons.systems.REASONS`."""
 
     @property
     def first_year(self) -> int:
@@ -99,6 +127,19 @@ class Contents:
         """`all`, `some` or `none` of the regions."""
         marks = [region.simulated for region in self.regions]
         return "all" if all(marks) else "some" if any(marks) else "none"
+
+    @property
+    def estimated(self) -> tuple[float, float, float] | None:
+        """Hectares of mining in the year and their 95 % interval, over all regions; None unless each was estimated.
+
+        Regions are sampled by themselves, so that their variances add up (Cochran 1977, section 5.3).
+        """
+        areas = [region.area for region in self.regions if region.area]
+        if len(areas) != len(self.regions):
+            return None
+        hectares = sum(float(area["area_ha"]) for area in areas)
+        error = Z_95 * math.hypot(*(float(area["standard_error_ha"]) for area in areas))
+        return hectares, max(hectares - error, 0.0), min(hectares + error, sum(float(area["ground_ha"]) for area in areas))
 
     def total(self, name: str) -> float:
         """Sum of a fact of `changes.json` over the regions."""

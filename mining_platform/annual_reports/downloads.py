@@ -12,12 +12,13 @@ from pathlib import Path
 import geopandas as gpd
 import pandas as pd
 
+from mining_platform.annual_reports.compared import compared_table, missed_places
 from mining_platform.annual_reports.contents import Contents
 from mining_platform.labels.mapbiomas import SIMULATED_MARK
 from mining_platform.territories import COLUMNS as TERRITORY_COLUMNS
 
 FOLDER = "downloads"
-PLACES_COLUMNS = ("place_id", "region", "year", "area_ha", "is_large", "simulated")
+PLACES_COLUMNS = ("place_id", "region", "year", "area_ha", "is_large", "reviewed", "simulated")
 GEOPACKAGE_DATE = "2000-01-01T00:00:00Z"  # of last change, which is kept out: equal data shall give equal bytes
 
 
@@ -33,7 +34,8 @@ def write_downloads(contents: Contents, out: Path) -> tuple[Download, ...]:
     """Write the files into `out/downloads`, and what they are; places of all regions lie in one table, by region and id.
 
     `mining-new-<year>` and `mining-all-<year>` as .geojson, .gpkg and .parquet; `first-year-<region>-<year>.tif`;
-    `territories-<year>.csv`; LICENCE.txt and CITATION.txt.
+    `territories-<year>.csv`; LICENCE.txt and CITATION.txt. Where there are comparisons also `comparison-<year>.csv`,
+    `only-ours-<year>` and `only-others-<year>` as .geojson, .gpkg and .parquet, and `agreement-<region>-<system>-<year>.tif`.
     """
     folder = out / FOLDER
     folder.mkdir()
@@ -50,9 +52,27 @@ def write_downloads(contents: Contents, out: Path) -> tuple[Download, ...]:
     name = f"territories-{year}.csv"
     contents.territories.to_csv(folder / name, index=False, lineterminator="\n", float_format="%.4f")
     files.append(Download(name, f"CSV: {', '.join(TERRITORY_COLUMNS)} and hectares of mining"))
+    files += _compared(contents, folder) if contents.compared else []
     (folder / "LICENCE.txt").write_text(_licence(contents), encoding="utf-8")
     (folder / "CITATION.txt").write_text(_citation(contents), encoding="utf-8")
     return (*files, Download("LICENCE.txt", "terms and sources"), Download("CITATION.txt", "how to cite"))
+
+
+def _compared(contents: Contents, folder: Path) -> list[Download]:
+    year = contents.year
+    table = f"comparison-{year}.csv"
+    compared_table(contents).to_csv(folder / table, index=False, lineterminator="\n", float_format="%.4f")
+    files = [Download(table, "CSV: hectares and places beside other systems', by region and system")]
+    for side, name, about in (
+        ("only_ours", f"only-ours-{year}", "places that another system lacks"),
+        ("only_theirs", f"only-others-{year}", "places of other systems that are lacking here"),
+    ):
+        files += _written(missed_places(contents, side), folder, name, about)
+    for each in contents.compared:
+        name = f"agreement-{each.region}-{each.row['id']}-{year}.tif"
+        shutil.copyfile(each.agreement, folder / name)
+        files.append(Download(name, f"COG: 0 neither, 1 both, 2 only ours, 3 only {each.row['name']}, {each.region}"))
+    return files
 
 
 def _places(contents: Contents, name: str) -> gpd.GeoDataFrame:

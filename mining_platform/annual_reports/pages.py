@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from mining_platform import change_figures, figures
 from mining_platform.annual_reports.change_maps import map_data
+from mining_platform.annual_reports.compared import compared_section
 from mining_platform.annual_reports.contents import Contents, RegionYear
 from mining_platform.annual_reports.downloads import Download
 from mining_platform.annual_reports.new_sites import largest_sites
@@ -20,6 +21,8 @@ from mining_platform.reports import TEMPLATES
 from mining_platform.stages.files import AUDIT_PAGE
 
 PAGES: Mapping[str, str] = {language: f"report.{language}.html" for language in LANGUAGES}
+REVIEWED = ("confirmed_polygons", "confirmed_ha", "removed_polygons", "removed_ha")
+"""Facts of `changes.json` that tell what people decided."""
 MAPLIBRE = Path(__file__).parent.parent / "vendor" / "maplibre-gl"
 
 
@@ -55,10 +58,13 @@ def _shared(contents: Contents, downloads: Sequence[Download]) -> dict[str, Any]
             "found_ha": sum(region.found_ha for region in contents.regions),
             "places": sum(large.values()),
         },
+        "reviewed": {name: contents.total(name) for name in REVIEWED},
         "sites": largest_sites(places, epsg, {region.id: region.mosaics for region in contents.regions}),
-        "static_maps": [_static_map(region, contents.year) for region in contents.regions],
         "models": [{**vars(each), "curve": _encoded(each.curve_png)} for each in contents.models],
         "unscored": _unscored(contents),
+        "estimated": contents.estimated,
+        "unestimated": [region.name for region in contents.regions if not region.area],
+        "areas": [{"name": region.name, **region.area} for region in contents.regions if region.area],
         "by_map": any(region.source == "land-cover" for region in contents.regions),
         "restated": None if contents.restated is None else [vars(each) for each in contents.restated],
         "territories": contents.territories.astype(object).where(contents.territories.notna(), None).to_dict("records"),
@@ -83,14 +89,17 @@ def _in_language(contents: Contents, language: str) -> dict[str, Any]:
         "least": " / ".join(number(each, language, 0 if each == int(each) else 1) for each in least),
         "ha": lambda value, decimals=0: number(value, language, decimals),
         "score": lambda value: "–" if value is None else number(value, language, 2),
+        "percent": lambda value: "–" if value is None else f"{number(100 * value, language)} %",
+        "compared": compared_section(contents, words),
         "regions": [_row(region, words) for region in contents.regions],
         "trend": _encoded(figures.figure_png(trend)) if trend else "",
+        "static_maps": [_static_map(region, contents.year, words) for region in contents.regions],
         "map_data": Markup(map_data(contents, words, language)),
     }
 
 
 def _row(region: RegionYear, words: Mapping[str, str]) -> dict[str, Any]:
-    by_model = words["by_model"].format(model=region.mapped_by)
+    by_model = words["outlined" if region.outlined_by else "by_model"].format(model=region.mapped_by, other=region.outlined_by)
     mapped_by = by_model if region.source == "model" else words["by_map"].format(collection=region.mapped_by)
     told = {name: region.facts[name] for name in ("new_ha", "cumulative_ha", "not_found_again_ha", "not_observed_ha")}
     return {
@@ -100,17 +109,24 @@ def _row(region: RegionYear, words: Mapping[str, str]) -> dict[str, Any]:
         "found_ha": region.found_ha,
         "mapped_by": mapped_by,
         "cell_m": round(region.cell_m),
+        "lost": region.squares_without_outline,
     }
 
 
 def _unscored(contents: Contents) -> list[str]:
     """Deployed models whose evaluation is not there."""
     scored = {each.name for each in contents.models}
-    return sorted({region.mapped_by for region in contents.regions if region.source == "model"} - scored)
+    models = {model for each in contents.regions if each.source == "model" for model in (each.mapped_by, each.outlined_by)}
+    return sorted(models - scored - {""})
 
 
-def _static_map(region: RegionYear, year: int) -> str:
-    return _encoded(change_figures.change_picture(region.first_years, year, title=region.name, simulated=region.simulated))
+def _static_map(region: RegionYear, year: int, words: Mapping[str, str]) -> str:
+    named, axes = (words["new"], words["earlier"]), (words["km_east"], words["km_north"])
+    simulated = region.simulated
+    picture = change_figures.change_picture(
+        region.first_years, year, title=region.name, simulated=simulated, words=named, axes=axes
+    )
+    return _encoded(picture)
 
 
 def _encoded(png: bytes) -> str:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from mining_platform.annual_reports.downloads import FOLDER
 from mining_platform.annual_reports.pages import PAGES
+from mining_platform.annual_reports.printing import PDFS
 from mining_platform.artifacts import Artifact, ArtifactStore
 from mining_platform.audits.html_form import audit_html
 from mining_platform.audits.walk import audit
@@ -28,7 +29,8 @@ def write_publication(store: ArtifactStore, report: Artifact, out: Path) -> Path
     (out / FOLDER).mkdir()
     for path in sorted((report.path / FOLDER).iterdir()):
         shutil.copyfile(path, out / FOLDER / path.name)
-    for name in PAGES.values():
+    for language, name in PAGES.items():
         shutil.copyfile(report.path / name, out / name)
+        (out / PDFS[language]).unlink(missing_ok=True)  # of the pages that were here before
     (out / AUDIT_PAGE).write_text(audit_html(audit(store, [root], deep=True), subject=subject), encoding="utf-8")
     return out / FIRST_PAGE

@@ -49,6 +49,16 @@ _ROWS: Mapping[str, tuple[str, str, str]] = {
         "Nenhum lugar novo é maior que a área mínima publicada.",
         "Ningún lugar nuevo supera el área mínima que se publica.",
     ),
+    "reviewed": (
+        "Of the places of {year}, people confirmed {confirmed} ({confirmed_ha} ha) and left out {removed} as false alarms "
+        "({removed_ha} ha).",
+        "Dos lugares de {year}, pessoas confirmaram {confirmed} ({confirmed_ha} ha) e descartaram {removed} como alarmes falsos "
+        "({removed_ha} ha).",
+        "De los lugares de {year}, personas confirmaron {confirmed} ({confirmed_ha} ha) y descartaron {removed} como falsas "
+        "alarmas ({removed_ha} ha).",
+    ),
+    "confirmed": ("confirmed by people", "confirmado por pessoas", "confirmado por personas"),
+    "not_reviewed": ("not reviewed by people", "não revisado por pessoas", "no revisado por personas"),
     "regions": ("Regions", "Regiões", "Regiones"),
     "region": ("region", "região", "región"),
     "by_year": ("Year by year", "Ano a ano", "Año por año"),
@@ -56,6 +66,11 @@ _ROWS: Mapping[str, tuple[str, str, str]] = {
     "unseen": ("not observed", "não observada", "no observada"),
     "mapped_by": ("mapped by", "mapeada por", "cartografiada por"),
     "by_model": ("model {model}", "modelo {model}", "modelo {model}"),
+    "outlined": (
+        "model {model}, outlined by model {other}",
+        "modelo {model}, contornos do modelo {other}",
+        "modelo {model}, contornos del modelo {other}",
+    ),
     "by_map": (
         "land-cover map, collection {collection}",
         "mapa de cobertura da terra, coleção {collection}",
@@ -99,6 +114,100 @@ _ROWS: Mapping[str, tuple[str, str, str]] = {
         "Onde uma região é mapeada por um mapa de cobertura, a exatidão é a do mapa: veja quem o publica.",
         "Donde una región se cartografía con un mapa de cobertura, su exactitud es la del mapa: véase quién lo publica.",
     ),
+    "area": ("Area from a reviewed sample", "Área a partir de uma amostra revisada", "Área a partir de una muestra revisada"),
+    "area_line": (
+        "People looked at windows drawn at random and told how much of each is mining: an estimate that does not depend on the "
+        "map's errors (Olofsson et al. 2014).",
+        "Pessoas olharam janelas sorteadas e disseram quanto de cada uma é mineração: uma estimativa que não depende dos erros "
+        "do mapa (Olofsson et al. 2014).",
+        "Personas miraron ventanas sorteadas y dijeron cuánto de cada una es minería: una estimación que no depende de los "
+        "errores del mapa (Olofsson et al. 2014).",
+    ),
+    "reviewed_windows": ("windows reviewed", "janelas revisadas", "ventanas revisadas"),
+    "reviewer": ("reviewer", "revisão", "revisión"),
+    "estimated": (
+        "estimated from a reviewed sample: {area} ha ({low} to {high}, 95 %)",
+        "estimada por amostra revisada: {area} ha ({low} a {high}, 95 %)",
+        "estimada por muestra revisada: {area} ha ({low} a {high}, 95 %)",
+    ),
+    "no_area": (
+        "No interval stands beside the hectares of {regions}: nobody has reviewed a sample of that ground. They are what the map "
+        "says, with its errors.",
+        "Não há intervalo para os hectares de {regions}: ninguém revisou uma amostra desse chão. São o que o mapa diz, com seus "
+        "erros.",
+        "No hay intervalo para las hectáreas de {regions}: nadie revisó una muestra de ese suelo. Son lo que dice el mapa, con "
+        "sus errores.",
+    ),
+    "earlier": ("found before {year}", "encontrada antes de {year}", "encontrada antes de {year}"),
+    "km_east": ("km east", "km leste", "km este"),
+    "km_north": ("km north", "km norte", "km norte"),
+    "compared": ("Compared with others", "Comparação com outros", "Comparación con otros"),
+    "compared_line": (
+        "Hectares on the ellipsoid, over the ground that both sides map. Overlap is what both find over what either finds.",
+        "Hectares no elipsoide, no chão que os dois lados mapeiam. Sobreposição é o que ambos encontram sobre o que um deles "
+        "encontra.",
+        "Hectáreas en el elipsoide, en el suelo que ambos lados cartografían. Superposición es lo que ambos encuentran sobre lo "
+        "que alguno encuentra.",
+    ),
+    "system": ("other system", "outro sistema", "otro sistema"),
+    "ours": ("ours", "nosso", "nuestro"),
+    "theirs": ("theirs", "deles", "de ellos"),
+    "both": ("both", "ambos", "ambos"),
+    "only_ours": ("only ours", "só nosso", "solo nuestro"),
+    "only_theirs": ("only theirs", "só deles", "solo de ellos"),
+    "no_data": ("no data", "sem dados", "sin datos"),
+    "overlap": ("overlap", "sobreposição", "superposición"),
+    "found_share": ("of theirs, found by us", "do deles, encontrado por nós", "de lo suyo, encontrado por nosotros"),
+    "known_share": ("of ours, known to them", "do nosso, conhecido por eles", "de lo nuestro, conocido por ellos"),
+    "span_year": ("of the year", "do ano", "del año"),
+    "span_to_date": ("of all years so far", "de todos os anos até agora", "de todos los años hasta ahora"),
+    "compared_places": ("Place by place", "Lugar por lugar", "Lugar por lugar"),
+    "compared_places_line": (
+        "Connected ground of more than {ha} ha counts as a place, and as found where the other side finds any of it: so the size "
+        "of cells matters little.",
+        "Chão contíguo de mais de {ha} ha conta como um lugar, e como encontrado onde o outro lado encontra parte dele: assim o "
+        "tamanho das células pouco importa.",
+        "Suelo contiguo de más de {ha} ha cuenta como un lugar, y como encontrado donde el otro lado encuentra parte de él: así "
+        "el tamaño de las celdas importa poco.",
+    ),
+    "their_places": ("their places", "lugares deles", "lugares de ellos"),
+    "their_places_found": ("found by us", "encontrados por nós", "encontrados por nosotros"),
+    "our_places": ("our places", "nossos lugares", "nuestros lugares"),
+    "our_places_known": ("known to them", "conhecidos por eles", "conocidos por ellos"),
+    "cells": ("cells, ours / theirs", "células, nossas / deles", "celdas, nuestras / de ellos"),
+    "missed_ours": (
+        "The largest places that only we have",
+        "Os maiores lugares que só nós temos",
+        "Los mayores lugares que solo nosotros tenemos",
+    ),
+    "missed_theirs": (
+        "The largest places that only {system} has",
+        "Os maiores lugares que só {system} tem",
+        "Los mayores lugares que solo {system} tiene",
+    ),
+    "compared_truth": (
+        "Neither side is the truth: ground that only one of them has is a place to look at, not an error of the other.",
+        "Nenhum dos lados é a verdade: chão que só um deles tem é um lugar a olhar, não um erro do outro.",
+        "Ninguno de los lados es la verdad: el suelo que solo uno tiene es un lugar que mirar, no un error del otro.",
+    ),
+    "compared_cells": (
+        "Large squares take in ground around a mine that a map of small pixels leaves out: hectares of one side alone are partly "
+        "that.",
+        "Quadrados grandes incluem chão em volta de uma mina que um mapa de pixels pequenos deixa fora: hectares de um só lado "
+        "são em parte isso.",
+        "Los cuadrados grandes incluyen suelo alrededor de una mina que un mapa de píxeles pequeños deja fuera: las hectáreas de "
+        "un solo lado son en parte eso.",
+    ),
+    "not_compared_no_file": (
+        "Not compared with {system} in {region}: its file is not there.",
+        "Sem comparação com {system} em {region}: o arquivo não está lá.",
+        "Sin comparación con {system} en {region}: su archivo no está.",
+    ),
+    "not_compared_other_years": (
+        "Not compared with {system} in {region}: it tells of other years.",
+        "Sem comparação com {system} em {region}: trata de outros anos.",
+        "Sin comparación con {system} en {region}: trata de otros años.",
+    ),
     "caveats": ("What these numbers are not", "O que estes números não são", "Lo que estas cifras no son"),
     "caveat_detection": (
         "A detection is ground that looks like mining to a model or a map. It is no proof of a crime: whether mining is legal "
@@ -112,6 +221,13 @@ _ROWS: Mapping[str, tuple[str, str, str]] = {
         "A model that judges squares of ground counts them whole: hectares of {region} are of squares of {cell} m.",
         "Um modelo que julga quadrados de chão os conta inteiros: os hectares de {region} são de quadrados de {cell} m.",
         "Un modelo que juzga cuadrados de suelo los cuenta enteros: las hectáreas de {region} son de cuadrados de {cell} m.",
+    ),
+    "caveat_squares": (
+        "In {count} squares of {region} the first model found mining and the second outlined none: they are not in the hectares.",
+        "Em {count} quadrados de {region} o primeiro modelo encontrou mineração e o segundo não contornou nenhuma: não estão nos "
+        "hectares.",
+        "En {count} cuadrados de {region} el primer modelo encontró minería y el segundo no contorneó ninguna: no están en las "
+        "hectáreas.",
     ),
     "caveat_union": (
         "Places found once stay in the total, also where mining has ended or ground is under clouds.",

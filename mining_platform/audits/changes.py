@@ -59,7 +59,7 @@ def changes_between(before: Side, after: Side) -> list[Change]:
 def _own_changes(key: Key, left: Node | None, right: Node | None, pairs: Mapping[Key, Any]) -> Iterator[Change]:
     if left is None or right is None:
         side = "the first" if right is None else "the second"
-        yield Change(key, "inputs", f"only {side} has it")
+        yield Change(key, "reviews" if key[0].endswith("/reviews") else "inputs", f"only {side} has it")
         return
     if left.version.digest == right.version.digest or left.record is None or right.record is None:
         return

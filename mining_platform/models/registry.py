@@ -13,7 +13,7 @@ from mining_platform.models.cnn import small_cnn
 from mining_platform.models.ensembles import MEMBERS, averaged
 from mining_platform.models.sam import sam
 from mining_platform.models.stacked_cnns import asgm_cnn, cnn_800k
-from mining_platform.models.unet import LATTICE_PX, unet
+from mining_platform.models.unet import LATTICE_PX, SMALL_WIDTHS, WIDTHS, unet
 
 if TYPE_CHECKING:
     from torch import nn
@@ -89,7 +89,15 @@ MODELS: dict[str, ModelRow] = {
             task="segmentation",
             classes=2,
             min_px=2 * LATTICE_PX,
-            build=unet,
+            build=partial(unet, WIDTHS),
+        ),
+        ModelRow(
+            "small-unet",
+            "U-Net of five levels, 8 to 128 feature maps, batch normalisation: for few patches and no GPU",
+            task="segmentation",
+            classes=2,
+            min_px=2 * LATTICE_PX,
+            build=partial(unet, SMALL_WIDTHS),
         ),
         ModelRow(
             "sam-decoder",

@@ -1,5 +1,6 @@
 """The baseline for segmentation: a U-Net."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mining_platform.models.blueprints import Blueprint
@@ -8,10 +9,11 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 WIDTHS = (32, 64, 128, 256, 512)  # feature maps of each level; half of the paper's, as is usual for small datasets
+SMALL_WIDTHS = (8, 16, 32, 64, 128)
 LATTICE_PX = 2 ** (len(WIDTHS) - 1)  # sides inside the network are multiples of it
 
 
-def unet(blueprint: Blueprint) -> "nn.Module":
+def unet(widths: Sequence[int], blueprint: Blueprint) -> "nn.Module":
     """Untrained segmenter: (n, channels, y, x) float32 normalised -> (n, classes, y, x) logits of each pixel's class.
 
     Ronneberger, Fischer & Brox 2015, U-Net, doi:10.1007/978-3-319-24574-4_28, with padded convolutions and batch
@@ -26,12 +28,12 @@ def unet(blueprint: Blueprint) -> "nn.Module":
 
         def __init__(self) -> None:
             super().__init__()
-            inputs = (blueprint.channels, *WIDTHS[:-1])
-            self.down = nn.ModuleList(_double(i, o) for i, o in zip(inputs, WIDTHS, strict=True))
-            levels = list(zip(WIDTHS[1:], WIDTHS[:-1], strict=True))[::-1]
+            inputs = (blueprint.channels, *widths[:-1])
+            self.down = nn.ModuleList(_double(i, o) for i, o in zip(inputs, widths, strict=True))
+            levels = list(zip(widths[1:], widths[:-1], strict=True))[::-1]
             self.up = nn.ModuleList(nn.ConvTranspose2d(deep, flat, kernel_size=2, stride=2) for deep, flat in levels)
             self.joined = nn.ModuleList(_double(2 * flat, flat) for _, flat in levels)
-            self.head = nn.Conv2d(WIDTHS[0], blueprint.classes, kernel_size=1)
+            self.head = nn.Conv2d(widths[0], blueprint.classes, kernel_size=1)
 
         def forward(self, image: "Tensor") -> "Tensor":
             """(n, channels, y, x) -> (n, classes, y, x) logits."""

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from mining_platform.reviews.decisions import ReviewError
@@ -13,7 +13,12 @@ LARGEST_BYTES = 20_000_000  # of a file of decisions; 2,600 of them take about 2
 
 
 def read_proposals(path: Path) -> list[Proposal]:
-    """The decisions of a CSV file with COLUMNS in any order, UTF-8; ReviewError naming the first line that is not one."""
+    """The decisions of a CSV file with COLUMNS, as `read_rows`."""
+    return [Proposal(**row) for row in read_rows(path, COLUMNS)]
+
+
+def read_rows(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
+    """The rows of a CSV file with these columns in any order, UTF-8; ReviewError naming the first line that is not one."""
     try:
         if path.stat().st_size > LARGEST_BYTES:
             raise ReviewError(f"{path} is larger than {LARGEST_BYTES:,} bytes; it is no file of decisions.")
@@ -22,14 +27,14 @@ def read_proposals(path: Path) -> list[Proposal]:
         raise ReviewError(f"{path} is not a readable CSV file in UTF-8: {error}.") from None
     rows = _rows(text, path)
     header = next(rows, [])
-    if sorted(header) != sorted(COLUMNS):
-        raise ReviewError(f"{path} has the columns {', '.join(header) or 'none'}; it needs {', '.join(COLUMNS)}.")
-    proposals = []
+    if sorted(header) != sorted(columns):
+        raise ReviewError(f"{path} has the columns {', '.join(header) or 'none'}; it needs {', '.join(columns)}.")
+    found = []
     for number, row in enumerate(rows, start=2):
         if len(row) != len(header):
             raise ReviewError(f"{path}, row {number} has {len(row)} values for {len(header)} columns. Mend the row.")
-        proposals.append(Proposal(**{name: cell.strip() for name, cell in zip(header, row, strict=True)}))
-    return proposals
+        found.append({name: cell.strip() for name, cell in zip(header, row, strict=True)})
+    return found
 
 
 def _rows(text: str, path: Path) -> Iterator[list[str]]:

@@ -66,11 +66,12 @@ def problems(decision: Decision, dataset: Dataset) -> Iterator[str]:
         yield f"{decision.range!r} is nothing to relabel to; choose one of {', '.join(choices)}"
     if decision.decision != RELABEL and decision.range:
         yield f"only a relabel has a range, not {decision.decision!r}"
-    yield from _text_problems("reviewer", decision.reviewer, LONGEST_REVIEWER, required=True)
-    yield from _text_problems("reason", decision.reason, LONGEST_REASON, required=decision.decision != ACCEPT)
+    yield from text_problems("reviewer", decision.reviewer, LONGEST_REVIEWER, required=True)
+    yield from text_problems("reason", decision.reason, LONGEST_REASON, required=decision.decision != ACCEPT)
 
 
-def _text_problems(name: str, text: str, longest: int, *, required: bool) -> Iterator[str]:
+def text_problems(name: str, text: str, longest: int, *, required: bool) -> Iterator[str]:
+    """What is wrong with a person's words in a decision, each with the remedy."""
     if required and not text.strip():
         yield f"it lacks a {name}; write one"
     if len(text) > longest:

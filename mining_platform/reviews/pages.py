@@ -1,25 +1,51 @@
 """The page on which people look at patches and decide: one HTML file without anything from elsewhere."""
 
-import base64
-import hashlib
-import json
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
-
-from jinja2 import Environment, FileSystemLoader, select_autoescape
-from markupsafe import Markup
 
 from mining_platform import figures
 from mining_platform.datasets import RANGES, caveat
-from mining_platform.reviews.decisions import LONGEST_REASON, LONGEST_REVIEWER, relabel_choices
-from mining_platform.reviews.desks import Desk, decisions_on, described
-from mining_platform.reviews.pictures import outline_svg, picture_jpeg
+from mining_platform.reviews.decision_files import COLUMNS
+from mining_platform.reviews.decisions import relabel_choices
+from mining_platform.reviews.desks import Desk, Proposal, decisions_on, described, take_down
+from mining_platform.reviews.logs import Entry
+from mining_platform.reviews.pictures import outline_svg, picture_jpeg, picture_png
+from mining_platform.reviews.shown import Files, Picture, Shown, data_address, rendered
 
-TEMPLATES = Path(__file__).parents[1] / "templates"
+FILES = Files("review.html", ("review.css",), "review.js")
 
 Pictures = Callable[[str], Mapping[str, str]]
 """Patch id -> addresses of its `picture` and its `outline`."""
+
+
+def shown_patches(desk: Desk) -> Shown[Entry]:
+    """The patches of a desk, for a server."""
+
+    def take(told: dict[str, str]) -> Entry:
+        (entry,) = take_down(desk, [Proposal(**told)])
+        return entry
+
+    def picture(folder: str, name: str) -> Picture | None:
+        return _picture(desk, folder, name)
+
+    return Shown(
+        page=lambda token: served_page(desk, token),
+        decisions=lambda: {window_id: described(entry) for window_id, entry in decisions_on(desk).items()},
+        fields=frozenset(COLUMNS),
+        take=take,
+        described=described,
+        picture=picture,
+    )
+
+
+def _picture(desk: Desk, folder: str, patch_id: str) -> Picture | None:
+    if folder not in ("pictures", "outlines") or patch_id not in desk.places:
+        return None
+    region, row = desk.places[patch_id]
+    store = desk.stores[region].path
+    if folder == "pictures":
+        return Picture(picture_png(store, row), "image/png")
+    return Picture(outline_svg(store, row), "image/svg+xml")
 
 
 def served_page(desk: Desk, token: str) -> tuple[str, str]:
@@ -40,52 +66,20 @@ def static_page(desk: Desk) -> str:
         region, row = desk.places[patch_id]
         store = desk.stores[region].path
         return {
-            "picture": _data_address("image/jpeg", picture_jpeg(store, row)),
-            "outline": _data_address("image/svg+xml", outline_svg(store, row)),
+            "picture": data_address("image/jpeg", picture_jpeg(store, row)),
+            "outline": data_address("image/svg+xml", outline_svg(store, row)),
         }
 
     return _page(desk, inside, "")[0]
 
 
-def _data_address(media_type: str, content: bytes) -> str:
-    return f"data:{media_type};base64,{base64.b64encode(content).decode()}"
-
-
 def _page(desk: Desk, pictures: Pictures, token: str) -> tuple[str, str]:
-    style, script = ((TEMPLATES / name).read_text(encoding="utf-8") for name in ("review.css", "review.js"))
-    policy = _policy(style, script, served=bool(token))
-    environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=select_autoescape(), trim_blocks=True)
     title = figures.mark_title(f"Review of {desk.dataset.id}, {desk.year}", simulated=desk.simulated)
-    page = environment.get_template("review.html").render(
-        title=title,
-        simulated=desk.simulated,
-        served=bool(token),
-        of_ranges=desk.dataset.points is None,
-        policy=policy,
-        style=Markup(style),
-        script=Markup(script),
-        data=Markup(_json_inside(_data(desk, pictures, token))),
-        longest={"reviewer": LONGEST_REVIEWER, "reason": LONGEST_REASON},
-    )
-    return page, policy
+    of_ranges = desk.dataset.points is None
+    return rendered(FILES, _data(desk, pictures), token, title=title, simulated=desk.simulated, of_ranges=of_ranges)
 
 
-def _policy(style: str, script: str, *, served: bool) -> str:
-    """Content security policy: nothing but the page's own style and script, by their hashes, and its own pictures."""
-    hashes = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (style, script)]
-    own = "'self'" if served else "data:"
-    rules = [f"style-src 'sha256-{hashes[0]}'", f"script-src 'sha256-{hashes[1]}'", f"img-src {own}"]
-    rules += ["connect-src 'self'"] if served else []
-    return "; ".join(["default-src 'none'", *rules, "base-uri 'none'", "form-action 'none'"])
-
-
-def _json_inside(value: Any) -> str:
-    """JSON that cannot end the element it stands in: `<`, `>` and `&` are escaped."""
-    text = json.dumps(value, ensure_ascii=True, allow_nan=False, sort_keys=True, separators=(",", ":"))
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-
-
-def _data(desk: Desk, pictures: Pictures, token: str) -> dict[str, Any]:
+def _data(desk: Desk, pictures: Pictures) -> dict[str, Any]:
     """All that the script needs."""
     names = ("patch_id", "window_id", "region", "range", "map_range", "is_mining", "split")
     rows = desk.patches[[*names, "share"]].to_dict("records")
@@ -102,7 +96,6 @@ def _data(desk: Desk, pictures: Pictures, token: str) -> dict[str, Any]:
         "heading": f"{desk.dataset.title}, {desk.year}{caveat(desk.dataset)}",
         "year": desk.year,
         "seen": {region: store.digest for region, store in sorted(desk.stores.items())},
-        "token": token,
         "px": desk.dataset.px,
         "ranges": list(RANGES),
         "choices": list(relabel_choices(desk.dataset)),

@@ -1,13 +1,14 @@
 """Publishing the decisions in force of a region and year, so that what is made from them can name them by digest."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from mining_platform.artifacts import Artifact, Json, Produced, Ref, current_digest, produce, records
 from mining_platform.pipeline import Platform, ref
+from mining_platform.reviews.chains import Link, Log
 from mining_platform.reviews.decisions import DECISIONS, ReviewError
-from mining_platform.reviews.logs import Entry, Log, log_path, read_log
+from mining_platform.reviews.logs import Entry, log_path, read_log
 from mining_platform.reviews.tables import REVIEWS_FILE, review_table
 
 REVIEWS_VERSION = "1"
@@ -19,34 +20,49 @@ def reviews_ref(dataset_id: str, region_id: str, year: int) -> Ref:
 
 
 def publish_reviews(platform: Platform, dataset_id: str, region_id: str, year: int) -> Produced | None:
-    """Publish the decisions in force of one region and year, as the log has them; None where nobody ever decided.
-
-    May be repeated: without new decisions nothing is made. ReviewError where the log is not sound, or lacks decisions that were
-    published before.
-    """
+    """Publish the decisions in force of one region and year of a dataset, as `publish_entries`."""
     path = log_path(platform.home, dataset_id)
     entries = of_partition(read_log(path), region_id, year)
-    published = reviews_ref(dataset_id, region_id, year)
-    _check_whole(platform, published, entries, path)
-    if not entries:
-        return None
 
-    def compute(_inputs: Mapping[Ref, Artifact], out: Path) -> dict[str, Any]:
+    def write(out: Path) -> dict[str, Any]:
         table = review_table(entries)
         table.to_parquet(out / REVIEWS_FILE, index=False)
         counts = {name: int((table["decision"] == name).sum()) for name in DECISIONS}
         return {"windows": len(table), **counts, "simulated": platform.regions[region_id].simulated}
 
+    return publish_entries(platform, reviews_ref(dataset_id, region_id, year), entries, path, write, version=REVIEWS_VERSION)
+
+
+def publish_entries(
+    platform: Platform,
+    published: Ref,
+    entries: Sequence[Link],
+    path: Path,
+    write: Callable[[Path], dict[str, Any]],
+    *,
+    version: str,
+) -> Produced | None:
+    """Publish what `write` makes of a partition's decisions, oldest first, of the log at `path`; None where nobody ever decided.
+
+    May be repeated: without new decisions nothing is made. ReviewError where the log lacks decisions that were published before.
+    """
+    _check_whole(platform, published, entries, path)
+    if not entries:
+        return None
+
+    def compute(_inputs: Mapping[Ref, Artifact], out: Path) -> dict[str, Any]:
+        return write(out)
+
     rests_on: dict[str, Json] = {"decisions": len(entries), "last": entries[-1].hash}
-    return produce(platform.artifacts, published, inputs=(), code_version=REVIEWS_VERSION, config=rests_on, compute=compute)
+    return produce(platform.artifacts, published, inputs=(), code_version=version, config=rests_on, compute=compute)
 
 
-def of_partition(log: Log, region_id: str, year: int) -> list[Entry]:
+def of_partition(log: Log[Entry], region_id: str, year: int) -> list[Entry]:
     """The log's decisions on one region and year, oldest first."""
     return [entry for entry in log.entries if (entry.region, entry.year) == (region_id, year)]
 
 
-def _check_whole(platform: Platform, published: Ref, entries: Sequence[Entry], path: Path) -> None:
+def _check_whole(platform: Platform, published: Ref, entries: Sequence[Link], path: Path) -> None:
     """The chain cannot tell that its end is missing; the lineage record of what was published from it can."""
     if current_digest(platform.artifacts, published) is None:
         return

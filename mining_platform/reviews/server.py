@@ -8,18 +8,16 @@ import json
 import secrets
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from mining_platform import guards
 from mining_platform.artifacts import ArtifactError
+from mining_platform.reviews.chains import Link
 from mining_platform.reviews.decisions import ReviewError
-from mining_platform.reviews.desks import Desk, Proposal, decisions_on, described, take_down
-from mining_platform.reviews.logs import Entry
-from mining_platform.reviews.pages import served_page
-from mining_platform.reviews.pictures import outline_svg, picture_png
+from mining_platform.reviews.shown import Shown
 from mining_platform.zarr_arrays import ArrayError
 
 HOST = "127.0.0.1"
@@ -27,23 +25,24 @@ LARGEST_BODY_BYTES = 16_384
 IDLE_CONNECTION_S = 60
 QUIET_S = 1.0  # without a decision before decisions are published, so that a version holds a run of them
 POLL_S = 0.1
-FIELDS = frozenset(("window_id", "decision", "range", "reviewer", "reason"))
+
+E = TypeVar("E", bound=Link)
 
 
-class ReviewServer(ThreadingHTTPServer):
-    """One desk, served on the loopback address; port 0 takes a free one. OSError where the port is in use."""
+class ReviewServer(ThreadingHTTPServer, Generic[E]):
+    """One subject of review, served on the loopback address; port 0 takes a free one. OSError where the port is in use."""
 
     daemon_threads = True
     block_on_close = False  # an idle connection of a browser does not keep the server alive
     timeout = POLL_S
 
-    def __init__(self, desk: Desk, port: int) -> None:
-        self.desk = desk
+    def __init__(self, shown: Shown[E], port: int) -> None:
+        self.shown = shown
         self.token = secrets.token_urlsafe(32)
         super().__init__((HOST, port), _Handler)
         names = (HOST, "localhost")
         self.hosts = {f"{name}:{self.server_port}" for name in names} | (set(names) if self.server_port == 80 else set())  # noqa: PLR2004 - HTTP
-        self.taken: list[Entry] = []
+        self.taken: list[E] = []
         self.decided_at = 0.0
 
     @property
@@ -51,9 +50,9 @@ class ReviewServer(ThreadingHTTPServer):
         """Address of the page."""
         return f"http://{HOST}:{self.server_port}/"
 
-    def take(self, proposal: Proposal) -> Entry:
-        """Take a decision down; it is on the disk when this returns. ReviewError where it is not sound."""
-        (entry,) = take_down(self.desk, [proposal])
+    def take(self, told: dict[str, str]) -> E:
+        """As `Shown.take`, for `serve` to publish."""
+        entry = self.shown.take(told)
         self.taken.append(entry)
         self.decided_at = time.monotonic()
         return entry
@@ -64,8 +63,8 @@ class ReviewServer(ThreadingHTTPServer):
             super().handle_error(request, client_address)
 
 
-def serve(server: ReviewServer, publish: Callable[[set[str]], None], ended: Callable[[], bool]) -> list[Entry]:
-    """Answer requests until `ended`; `publish` gets the regions that were decided on, after each run of decisions.
+def serve(server: ReviewServer[E], publish: Callable[[Sequence[E]], None], ended: Callable[[], bool]) -> list[E]:
+    """Answer requests until `ended`; `publish` gets the decisions of each run.
 
     Returns the decisions taken down. They are published before this returns.
     """
@@ -81,18 +80,18 @@ def serve(server: ReviewServer, publish: Callable[[set[str]], None], ended: Call
     return server.taken
 
 
-def _published(server: ReviewServer, publish: Callable[[set[str]], None], published: int) -> int:
-    """Publish the regions of the decisions from number `published` on; how many are published now."""
+def _published(server: ReviewServer[E], publish: Callable[[Sequence[E]], None], published: int) -> int:
+    """Publish the decisions from number `published` on; how many are published now."""
     waiting = server.taken[published:]
     if waiting:
-        publish({entry.region for entry in waiting})
+        publish(waiting)
     return published + len(waiting)
 
 
 class _Handler(BaseHTTPRequestHandler):
     """One connection."""
 
-    server: ReviewServer
+    server: ReviewServer[Any]
     protocol_version = "HTTP/1.1"
     server_version = "mining-platform"
     sys_version = ""
@@ -107,44 +106,35 @@ class _Handler(BaseHTTPRequestHandler):
             if self.path == "/favicon.ico":
                 self._answer(b"", "image/x-icon", {}, HTTPStatus.NO_CONTENT)
             elif self.path == "/":
-                page, policy = served_page(self.server.desk, self.server.token)
+                page, policy = self.server.shown.page(self.server.token)
                 self._answer(
                     page.encode(), "text/html; charset=utf-8", {"Content-Security-Policy": f"{policy}; frame-ancestors 'none'"}
                 )
             elif self.path == "/decisions":
-                standing = decisions_on(self.server.desk)
-                self._answer_json({window_id: described(entry) for window_id, entry in standing.items()})
-            elif folder in ("pictures", "outlines"):
-                self._answer_picture(folder, name.rpartition(".")[0])
+                self._answer_json(self.server.shown.decisions())
             else:
-                self._refuse(HTTPStatus.NOT_FOUND, "There is nothing here.")
+                self._answer_picture(folder, name.rpartition(".")[0])
         except (ReviewError, ArtifactError, ArrayError, OSError) as error:
             self._refuse(HTTPStatus.INTERNAL_SERVER_ERROR, str(error))
 
-    def _answer_picture(self, folder: str, patch_id: str) -> None:
-        desk = self.server.desk
-        if patch_id not in desk.places:
-            self._refuse(HTTPStatus.NOT_FOUND, "There is no such patch.")
+    def _answer_picture(self, folder: str, name: str) -> None:
+        picture = self.server.shown.picture(folder, name)
+        if picture is None:
+            self._refuse(HTTPStatus.NOT_FOUND, "There is nothing here.")
             return
-        region, row = desk.places[patch_id]
-        store = desk.stores[region].path
-        kept = {"Cache-Control": "private, max-age=3600"}
-        if folder == "pictures":
-            self._answer(picture_png(store, row), "image/png", kept)
-        else:
-            self._answer(outline_svg(store, row), "image/svg+xml", {**kept, "Content-Security-Policy": "default-src 'none'"})
+        kept = {"Cache-Control": "private, max-age=3600", "Content-Security-Policy": "default-src 'none'"}
+        self._answer(picture.content, picture.media_type, kept)
 
     def do_POST(self) -> None:
         """Take one decision down."""
         if self._is_foreign() or self._is_not_the_page():
             return
         try:
-            told = self._body()
-            entry = self.server.take(Proposal(**told))
+            entry = self.server.take(self._body())
         except ReviewError as error:
             self._refuse(HTTPStatus.BAD_REQUEST, str(error))
             return
-        self._answer_json(described(entry))
+        self._answer_json(self.server.shown.described(entry))
 
     def _body(self) -> dict[str, str]:
         content = self.rfile.read(int(self.headers["Content-Length"]))
@@ -152,8 +142,9 @@ class _Handler(BaseHTTPRequestHandler):
             told = json.loads(content)
         except (ValueError, RecursionError):
             told = None
-        if not isinstance(told, dict) or told.keys() != FIELDS or not all(isinstance(value, str) for value in told.values()):
-            raise ReviewError(f"A decision is a JSON object of the texts {', '.join(sorted(FIELDS))}.")
+        fields = self.server.shown.fields
+        if not isinstance(told, dict) or told.keys() != fields or not all(isinstance(value, str) for value in told.values()):
+            raise ReviewError(f"A decision is a JSON object of the texts {', '.join(sorted(fields))}.")
         return told
 
     def _is_foreign(self) -> bool:

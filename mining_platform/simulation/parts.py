@@ -10,6 +10,7 @@ from mining_platform.simulation.elevation import finish_elevation, write_elevati
 from mining_platform.simulation.landsat import write_landsat
 from mining_platform.simulation.mine_points import finish_points, write_points
 from mining_platform.simulation.mine_polygons import finish_polygons, write_polygons
+from mining_platform.simulation.other_system import finish_other_system, write_other_system
 from mining_platform.simulation.places import Place
 from mining_platform.simulation.radar import finish_radar, write_radar
 from mining_platform.simulation.territories import finish_territories, write_territories
@@ -51,6 +52,13 @@ PARTS: dict[str, Part] = {
             False,
             write_territories,
             finish_territories,
+        ),
+        Part(
+            "other-system",
+            "Another system's detections, with misses and false alarms, GeoJSON",
+            False,
+            write_other_system,
+            finish_other_system,
         ),
         Part("toa", "Some of the Sentinel-2 dates at Level-1C, 13 bands, a STAC catalogue", False, write_toa, finish_toa),
     )

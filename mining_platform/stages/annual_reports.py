@@ -1,5 +1,6 @@
 """The stage of the yearly report: published artifacts in, pages and downloads out."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -13,13 +14,15 @@ from mining_platform.annual_reports.contents import Accuracy, Contents, RegionYe
 from mining_platform.annual_reports.downloads import write_downloads
 from mining_platform.annual_reports.pages import write_pages
 from mining_platform.annual_reports.previous import previous_release, restated_years
+from mining_platform.area_publishing import AREA_FILE, area_ref
 from mining_platform.artifacts import Artifact, Ref
 from mining_platform.grids import PIXEL_M
 from mining_platform.monitoring_steps import model_layers, monitored_regions, required_monitoring
 from mining_platform.mosaics import MOSAIC_NAME
 from mining_platform.packages.credits import credits_of, licence_of
 from mining_platform.pipeline import Platform
-from mining_platform.regions import Region, TerritoryLayer
+from mining_platform.regions import OtherSystem, Region, TerritoryLayer
+from mining_platform.stages.comparisons import compared_systems
 from mining_platform.stages.files import PREVIEW_FILE, TERRITORIES_CSV
 from mining_platform.territory_layers import layers_of_regions, territories_of_regions
 
@@ -54,6 +57,7 @@ def report_contents(platform: Platform, key: str, inputs: Mapping[Ref, Artifact]
     digests = {ref: artifact.digest for ref, artifact in inputs.items()}
     layers_beside = sorted({layer for each in shown for layer in _layers(platform, each.id)})
     credits_ = credits_of([_used(each) for each in shown], [year], None, layers_beside)
+    beside = {each.id: inputs[ref] for each in shown if (ref := Ref("comparison", f"{each.id}|{key}")) in inputs}
     return Contents(
         year,
         tuple(_region_year(platform, each.id, year, inputs) for each in shown),
@@ -62,8 +66,14 @@ def report_contents(platform: Platform, key: str, inputs: Mapping[Ref, Artifact]
         territories_of_regions(shown),
         tuple(_accuracy(ref, artifact) for ref, artifact in sorted(inputs.items()) if ref.asset == "evaluation"),
         None if before is None else restated_years(platform.artifacts, before, digests),
-        (*(each.line for each in credits_), *(_territory_credit(layer) for layer in layers_of_regions(shown))),
+        (
+            *(each.line for each in credits_),
+            *(_territory_credit(layer) for layer in layers_of_regions(shown)),
+            *dict.fromkeys(_other_credit(system) for each in shown for system in _told_of(each, beside)),
+        ),
         licence_of(credits_),
+        tuple(each for region, made in beside.items() for each in compared_systems(region, made)),
+        tuple((region, row["name"], row["reason"]) for region, made in beside.items() for row in made.facts["left_out"]),
     )
 
 
@@ -80,6 +90,18 @@ def _layers(platform: Platform, region_id: str) -> tuple[str, ...]:
 def _territory_credit(layer: TerritoryLayer) -> str:
     terms = f", {layer.licence}" if layer.licence else ""
     return f"Territories ({layer.kind}): {layer.credit or Path(layer.href).name}{terms}."
+
+
+def _told_of(region: Region, beside: Mapping[str, Artifact]) -> list[OtherSystem]:
+    """Other systems that a region's comparison tells of."""
+    told = {row["id"] for row in beside[region.id].facts["systems"]} if region.id in beside else set()
+    return [each for each in required_monitoring(region).compared_with if each.id in told]
+
+
+def _other_credit(system: OtherSystem) -> str:
+    made_up = ", SIMULATED by this software" if system.simulated else ""
+    terms = f", {system.licence}" if system.licence else ""
+    return f"Compared with: {system.credit or system.name}{made_up}{terms}. Its terms hold for what is only theirs as well."
 
 
 def _region_year(platform: Platform, region_id: str, year: int, inputs: Mapping[Ref, Artifact]) -> RegionYear:
@@ -103,7 +125,14 @@ def _region_year(platform: Platform, region_id: str, year: int, inputs: Mapping[
         cumulative,
         changed.path / changes.FIRST_YEAR_NAME,
         {each: inputs[ref].path / MOSAIC_NAME for each, ref in mosaics.items() if ref in inputs},
+        _area(inputs.get(area_ref(region_id, year))),
+        monitoring.outlined_by,
+        int(found.get("squares_without_outline", 0)),
     )
+
+
+def _area(published: Artifact | None) -> dict[str, Any] | None:
+    return None if published is None else json.loads((published.path / AREA_FILE).read_text(encoding="utf-8"))
 
 
 def _accuracy(ref: Ref, evaluated: Artifact) -> Accuracy:

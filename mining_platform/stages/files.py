@@ -7,6 +7,8 @@ Rasters and arrays are named where they are made: `protocol.LAND_COVER_FILE`, `m
 AUDIT_FILE = "audit.json"
 AUDIT_PAGE = "audit.html"
 CANDIDATES_FILE = "candidates.parquet"
+COMPARISON_CSV = "comparison.csv"
+COMPARISON_FILE = "comparison.json"
 CONTEXT_FILE = "context_coverage.csv"
 CONTEXT_PICTURE = "context_coverage.png"
 EVALUATION_FILE = "evaluation.json"

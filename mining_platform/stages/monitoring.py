@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import geopandas as gpd
@@ -17,30 +18,36 @@ from mining_platform.models.classifier import load_model
 from mining_platform.monitoring_steps import monitored_regions, required_monitoring
 from mining_platform.mosaics import MOSAIC_NAME
 from mining_platform.pipeline import Platform, key_parts
+from mining_platform.raster_files import opened_raster_file
 from mining_platform.regions import Monitoring
+from mining_platform.reviews.detection_publishing import DETECTION_REVIEWS
+from mining_platform.reviews.detection_tables import confirmed_outlines, read_detection_reviews, rejected_outlines
 from mining_platform.sources.protocol import LAND_COVER_FILE
 from mining_platform.stacks import layers_of
 from mining_platform.stages.files import PREVIEW_FILE, TERRITORIES_CSV
+from mining_platform.store import durable
 from mining_platform.territory_layers import layers_of_regions, territories_of_regions
 
 
 def find_mining(platform: Platform, key: str, inputs: Mapping[Ref, Artifact], out: Path) -> dict[str, Any]:
     """`detected.tif`, `detections.parquet`, `.geojson` and `.json`, of a model also `probability.tif`; and a map.
 
+    Where another model outlines what the first one found, also `squares.tif` and `pixel_probability.tif`.
+
     The mask and the polygons follow the region's rule of detection; `detections.json` is the facts.
     """
     region, year = platform.region_year(key)
     monitoring, simulated = required_monitoring(region), any(bool(each.facts.get("simulated")) for each in inputs.values())
     if monitoring.source == "model":
-        facts = _score(key, monitoring, inputs, out, simulated=simulated)
+        facts = _score(platform, key, monitoring, inputs, out, simulated=simulated)
     else:
         codes = mining_codes(region.id)
         land_cover = inputs[Ref("land_cover", key)]
         facts = {"codes": list(codes), "collection": land_cover.facts.get("collection")}
         facts |= detection_maps.write_mapped(land_cover.path / LAND_COVER_FILE, codes, out / detection_maps.MASK_NAME)
-    probability = out / detections.MAP_NAME
-    scores = probability if monitoring.source == "model" else None
-    table = detection_maps.mask_polygons(out / detection_maps.MASK_NAME, scores, simulated=simulated)
+    scores = out / (detection_maps.PIXELS_NAME if monitoring.outlined_by else detections.MAP_NAME)
+    told = scores if monitoring.source == "model" else None
+    table = detection_maps.mask_polygons(out / detection_maps.MASK_NAME, told, simulated=simulated)
     table.to_parquet(out / detections.PARQUET_NAME, index=False)
     (out / detections.GEOJSON_NAME).write_text(detections.geojson_of(table), encoding="utf-8")
     facts |= {
@@ -58,28 +65,61 @@ def find_mining(platform: Platform, key: str, inputs: Mapping[Ref, Artifact], ou
     return facts
 
 
-def _score(key: str, monitoring: Monitoring, inputs: Mapping[Ref, Artifact], out: Path, *, simulated: bool) -> dict[str, Any]:
+def _score(
+    platform: Platform, key: str, monitoring: Monitoring, inputs: Mapping[Ref, Artifact], out: Path, *, simulated: bool
+) -> dict[str, Any]:
     model = inputs[Ref("model", monitoring.deployed_model)]
     classifier, rule = load_model(model.path), detection_rule(monitoring.rule)
     beside = {layer: inputs[Ref(layer, key)].path / layer_name(layer) for layer in layers_of(classifier.channels)}
-    facts = detections.detect(classifier, inputs[Ref("mosaic", key)].path / MOSAIC_NAME, beside, out)
+    mosaic = inputs[Ref("mosaic", key)].path / MOSAIC_NAME
+    facts = detections.detect(classifier, mosaic, beside, out, compute=platform.compute, model=model.path)
     told = detection_maps.write_scored(
         out / detections.MAP_NAME, rule, out / detection_maps.MASK_NAME, own=classifier.threshold, simulated=simulated
     )
-    return facts | told | {"deployed_model": monitoring.deployed_model, "model_digest": model.digest, "rule": rule.id}
+    facts |= told | {"deployed_model": monitoring.deployed_model, "model_digest": model.digest, "rule": rule.id}
+    return facts | _outline(platform, key, monitoring, inputs, out, simulated=simulated) if monitoring.outlined_by else facts
+
+
+def _outline(
+    platform: Platform, key: str, monitoring: Monitoring, inputs: Mapping[Ref, Artifact], out: Path, *, simulated: bool
+) -> dict[str, Any]:
+    """Let the mask tell the pixels that the second model calls mining inside of the squares that the first one found."""
+    model = inputs[Ref("model", monitoring.outlined_by)]
+    classifier = load_model(model.path)
+    beside = {layer: inputs[Ref(layer, key)].path / layer_name(layer) for layer in layers_of(classifier.channels)}
+    mask, squares = out / detection_maps.MASK_NAME, out / detection_maps.SQUARES_NAME
+    mask.rename(squares)
+    with TemporaryDirectory(dir=out, prefix=durable.TEMPORARY_PREFIX) as work:
+        pixels = Path(work)
+        mosaic = inputs[Ref("mosaic", key)].path / MOSAIC_NAME
+        scored = detections.detect(classifier, mosaic, beside, pixels, compute=platform.compute, model=model.path)
+        told = detection_maps.write_outlined(
+            squares, pixels / detections.MAP_NAME, classifier.threshold, mask, simulated=simulated
+        )
+        (pixels / detections.MAP_NAME).rename(out / detection_maps.PIXELS_NAME)
+    named = {"outlined_by": monitoring.outlined_by, "outline_model_digest": model.digest}
+    return told | named | {"cell_m": scored["cell_m"], "outline_threshold": scored["threshold"]}
 
 
 def compare_years(platform: Platform, key: str, inputs: Mapping[Ref, Artifact], out: Path) -> dict[str, Any]:
-    """`first_year.tif`, `new.parquet`, `cumulative.parquet` and `changes.json` of the year and all before it, and a map."""
+    """`first_year.tif`, `new.parquet`, `cumulative.parquet`, `removed.parquet` and `changes.json` of the year; and a map.
+
+    What people took for false alarms does not count, see `reviews.detection_tables`.
+    """
     region, year = platform.region_year(key)
     found = {int(key_parts(ref.partition)[1]): each for ref, each in inputs.items() if ref.asset == "detections"}
+    masks = {each: artifact.path / detection_maps.MASK_NAME for each, artifact in found.items()}
     simulated = any(bool(each.facts.get("simulated")) for each in found.values())
+    reviews = read_detection_reviews(each for ref, each in inputs.items() if ref.asset == DETECTION_REVIEWS)
+    with opened_raster_file(masks[year]) as mask:
+        reviews = reviews.to_crs(mask.crs)
     facts = changes.write_changes(
-        {each: artifact.path / detection_maps.MASK_NAME for each, artifact in found.items()},
+        masks,
         year,
         out,
         min_area_ha=required_monitoring(region).min_area_ha,
-        rejected={},
+        rejected=rejected_outlines(reviews, sorted(masks)),
+        confirmed=confirmed_outlines(reviews, sorted(masks)),
         simulated=simulated,
     )
     title = f"New mining, {region.name}, {year}"

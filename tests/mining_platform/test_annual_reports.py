@@ -116,6 +116,32 @@ def test_a_page_tells_the_headline_numbers_in_its_language(contents: Contents, t
     assert "Território <b>" not in html
 
 
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [
+        ("en", "people confirmed 1 (9.0 ha) and left out 1 as false alarms (0.3 ha)"),
+        ("pt", "pessoas confirmaram 1 (9,0 ha) e descartaram 1 como alarmes falsos (0,3 ha)"),
+        ("es", "personas confirmaron 1 (9,0 ha) y descartaron 1 como falsas alarmas (0,3 ha)"),
+    ],
+)
+def test_a_page_says_what_people_confirmed_and_left_out(
+    contents: Contents, region: RegionYear, tmp_path: Path, language: str, said: str
+) -> None:
+    pit, speck = (project(shape, 4326, EPSG) for shape in region.new.sort_values("area_ha", ascending=False).geometry)
+    masks = {year: tmp_path / f"{year}.tif" for year in (2023, 2024)}
+    terms = {"rejected": {2024: [speck]}, "confirmed": {2024: [pit]}}
+    facts = changes.write_changes(masks, 2024, tmp_path, min_area_ha=1.0, **terms, simulated=True)
+    reviewed = replace(region, facts=facts, new=gpd.read_parquet(tmp_path / changes.NEW_NAME))
+
+    told = text(page(replace(contents, regions=(reviewed,)), tmp_path / "out", language))
+
+    assert said in told
+    assert f"9{'.' if language == 'en' else ','}0 ha" in told
+    assert WORDS[language]["confirmed"] in told
+    assert WORDS[language]["not_reviewed"] not in told
+    assert WORDS[language]["not_reviewed"] in text(page(contents, tmp_path / "before", language))
+
+
 def test_scores_stand_beside_the_number_of_test_patches_with_mining(contents: Contents, tmp_path: Path) -> None:
     assert "cnn|2022 20 30 0.90 0.80 0.95 0.85 0.70–0.93" in text(page(contents, tmp_path / "out", "en"))
 
@@ -199,3 +225,35 @@ def test_places_are_shown_largest_first_with_the_ground_before_and_after(region:
     numbers = np.array(re.findall(r"[\d.]+", site.outline), float)
     assert numbers.min() == pytest.approx(1000 * (800 - 150) / 1600, abs=1)
     assert numbers.max() == pytest.approx(1000 * (800 + 150) / 1600, abs=1)
+
+
+AREA = {"area_ha": 900.0, "standard_error_ha": 30.0, "low_ha": 841.2, "high_ha": 958.8, "ground_ha": 10_000.0, "reviewed": 120}
+
+
+def test_an_area_that_people_estimated_is_told_with_its_interval(contents: Contents, tmp_path: Path) -> None:
+    without = text(page(contents, tmp_path / "without", "en"))
+    assert "nobody has reviewed a sample" in without
+    first = replace(contents.regions[0], area={**AREA, "reviewer": "Ana"})
+    told = text(page(replace(contents, regions=(first,)), tmp_path / "with", "en"))
+    assert "estimated from a reviewed sample: 900 ha (841 to 959, 95 %)" in told
+    assert "841.2–958.8 120 Ana" in told
+    assert "nobody has reviewed a sample" not in told
+
+
+def test_the_interval_of_several_regions_adds_their_variances_and_needs_all_of_them(contents: Contents) -> None:
+    first = replace(contents.regions[0], area=AREA)
+    second = replace(contents.regions[0], id="b", area={**AREA, "standard_error_ha": 40.0})
+    assert replace(contents, regions=(first, second)).estimated == pytest.approx(
+        (1800, 1800 - 1.96 * 50, 1800 + 1.96 * 50), rel=1e-4
+    )
+    assert replace(contents, regions=(first, replace(second, area=None))).estimated is None
+
+
+def test_what_one_model_finds_and_another_outlines_is_said_with_the_squares_that_have_no_outline(
+    contents: Contents, tmp_path: Path
+) -> None:
+    row = replace(contents.regions[0], source="model", mapped_by="a|2023", outlined_by="b|2023", squares_without_outline=7)
+    told = text(page(replace(contents, regions=(row,), models=()), tmp_path, "en"))
+    assert "model a|2023, outlined by model b|2023" in told
+    assert "Scores of these models are not published: a|2023, b|2023." in told
+    assert "In 7 squares of" in told

@@ -86,6 +86,16 @@ def test_other_scenes_and_reviews_are_causes_of_their_own(tmp_path: Path) -> Non
     assert causes(store, *digests) == [("scenes", "scenes"), ("reviews", "ranges/reviews")]
 
 
+def test_first_reviews_are_told_as_what_people_decided(tmp_path: Path) -> None:
+    store = ArtifactStore(tmp_path / "artifacts")
+    found, reviews, changed = Ref("detections", NORTH), Ref("detections/reviews", NORTH), Ref("changes", NORTH)
+    put(store, found, content="map")
+    before = put(store, changed, [found], content="with a false alarm").digest
+    put(store, reviews, content="rejected", config={"decisions": 1, "last": "1"})
+    after = put(store, changed, [found, reviews], content="without").digest
+    assert causes(store, before, after) == [("reviews", "detections/reviews")]
+
+
 def test_a_difference_that_nothing_recorded_explains_is_called_unexplained(store: ArtifactStore) -> None:
     before = version_path(store, MODEL).name
     (version_path(store, MODEL) / "data.bin").chmod(0o644)

@@ -7,7 +7,7 @@ import pytest
 import rasterio
 from numpy.typing import NDArray
 
-from mining_platform.detection_maps import mask_polygons, write_mapped, write_scored
+from mining_platform.detection_maps import mask_polygons, write_mapped, write_outlined, write_scored
 from mining_platform.detection_rules import DetectionRule, detection_rule
 
 FIELDS = DetectionRule("fields", "", 0.4, 0.8, 2, 1_000.0)
@@ -107,3 +107,46 @@ def test_polygons_of_scores_tell_them(tmp_path: Path) -> None:
     table = mask_polygons(tmp_path / "m.tif", scores, simulated=True)
 
     assert table[["score_max", "cells", "simulated"]].to_numpy().tolist() == [[0.75, 3, True]]
+
+
+def outlined(
+    tmp_path: Path, squares: NDArray[np.generic], scores: NDArray[np.generic]
+) -> tuple[NDArray[np.generic], dict[str, int]]:
+    coarse = raster(tmp_path / "squares.tif", squares.astype(np.uint8), 240.0, 255)
+    fine = raster(tmp_path / "scores.tif", scores.astype(np.float32), 10.0, np.nan)
+    facts = write_outlined(coarse, fine, 0.5, tmp_path / "outlined.tif", simulated=False)
+    with rasterio.open(tmp_path / "outlined.tif") as mask:
+        return mask.read(1), facts
+
+
+def test_mines_are_outlined_inside_of_the_squares_that_were_found(tmp_path: Path) -> None:
+    scores = np.zeros((48, 40))  # the second column of squares reaches beyond the grid
+    scores[20:30, 20:30] = 0.5
+    mask, facts = outlined(tmp_path, np.array([[1, 0], [0, 1]]), scores)
+    expected = np.zeros((48, 40))
+    expected[20:24, 20:24] = expected[24:30, 24:30] = 1
+    np.testing.assert_array_equal(mask, expected)
+    assert facts == {"cells_found": 16 + 36, "squares_without_outline": 0}
+
+
+def test_a_square_in_which_nothing_is_outlined_is_counted_and_what_either_did_not_see_is_not_observed(tmp_path: Path) -> None:
+    scores = np.full((48, 48), 0.4)
+    scores[:24, :24], scores[40, 40] = 0.9, np.nan
+    mask, facts = outlined(tmp_path, np.array([[1, 255], [1, 1]]), scores)
+    assert facts == {"cells_found": 576, "squares_without_outline": 2}
+    assert (mask[:24, 24:] == 255).all()
+    assert mask[40, 40] == 255
+    assert (mask[24:, :24] == 0).all()
+
+
+def test_large_maps_are_outlined_block_by_block(tmp_path: Path) -> None:
+    squares, scores = np.zeros((50, 50)), np.zeros((1200, 1200))
+    squares[21, 21], scores[500:530, 500:530] = 1, 1  # across the blocks' corner at 512
+    mask, facts = outlined(tmp_path, squares, scores)
+    assert facts["cells_found"] == int(mask.sum()) == 24 * 24
+    assert mask[504:528, 504:528].all()
+
+
+def test_maps_of_other_ground_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="does not part the cells"):
+        outlined(tmp_path, np.zeros((1, 1)), np.zeros((48, 48)))

@@ -5,7 +5,6 @@ import pytest
 import torch
 from torch import nn
 
-from mining_platform.models import unet
 from mining_platform.models.classifier import deterministic_torch
 from mining_platform.models.ensembles import joined_weights, member_weights
 from mining_platform.models.registry import MODELS, ModelRow, build_model
@@ -68,40 +67,33 @@ def test_the_small_cnn_sees_a_mine_of_a_few_pixels() -> None:
     assert highest > 10 * averaged
 
 
-@pytest.mark.parametrize(("channels", "px", "classes"), [(3, 32, 2), (13, 50, 3), (7, 33, 2)])
-def test_the_unet_gives_logits_of_each_class_at_each_pixel(channels: int, px: int, classes: int) -> None:
-    module = build_model("unet", channels, px, classes=classes).eval()
+@pytest.mark.parametrize(
+    ("row", "channels", "px", "classes"), [("unet", 3, 32, 2), ("unet", 13, 50, 3), ("small-unet", 7, 33, 2)]
+)
+def test_the_unet_gives_logits_of_each_class_at_each_pixel(row: str, channels: int, px: int, classes: int) -> None:
+    module = build_model(row, channels, px, classes=classes).eval()
     assert module(torch.zeros(2, channels, px, px)).shape == (2, classes, px, px)
 
 
-@pytest.fixture
-def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A U-Net of an eighth of the feature maps, which is quick."""
-    monkeypatch.setattr(unet, "WIDTHS", tuple(width // 8 for width in unet.WIDTHS))
-
-
-@pytest.mark.usefixtures("narrow")
 def test_the_unet_trains_on_one_patch_of_the_smallest_size() -> None:
-    px = MODELS["unet"].min_px
-    loss = build_model("unet", 2, px)(torch.randn(1, 2, px, px)).sum()
+    px = MODELS["small-unet"].min_px
+    loss = build_model("small-unet", 2, px)(torch.randn(1, 2, px, px)).sum()
     loss.backward()
     assert torch.isfinite(loss)
 
 
-@pytest.mark.usefixtures("narrow")
 def test_padding_changes_nothing_for_the_unet_but_what_it_would_see_as_nodata() -> None:
     with deterministic_torch(0), torch.inference_mode():
-        module = build_model("unet", 3, 48).eval()
+        module = build_model("small-unet", 3, 48).eval()
         image = torch.randn(1, 3, 40, 40)
         padded = nn.functional.pad(image, (0, 8, 0, 8))
         torch.testing.assert_close(module(image), module(padded)[:, :, :40, :40], atol=0, rtol=0)
 
 
-@pytest.mark.usefixtures("narrow")
 def test_the_unet_learns_where_bright_pixels_are() -> None:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        module = build_model("unet", 1, 32)
+        module = build_model("small-unet", 1, 32)
         images = torch.randn(2, 1, 32, 32)
         target = (images[:, 0] > 0).long()
         optimiser = torch.optim.SGD(module.parameters(), lr=0.3)

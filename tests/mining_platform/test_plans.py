@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from mining_platform.artifacts import ArtifactStore, Ref, current_digest, produce
+from mining_platform.artifacts import ArtifactStore, Ref, at_one_moment, current_digest, produce
 from mining_platform.graph import build_steps
 from mining_platform.pipeline import PartitionError, Platform, inputs_now
 from mining_platform.plans import PlanError, Selection, plan, select, stale_refs
 from mining_platform.region_files import load_regions
 from mining_platform.runs import Outcome, run
+from mining_platform.sources.asked_once import asked_once
 from mining_platform.sources.protocol import SourceError
 from mining_platform.staleness import assess
 from mining_platform.store.versions import partition_directory
@@ -211,6 +212,43 @@ def test_what_is_stale_is_made_again_and_what_was_never_made_is_not(platform: Pl
     made = list(states(run(platform, STEPS, refs, maker(platform))).values())
     assert made == ["made", "skipped", "skipped", "skipped"], "the map came out the same, and so nothing rests on another"
     assert stale_refs(platform, STEPS, FAMILY) == ([], [])
+
+
+def test_a_look_at_one_moment_does_not_change_and_the_next_one_sees_what_is_new(platform: Platform) -> None:
+    scenes = Ref("scenes", "sim-serra|2024")
+    before = at_one_moment(platform.artifacts)
+    assert current_digest(before, scenes) is None
+    run(platform, STEPS, [scenes], maker(platform))
+    assert current_digest(before, scenes) is None
+    assert current_digest(at_one_moment(platform.artifacts), scenes) == current_digest(platform.artifacts, scenes)
+    assert current_digest(platform.artifacts, scenes) is not None
+
+
+class CountedScenes:
+    """A service that counts how often it is asked, and refuses one region."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def fingerprint_scenes(self, region: Any, _year: int) -> dict[str, Any]:
+        self.asked.append(region.id)
+        if region.id == "tapajos":
+            raise SourceError("no scenes of tapajos")
+        return {"items": 3}
+
+    def cost(self) -> str:
+        return "asked"
+
+
+def test_a_service_is_asked_once_in_a_look_and_refuses_as_often_as_it_is_asked() -> None:
+    counted: Any = CountedScenes()
+    once: Any = asked_once(counted)
+    assert [once.fingerprint_scenes(REGIONS["sim-serra"], 2024) for _ in range(3)] == [{"items": 3}] * 3
+    for _ in range(2):
+        with pytest.raises(SourceError, match="no scenes of tapajos"):
+            once.fingerprint_scenes(REGIONS["tapajos"], 2024)
+    assert counted.asked == ["sim-serra", "tapajos"]
+    assert once.cost() == "asked", "everything else goes to the source"
 
 
 def test_a_missing_input_of_what_is_published_is_made_with_it(platform: Platform) -> None:

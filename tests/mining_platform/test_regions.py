@@ -252,6 +252,11 @@ def test_a_region_may_be_monitored_by_a_model_or_by_its_map() -> None:
         (territories("land.gpkg"), r"field 'territories': expected a list of objects"),
         (feature(monitoring={"source": "land-cover", "deployed_model": "a|2020"}), r"unknown fields 'deployed_model'"),
         (
+            feature(monitoring={"source": "model", "deployed_model": "a|2020", "outlined_by": "unet"}),
+            r"field 'outlined_by': 'unet' is no partition of models",
+        ),
+        (feature(monitoring={"source": "land-cover", "outlined_by": "a|2020"}), r"unknown fields 'outlined_by'"),
+        (
             feature(monitoring={"source": "land-cover"}, land_cover=None),
             r"'monitoring': the source land-cover needs a land-cover map",
         ),

@@ -20,7 +20,7 @@ from mining_platform.region_files import load_regions
 from mining_platform.reviews.decisions import ReviewError
 from mining_platform.reviews.desks import Desk, Proposal, decisions_on, open_desk, take_down
 from mining_platform.reviews.logs import read_log
-from mining_platform.reviews.pages import served_page, static_page
+from mining_platform.reviews.pages import served_page, shown_patches, static_page
 from mining_platform.reviews.pictures import outline_path, outline_svg, picture_png
 from tests.conftest import ROOT
 from tests.mining_platform import patch_stores
@@ -86,6 +86,26 @@ def test_addresses_of_pictures_name_the_version_they_show(desk: Desk) -> None:
     assert isinstance(shown, list)
     assert shown[0]["picture"].endswith(f".png?{'f' * 16}")
     assert shown[0]["outline"].endswith(f".svg?{'f' * 16}")
+
+
+def test_a_server_gets_pictures_and_outlines_of_the_desks_patches_and_nothing_else(desk: Desk) -> None:
+    shown = shown_patches(desk)
+    patch = str(desk.patches["patch_id"].iloc[0])
+    found = [shown.picture(folder, patch) for folder in ("pictures", "outlines")]
+
+    assert [picture.media_type for picture in found if picture] == ["image/png", "image/svg+xml"]
+    assert shown.picture("pictures", "nothing") is None
+    assert shown.picture("elsewhere", patch) is None
+
+
+def test_a_decision_that_a_server_takes_is_told_to_the_page(desk: Desk) -> None:
+    shown = shown_patches(desk)
+    told = {"window_id": window(desk, 0), "decision": "reject", "range": "", "reviewer": "Ana", "reason": "haze"}
+    assert set(told) == shown.fields
+
+    entry = shown.take(told)
+
+    assert shown.decisions() == {window(desk, 0): shown.described(entry)}
 
 
 def test_patches_of_other_sensors_and_pictures_can_be_looked_at(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ def test_maps_and_scenes_are_the_same_with_and_without_parts(whole: Path, tmp_pa
 
 def test_every_part_lies_in_a_folder_of_its_own(whole: Path) -> None:
     expected = {"archive.json", "land_cover", "stac", "radar", "elevation", "osm", "landsat", "landsat_sites"}
-    assert {path.name for path in whole.iterdir()} == expected | {"polygons", "points", "territories", "toa"}
+    assert {path.name for path in whole.iterdir()} == expected | {"polygons", "points", "territories", "other_system", "toa"}
 
 
 def test_two_runs_give_the_same_bytes_in_every_file_of_every_part(whole: Path, tmp_path: Path) -> None:
@@ -57,7 +57,7 @@ def test_another_seed_gives_other_files_of_every_part(whole: Path, tmp_path: Pat
     for part in PARTS.values():
         part.finish(tmp_path, part.write(tmp_path, place))
     ours, others = digests(whole), digests(tmp_path)
-    for folder in ("radar", "elevation", "osm", "landsat", "landsat_sites", "polygons", "points", "toa"):
+    for folder in ("radar", "elevation", "osm", "landsat", "landsat_sites", "polygons", "points", "other_system", "toa"):
         first, second = ({name: each[name] for name in each if name.startswith(f"{folder}/")} for each in (ours, others))
         assert first
         assert first != second
