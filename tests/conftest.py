@@ -7,6 +7,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,10 +23,12 @@ SMALL = {"sim-igarape": (-55.20, -6.40, -55.11, -6.31), "sim-serra": (-51.20, -7
 """Outlines of the simulated regions, cut to about 10 km so that the line runs in a minute."""
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """Where tests run in several processes, those of one file stay together, and all that use the line: it is made once."""
-    group = "line" if "line" in getattr(item, "fixturenames", ()) else item.nodeid.partition("::")[0]
-    item.add_marker(pytest.mark.xdist_group(group))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """How tests are dealt to processes, where they run in several."""
+    from tests.side_by_side import ByFile
+
+    return ByFile(config, log)
 
 
 @dataclass(frozen=True)
