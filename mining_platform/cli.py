@@ -12,6 +12,7 @@ from mining_platform import (
     context_commands,
     costs,
     demo_commands,
+    detection_review_commands,
     evaluate_commands,
     experiment_commands,
     guards,
@@ -22,6 +23,7 @@ from mining_platform import (
     line_commands,
     package_commands,
     pipeline,
+    plan_commands,
     plans,
     predict_commands,
     proportion_commands,
@@ -33,12 +35,15 @@ from mining_platform import (
     split_commands,
     store_commands,
     train_commands,
+    transfer_commands,
 )
+from mining_platform.annual_reports.printing import PrintingError
 from mining_platform.artifacts import ArtifactError
 from mining_platform.audits.made_by import UnknownFile
 from mining_platform.audits.signing import SignatureError
 from mining_platform.audits.walk import AuditError
 from mining_platform.clouds.s2cloudless_model import ModelMissing
+from mining_platform.computing import ComputeError
 from mining_platform.consoles import (
     CommandError,
     console,
@@ -67,11 +72,13 @@ from mining_platform.store.publishing import DISK_FULL
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Mining datasets, models and maps from public satellite data.")
 app.add_typer(region_commands.app, name="regions")
 app.add_typer(area_commands.app, name="area")
+app.add_typer(transfer_commands.app, name="store")
 for command in (
     demo_commands.demo,
     demo_commands.simulate,
     line_commands.materialize,
-    line_commands.plan,
+    plan_commands.plan,
+    plan_commands.refresh,
     line_commands.status,
     imagery_commands.mosaic,
     imagery_commands.clouds,
@@ -89,6 +96,7 @@ for command in (
     store_commands.gc,
     store_commands.reconcile,
     review_commands.review,
+    detection_review_commands.review_detections,
     audit_commands.audit,
     report_commands.report,
 ):
@@ -115,6 +123,7 @@ def main() -> None:
 
 EXPECTED = (
     AuditError,
+    PrintingError,
     UnknownFile,
     SignatureError,
     regions.RegionError,
@@ -127,6 +136,7 @@ EXPECTED = (
     RunnerError,
     CommandError,
     TrialError,
+    ComputeError,
     ClassSetError,
     ClassRasterError,
     LabelError,

@@ -1,8 +1,7 @@
 """What the command prints: tables, progress and outcomes, on a terminal or into a pipe."""
 
 import sys
-from collections.abc import Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
@@ -11,7 +10,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from mining_platform import costs, runs, staleness
-from mining_platform.artifacts import Ref
 from mining_platform.sources.protocol import Cost
 
 MOST_REASONS = 2  # of a partition that a table tells; JSON has all
@@ -80,23 +78,14 @@ def _cost_cells(cost: Cost, at_most: bool) -> dict[str, Any]:
     return {"requests": f"{bound}{cost.requests}", "GB": f"{bound}{cost.bytes / 1e9:.3f}", "EECU-hours": units}
 
 
-def print_planned(
-    items: Sequence[staleness.Planned],
-    told: Sequence[costs.Estimate] = (),
-    windows: Mapping[Ref, int | None] = MappingProxyType({}),
-    *,
-    as_json: bool,
-) -> None:
-    """Partitions with their state and why, and how many windows they look at at most; as JSON also with what they take."""
-    taken = {item.ref: item for item in told}
+def print_planned(items: Sequence[staleness.Planned], *, as_json: bool) -> None:
+    """Partitions with their state and why; `plan_prints` tells more of them."""
     rows = [
         {
             "asset": item.ref.asset,
             "partition": item.ref.partition,
             "state": item.state,
-            **({"windows" if as_json else "windows at most": windows.get(item.ref)} if windows else {}),
             "why": item.problem or "; ".join(item.reasons if as_json else shortened(item.reasons)),
-            **(_cost_fields(taken.get(item.ref)) if as_json else {}),
         }
         for item in items
     ]
@@ -108,11 +97,6 @@ def shortened(reasons: Sequence[str]) -> list[str]:
     """Reasons for people: of a long list the first few, and how many more there are."""
     told = list(reasons[:MOST_REASONS])
     return told if len(reasons) <= MOST_REASONS else [*told, f"and {len(reasons) - MOST_REASONS} more like it"]
-
-
-def _cost_fields(item: costs.Estimate | None) -> dict[str, Any]:
-    cost = item.cost if item else Cost()
-    return {"requests": cost.requests, "bytes": cost.bytes, "eecu_s": cost.eecu_s, "at_most": bool(item and item.at_most)}
 
 
 def print_outcomes(outcomes: Sequence[runs.Outcome]) -> None:

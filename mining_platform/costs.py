@@ -2,16 +2,18 @@
 
 Pixels are counted: of mosaics, of layers beside them and of land-cover maps. Lists of scenes and other metadata are not, nor are
 requests that are sent again, or cut smaller than foreseen, because a service had trouble. Limits hold for what a `limited` run
-makes, partition by partition: not for what is made without it, such as from the web UI.
+makes, partition by partition, and hours for what goes through `in_time`: not for what is made without, such as from the web UI.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from odc.geo.geobox import GeoBox
 
 from mining_platform.artifacts import Ref, current_digest, open_artifact
-from mining_platform.chunks import CHUNK_PX, all_blocks
+from mining_platform.chunks import CHUNK_PX, all_blocks, block_slices
 from mining_platform.datasets import DATASETS
 from mining_platform.layer_costs import cost_of_layer
 from mining_platform.mosaics import GROUP_SIDE, group_geoboxes
@@ -19,7 +21,8 @@ from mining_platform.pipeline import Platform, Step, inputs_now
 from mining_platform.regions import LAYERS_BESIDE, Region, required_scenes
 from mining_platform.runs import Execute, Outcome
 from mining_platform.scene_costs import cost_of_patches, scene_count
-from mining_platform.sources.protocol import Cost
+from mining_platform.sizes import expected_pixels, scenes_over_a_place
+from mining_platform.sources.protocol import Cost, NotAskedError
 from mining_platform.stages.imagery import blocks_to_compute
 from mining_platform.staleness import UNTOLD, Planned, assess
 
@@ -38,6 +41,8 @@ class Estimate:
     cost: Cost
     at_most: bool
     """Whether this is an upper bound, because the windows that decide are not drawn yet."""
+    expected: bool = False
+    """Whether scenes and windows were not counted but expected, because a service was not asked."""
 
 
 def estimate(platform: Platform, step: Step, key: str) -> Estimate:
@@ -51,10 +56,22 @@ def estimate(platform: Platform, step: Step, key: str) -> Estimate:
         return Estimate(Ref(step.asset, key), *cost_of_layer(platform, step, key))
     if step.asset != "mosaic":
         return Estimate(Ref(step.asset, key), Cost(), False)
+    try:
+        scenes = scene_count(platform, key)
+    except NotAskedError:
+        return Estimate(Ref(step.asset, key), _expected_cost(platform, key), True, expected=True)
     region, _ = platform.region_year(key)
-    channels = required_scenes(region).channels
     boxes, at_most = _foreseen_geoboxes(platform, step, key)
-    return Estimate(Ref(step.asset, key), platform.scenes.cost(region, scene_count(platform, key), channels, boxes), at_most)
+    return Estimate(Ref(step.asset, key), platform.scenes.cost(region, scenes, required_scenes(region).channels, boxes), at_most)
+
+
+def _expected_cost(platform: Platform, key: str) -> Cost:
+    """What the chunks that are to be expected take at most, each of the scenes that see a place in a year."""
+    region, _ = platform.region_year(key)
+    chunk = region.geobox[block_slices(region.geobox, (0, 0))]
+    scenes = round(scenes_over_a_place(platform, key))
+    one = platform.scenes.cost(region, scenes, required_scenes(region).channels, [chunk])
+    return one * math.ceil(expected_pixels(platform, key) / (chunk.shape[0] * chunk.shape[1]))
 
 
 def _foreseen_geoboxes(platform: Platform, step: Step, key: str) -> tuple[list[GeoBox], bool]:
@@ -96,12 +113,27 @@ class Budget:
 
     max_requests: int | None
     max_bytes: int | None
+    max_hours: float | None = None
     spent: Cost = field(default_factory=Cost)
+    refused: list[Ref] = field(default_factory=list)
+    """What was not made because it would have taken too much."""
+    stopped: str = ""
+    """Why the run ended before all was made; empty while it goes on."""
 
     @property
     def limits(self) -> bool:
-        """Whether anything is limited."""
+        """Whether requests or bytes are limited."""
         return self.max_requests is not None or self.max_bytes is not None
+
+    def late(self, spent_s: float, expected_s: float, what: str) -> str:
+        """Why something may not be begun after so many seconds; empty where it may."""
+        whole_h = (spent_s + expected_s) / 3600
+        if self.max_hours is None or whole_h <= self.max_hours:
+            return ""
+        return (
+            f"{what} is expected to bring this run to {whole_h:.2f} hours, more than the {self.max_hours:g} it may take. "
+            "Raise --max-hours, or choose less."
+        )
 
     def refusal(self, cost: Cost, what: str) -> str | None:
         """Why something may not be made, None where it may."""
@@ -117,10 +149,11 @@ class Budget:
                 )
         return None
 
-    def check(self, estimates: Sequence[Estimate]) -> None:
+    def check(self, estimates: Sequence[Estimate], expected_s: float = 0.0) -> None:
         """CostError where all of it together is more than the run may take, leaving out what is an upper bound."""
         known = [item for item in estimates if not item.at_most]
         problem = self.refusal(total(known), f"What is to be made ({len(known)} partitions)")
+        problem = problem or self.late(0.0, expected_s, "What is to be made")
         if problem:
             raise CostError(problem)
 
@@ -154,6 +187,7 @@ def limited(execute: Execute, platform: Platform, steps: Mapping[str, Step], bud
             return Outcome(ref, "failed", "", 0.0, str(error))
         problem = budget.refusal(cost, str(ref))
         if problem:
+            budget.refused.append(ref)
             return Outcome(ref, "failed", "", 0.0, problem)
         outcome = execute(ref)
         if outcome.state != "skipped":
@@ -161,3 +195,15 @@ def limited(execute: Execute, platform: Platform, steps: Mapping[str, Step], bud
         return outcome
 
     return within
+
+
+def in_time(
+    refs: Iterable[Ref], budget: Budget, expected_s: Mapping[Ref, float], clock: Callable[[], float] = time.monotonic
+) -> Iterator[Ref]:
+    """Partitions as long as there is time for the next, by the clock and what it is expected to take; see `budget.stopped`."""
+    started = clock()
+    for ref in refs:
+        budget.stopped = budget.late(clock() - started, expected_s.get(ref, 0.0), str(ref))
+        if budget.stopped:
+            return
+        yield ref

@@ -170,13 +170,14 @@ def _experiment_summary(experiments: list[Experiment]) -> Step:
 def _lineage_audit(datasets: list[Dataset], experiments: list[Experiment], followed: Sequence[Step]) -> Step:
     """The audit of whatever is published of a year: models, evaluations, packages and report, and all that they rest on."""
     learned = ("model", "evaluation") if experiments else ()
-    reported = {key for step in followed if step.asset == "annual_report" for key in step.keys}
+    reports = [step for step in followed if step.asset == "annual_report"]
+    reported = {key for step in reports for key in step.keys}
 
     def inputs(_platform: Platform, key: str) -> tuple[Ref, ...]:
         of_year = [each for each in experiments if int(key) in DATASETS[each.dataset].releases]
         models = (Ref(asset, f"{each.id}|{key}") for asset in learned for each in of_year)
-        reports = (Ref("annual_report", key),) if key in reported else ()
-        return (*models, *(Ref(f"{each.id}/package", key) for each in datasets if int(key) in each.releases), *reports)
+        report = (Ref("annual_report", key),) if key in reported else ()
+        return (*models, *(Ref(f"{each.id}/package", key) for each in datasets if int(key) in each.releases), *report)
 
     def config(_platform: Platform, _key: str) -> dict[str, Any]:
         return {}
@@ -184,4 +185,5 @@ def _lineage_audit(datasets: list[Dataset], experiments: list[Experiment], follo
     keys = tuple(sorted({str(year) for dataset in datasets for year in dataset.releases} | reported))
     audited = (*learned, *(f"{each.id}/package" for each in datasets), *(["annual_report"] if reported else []))
     after: tuple[tuple[str, Reach], ...] = tuple((name, "year") for name in audited)
-    return Step("lineage_audit", "year", keys, after, inputs, config, "1", "published")
+    regions = tuple(sorted({key for step in reports for key in step.regions}))
+    return Step("lineage_audit", "year", keys, after, inputs, config, "1", "published", regions=regions)

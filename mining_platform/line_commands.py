@@ -1,19 +1,19 @@
-"""The commands that make and show partitions: `materialize`, `plan`, `status`, `datasets`."""
+"""The commands that make and show partitions: `materialize`, `status`, `datasets`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from types import MappingProxyType
 from typing import Annotated
 
 import typer
 from rich.markup import escape
 
-from mining_platform import costs, experiment_trials, graph, plans, region_files, runs, staleness
+from mining_platform import costs, experiment_trials, forecasts, graph, plans, rates, region_files, runs, staleness
 from mining_platform.artifacts import Ref
 from mining_platform.consoles import (
     CommandError,
     console,
     errors,
-    print_costs,
     print_outcomes,
     print_planned,
     print_rows,
@@ -27,6 +27,7 @@ from mining_platform.options import (
     Experiments,
     Json,
     MaxBytes,
+    MaxHours,
     MaxPatches,
     MaxRequests,
     Only,
@@ -35,8 +36,8 @@ from mining_platform.options import (
     numbers,
     words,
 )
+from mining_platform.reference_rates import REFERENCE_RATES
 from mining_platform.sessions import open_session
-from mining_platform.window_counts import most_windows
 
 
 def materialize(  # noqa: PLR0913 - the options of a command
@@ -48,11 +49,12 @@ def materialize(  # noqa: PLR0913 - the options of a command
     stale: Annotated[bool, typer.Option("--stale", help="Just what was published and is no longer fresh.")] = False,
     max_requests: MaxRequests = None,
     max_bytes: MaxBytes = None,
+    max_hours: MaxHours = None,
     epochs: Epochs = None,
     max_patches: MaxPatches = None,
     as_json: Json = False,
 ) -> None:
-    """Make what is not fresh; exit code 1 if anything failed.
+    """Make what is not fresh; exit code 1 if anything failed, 2 where a limit kept something from being made.
 
     With --epochs or --max-patches models and evaluations are small trials: they say so everywhere, and are stale without them.
     """
@@ -63,50 +65,41 @@ def materialize(  # noqa: PLR0913 - the options of a command
         raise CommandError(
             "Name what to make with --assets, --regions or --experiments, or use --stale; `mining-platform status` lists all."
         )
-    budget = costs.Budget(max_requests, max_bytes)
+    budget = costs.Budget(max_requests, max_bytes, max_hours)
     with open_session() as session:
         refs = published_stale(session, selection) if stale else plans.select(session.platform, session.steps, selection)
-        if budget.limits:
-            planned = [item for item in plans.plan(session.platform, session.steps, selection) if item.ref in refs]
-            budget.check(costs.estimates(session.platform, session.steps, planned))
-        execute = costs.limited(session.execute, session.platform, session.steps, budget)
-        outcomes = make(replace(session, execute=execute), refs, quiet=as_json)
+        outcomes = make_within(session, refs, selection, budget, quiet=as_json)
+    tell(outcomes, as_json=as_json)
+    exit_by(outcomes, budget)
+
+
+def make_within(
+    session: runs.Session, refs: Sequence[Ref], selection: plans.Selection, budget: costs.Budget, *, quiet: bool
+) -> list[runs.Outcome]:
+    """Make partitions of a selection within a budget; CostError where all together is known to be more than it allows."""
+    expected_s: dict[Ref, float] = {}
+    if budget.limits or budget.max_hours is not None:
+        chosen = set(refs)
+        planned = [item for item in plans.plan(session.platform, session.steps, selection) if item.ref in chosen]
+        expected_s = expected_seconds(session, planned) if budget.max_hours is not None else {}
+        budget.check(costs.estimates(session.platform, session.steps, planned), sum(expected_s.values()))
+    execute = costs.limited(session.execute, session.platform, session.steps, budget)
+    return make(replace(session, execute=execute), refs, quiet=quiet, budget=budget, expected_s=expected_s)
+
+
+def expected_seconds(session: runs.Session, planned: Sequence[staleness.Planned]) -> dict[Ref, float]:
+    """What each partition of a plan that is to be made is expected to take; 0 where nothing like it was ever measured."""
+    known = rates.rates(session.platform, session.steps, REFERENCE_RATES)
+    told = forecasts.forecasts(session.platform, session.steps, planned, known)
+    return {each.ref: each.seconds or 0.0 for each in told}
+
+
+def tell(outcomes: Sequence[runs.Outcome], *, as_json: bool) -> None:
+    """Print what became of partitions."""
     if as_json:
         console.print_json(data=[{**asdict(done), "ref": str(done.ref)} for done in outcomes])
     else:
         print_outcomes(outcomes)
-    exit_by(outcomes)
-
-
-def plan(  # noqa: PLR0913 - the options of a command
-    assets: Assets = "",
-    region_ids: Regions = "",
-    years: Years = "",
-    experiments: Experiments = "",
-    only: Only = False,
-    max_requests: MaxRequests = None,
-    max_bytes: MaxBytes = None,
-    offline: Annotated[bool, typer.Option("--offline", help="Ask no service; what only it knows is not told.")] = False,
-    as_json: Json = False,
-) -> None:
-    """What `materialize` would make, in its order, why, how many windows it looks at, and what it takes from services that count.
-
-    Exit code 2 where that is more than --max-requests or --max-bytes.
-    """
-    with open_session() as session:
-        platform = staleness.offline(session.platform) if offline else session.platform
-        planned = plans.plan(platform, session.steps, selected(assets, region_ids, years, experiments, only))
-        told = costs.estimates(platform, session.steps, planned)
-        shown = [item for item in planned if item.state != "fresh"]
-        windows = {item.ref: most_windows(platform, session.steps[item.ref.asset], item.ref.partition) for item in shown}
-    print_planned(shown, told, windows, as_json=as_json)
-    if not as_json:
-        console.print(f"{sum(item.state == 'fresh' for item in planned)} of {len(planned)} partitions are fresh.")
-        print_costs(told)
-        untold = sum(item.ref.asset == "mosaic" and item.ref not in {each.ref for each in told} for item in shown)
-        if offline and untold:
-            console.print(f"What {untold} mosaics take is not told: only their services know how many scenes there are.")
-    costs.Budget(max_requests, max_bytes).check(told)
 
 
 def status(
@@ -149,8 +142,16 @@ def published_stale(session: runs.Session, selection: plans.Selection) -> list[R
     return refs
 
 
-def make(session: runs.Session, refs: Sequence[Ref], *, quiet: bool = False) -> list[runs.Outcome]:
-    """Make partitions in order, with a progress bar and a line for each that fails."""
+def make(
+    session: runs.Session,
+    refs: Sequence[Ref],
+    *,
+    quiet: bool = False,
+    budget: costs.Budget | None = None,
+    expected_s: Mapping[Ref, float] = MappingProxyType({}),
+) -> list[runs.Outcome]:
+    """Make partitions in order, with a progress bar and a line for each that fails; fewer where a budget's hours do not last."""
+    lasting = costs.in_time(refs, budget, expected_s) if budget else refs
     with progress_bar(disable=quiet) as bar:
         task = bar.add_task("materialize", total=len(refs))
 
@@ -159,7 +160,7 @@ def make(session: runs.Session, refs: Sequence[Ref], *, quiet: bool = False) -> 
             if done.state in ("failed", "blocked") and not quiet:
                 bar.console.print(f"[red]{done.state}[/red] {escape(str(done.ref))}: {escape(done.message)}")
 
-        return runs.run(session.platform, session.steps, refs, session.execute, told)
+        return runs.run(session.platform, session.steps, lasting, session.execute, told)
 
 
 def selected(assets: str, region_ids: str, years: str, experiments: str, only: bool) -> plans.Selection:
@@ -167,10 +168,17 @@ def selected(assets: str, region_ids: str, years: str, experiments: str, only: b
     return plans.Selection(words(assets), words(region_ids), numbers(years), words(experiments), upstream=not only)
 
 
-def exit_by(outcomes: Sequence[runs.Outcome]) -> None:
-    """Exit code 1, naming what was not made, unless all was."""
+def exit_by(outcomes: Sequence[runs.Outcome], budget: costs.Budget | None = None) -> None:
+    """Exit code 1, naming what was not made, unless all was; 2 where nothing but a limit of the budget kept it back."""
     lost = [done for done in outcomes if done.state in ("failed", "blocked")]
-    if lost:
-        for done in lost:
-            errors.print(f"[red]{done.state}[/red] {escape(str(done.ref))}: {escape(done.message)}")
+    for done in lost:
+        errors.print(f"[red]{done.state}[/red] {escape(str(done.ref))}: {escape(done.message)}")
+    if budget and budget.stopped:
+        errors.print(
+            f"[yellow]stopped[/yellow] {escape(budget.stopped)} What is done stays; the same command goes on from there."
+        )
+    refused = set(budget.refused) if budget else set()
+    if any(done.state == "failed" and done.ref not in refused for done in lost):
         raise typer.Exit(1)
+    if lost or (budget and budget.stopped):
+        raise typer.Exit(2)

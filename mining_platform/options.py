@@ -9,11 +9,19 @@ from mining_platform.consoles import CommandError
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 AskServices = Annotated[bool, typer.Option("--ask", help="Ask services whether their scenes or maps changed.")]
 Assets = Annotated[str, typer.Option("--assets", help="Asset keys, dataset ids or patterns, separated by commas.")]
-Regions = Annotated[str, typer.Option("--regions", help="Region ids, separated by commas.")]
-Years = Annotated[str, typer.Option("--years", help="Years such as 2024, 2020,2022 or 2016-2022.")]
+Regions = Annotated[
+    str, typer.Option("--regions", "--region", help="Region ids or patterns such as 'legal-amazon-*', separated by commas.")
+]
+Years = Annotated[str, typer.Option("--years", "--year", help="Years such as 2024, 2020,2022 or 2016-2022.")]
 Experiments = Annotated[str, typer.Option("--experiments", help="Experiment ids, separated by commas.")]
 MaxRequests = Annotated[int | None, typer.Option(help="Most requests to services that a run may take.")]
 MaxBytes = Annotated[int | None, typer.Option(help="Most bytes from services that a run may take, uncompressed.")]
+MaxHours = Annotated[float | None, typer.Option(min=0, help="Most hours of a run: it stops before what would take longer.")]
+EecuRate = Annotated[
+    float, typer.Option(min=0, help="Compute unit seconds of Earth Engine for 10^9 values, where your project knows its own.")
+]
+Workers = Annotated[int, typer.Option(min=1, help="Partitions made at once, for the expected time.")]
+Offline = Annotated[bool, typer.Option("--offline", help="Ask no service; what only it knows is not told.")]
 Epochs = Annotated[int | None, typer.Option(min=1, help="A small trial: most epochs of each experiment.")]
 MaxPatches = Annotated[int | None, typer.Option(help="A small trial: most patches of each experiment, over all splits.")]
 Only = Annotated[bool, typer.Option("--only", help="Just these assets, not what they rest on.")]

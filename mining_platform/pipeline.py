@@ -5,10 +5,12 @@ Partition keys are `region|year`, `year` or `experiment|year`. The steps themsel
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 from mining_platform.artifacts import ArtifactStore, Ref, current_digest, open_artifact
+from mining_platform.computing import HERE, Compute
 from mining_platform.datasets import DATASETS, Dataset
 from mining_platform.experiment_trials import Trial
 from mining_platform.experiments import EXPERIMENTS
@@ -17,12 +19,13 @@ from mining_platform.sources import beside
 from mining_platform.sources.protocol import BesideSource, LandCoverSource, SceneSource
 
 Dimensions = Literal["region|year", "year", "experiment|year"]
-Reach = Literal["same", "year", "release", "experiment", "past", "mapped", "scored", "deployed", "pictured"]
+Reach = Literal["same", "year", "release", "experiment", "past", "mapped", "scored", "deployed", "pictured", "compared"]
 """How an asset's partition maps to the upstream's: the same key; every key of the same year; of a dataset that releases all its
 years together, those of the release, of the same region where there is one; those of the experiment's dataset and release.
 
 Of monitored regions: the same region in that year and all before (`past`); the same key of those monitored by their map
-(`mapped`) or by a model (`scored`); the models that these deploy; their keys of that year and the one before (`pictured`)."""
+(`mapped`) or by a model (`scored`), or by a model beside a map (`compared`); the models that these deploy; their keys of that
+year and the one before (`pictured`)."""
 
 Narrowing = Literal["none", "available", "release", "published"]
 """Which of the declared inputs a production reads: all; of candidates and samples those that are published;
@@ -38,7 +41,7 @@ class PartitionError(ValueError):
 
 @dataclass(frozen=True)
 class Platform:
-    """One installation: its regions, its published artifacts, its sources and the limits of its experiments."""
+    """One installation: its regions, its published artifacts, its sources, who works for it and the limits of its experiments."""
 
     home: Path
     regions: Mapping[str, Region]
@@ -48,6 +51,8 @@ class Platform:
     beside: BesideSource = beside
     trial: Trial | None = None
     """Limits to every experiment; None for the settings of their rows."""
+    compute: Compute = HERE
+    """Who works on the parts of mosaics, of passes over maps, of patch stores and of maps of scores."""
 
     def region_year(self, key: str) -> tuple[Region, int]:
         """Region and year of a `region|year` key."""
@@ -82,11 +87,15 @@ class Step:
     external: bool = False
     """Whether people publish the asset, at any time: it is never planned, and an input only where it is published."""
     regions: tuple[str, ...] = ()
-    """Regions that yearly partitions are of, where no dataset says."""
+    """`region|year` of what yearly partitions are of, beside datasets."""
+
+    @cached_property
+    def _known_keys(self) -> frozenset[str]:
+        return frozenset(self.keys)
 
     def check_key(self, key: str, regions: Mapping[str, Region]) -> str:
         """The key itself; PartitionError naming what is declared, and the remedy, if it is not declared."""
-        if key in self.keys:
+        if key in self._known_keys:
             return key
         raise PartitionError(f"{self.asset} has no partition {key!r}. {_declared(self, key, regions)}")
 
@@ -180,7 +189,7 @@ def datasets_of(step: Step, key: str) -> tuple[Dataset, ...]:
     if step.narrowing != "published":
         return (dataset_of(step, key),)
     packaged = [DATASETS[asset.partition("/")[0]] for asset, _ in step.after if asset.endswith("/package")]
-    learned = [DATASETS[name] for name in dict.fromkeys(each.dataset for each in EXPERIMENTS.values())]
+    learned = [] if step.regions else [DATASETS[name] for name in dict.fromkeys(each.dataset for each in EXPERIMENTS.values())]
     return tuple(dataset for dataset in packaged or learned if int(key) in dataset.releases)
 
 

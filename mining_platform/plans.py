@@ -5,10 +5,13 @@ The one planner: `materialize`, `demo`, `plan`, `status` and the yearly refresh 
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from fnmatch import filter as fnmatch_all
 from fnmatch import fnmatch
 
 from mining_platform.artifacts import Ref
+from mining_platform.artifacts import at_one_moment as pointers_at_one_moment
 from mining_platform.pipeline import Platform, Step, datasets_of, inputs_now, key_parts, may_be_left_out, years_beside
+from mining_platform.sources.asked_once import asked_once
 from mining_platform.staleness import Planned, assess, is_published
 
 
@@ -23,14 +26,18 @@ class Selection:
     assets: tuple[str, ...] = ()
     """Asset keys, dataset ids (the whole family) or patterns such as `*/candidates`."""
     regions: tuple[str, ...] = ()
+    """Region ids, or patterns such as `legal-amazon-*`."""
     years: tuple[int, ...] = ()
     experiments: tuple[str, ...] = ()
     upstream: bool = True
     """Also what the chosen partitions rest on, that of other years of their releases included."""
+    models_of_other_years: bool = True
+    """Among that, also models of other years, such as deployed ones; without, these stay as they are."""
 
 
 def select(platform: Platform, steps: Mapping[str, Step], selection: Selection) -> list[Ref]:
     """The partitions of a selection, each after what it rests on; PlanError where nothing matches."""
+    selection = _spelled_out(platform, selection)
     chosen = {
         Ref(step.asset, key)
         for step in _steps_named(steps, selection.assets)
@@ -42,6 +49,12 @@ def select(platform: Platform, steps: Mapping[str, Step], selection: Selection) 
     if selection.upstream:
         chosen = _with_upstream(platform, steps, selection, chosen)
     return _in_order(steps, chosen)
+
+
+def _spelled_out(platform: Platform, selection: Selection) -> Selection:
+    """The selection with the ids of regions in place of patterns; a pattern that no region matches stays, and matches nothing."""
+    named = (sorted(fnmatch_all(platform.regions, word)) or [word] for word in selection.regions)
+    return replace(selection, regions=tuple(dict.fromkeys(region_id for each in named for region_id in each)))
 
 
 def _in_order(steps: Mapping[str, Step], refs: Iterable[Ref]) -> list[Ref]:
@@ -70,7 +83,8 @@ def _wanted(step: Step, key: str, selection: Selection) -> bool:
         return True
     if step.dimensions == "region|year":
         return first in selection.regions
-    of_step = [step.regions] if step.regions else [dataset.regions for dataset in datasets_of(step, key)]
+    named = [region_id for region_id, of_year in map(key_parts, step.regions) if of_year == year]
+    of_step = [named, *(dataset.regions for dataset in datasets_of(step, key))]
     return any(set(regions) & set(selection.regions) for regions in of_step)
 
 
@@ -79,9 +93,11 @@ def _with_upstream(platform: Platform, steps: Mapping[str, Step], selection: Sel
     while waiting:
         ref = waiting.pop()
         step = steps[ref.asset]
-        followed = _widened(selection, step, ref.partition)
+        widened = _widened(selection, step, ref.partition)
         for parent in step.inputs(platform, ref.partition):
             upstream = steps[parent.asset]
+            kept = upstream.dimensions == "experiment|year" and not selection.models_of_other_years
+            followed = selection if kept else widened
             if parent not in found and not upstream.external and _wanted(upstream, parent.partition, followed):
                 found.add(parent)
                 waiting.append(parent)
@@ -95,7 +111,7 @@ def _widened(selection: Selection, step: Step, key: str) -> Selection:
 
 def _nothing(steps: Mapping[str, Step], selection: Selection) -> str:
     asked = ", ".join(
-        f"{name} {', '.join(map(str, value))}" for name, value in vars(selection).items() if value and name != "upstream"
+        f"{name} {', '.join(map(str, value))}" for name, value in vars(selection).items() if isinstance(value, tuple) and value
     )
     examples = "; ".join(
         f"{step.asset}: {step.keys[0]} … {step.keys[-1]}" for step in _steps_named(steps, selection.assets) if step.keys
@@ -103,21 +119,29 @@ def _nothing(steps: Mapping[str, Step], selection: Selection) -> str:
     return f"No declared partition matches {asked or 'this selection'}. Declared are {examples}."
 
 
+def at_one_moment(platform: Platform) -> Platform:
+    """The installation as it is from here on, for looks that make nothing: pointers are read, and services asked, once each."""
+    return replace(platform, artifacts=pointers_at_one_moment(platform.artifacts), scenes=asked_once(platform.scenes))
+
+
 def plan(platform: Platform, steps: Mapping[str, Step], selection: Selection) -> list[Planned]:
     """Each partition of a selection with its state; one that rests on a stale one, or on one that cannot be made, says so."""
-    return _planned(platform, steps, select(platform, steps, selection))
+    now = at_one_moment(platform)
+    return _planned(now, steps, select(now, steps, selection))
 
 
 def standings(platform: Platform, steps: Mapping[str, Step], selection: Selection) -> list[Planned]:
     """As `plan`, of what is published alone."""
-    return _planned(platform, steps, [ref for ref in select(platform, steps, selection) if is_published(platform, ref)])
+    now = at_one_moment(platform)
+    return _planned(now, steps, [ref for ref in select(now, steps, selection) if is_published(now, ref)])
 
 
 def standing(platform: Platform, steps: Mapping[str, Step], ref: Ref) -> Planned:
     """The state of one published partition, as `plan` tells it of one among all that it rests on."""
-    below = _with_upstream(platform, steps, Selection(), {ref}) - {ref}
-    ordered = _in_order(steps, (each for each in below if is_published(platform, each)))
-    return _planned(platform, steps, [*ordered, ref])[-1]
+    now = at_one_moment(platform)
+    below = _with_upstream(now, steps, Selection(), {ref}) - {ref}
+    ordered = _in_order(steps, (each for each in below if is_published(now, each)))
+    return _planned(now, steps, [*ordered, ref])[-1]
 
 
 def _planned(platform: Platform, steps: Mapping[str, Step], refs: Sequence[Ref]) -> list[Planned]:
@@ -147,15 +171,16 @@ def stale_refs(platform: Platform, steps: Mapping[str, Step], selection: Selecti
 
     Beside it: what was published and cannot be made as things stand, or of which cannot be told whether it is fresh.
     """
-    ordered, wanted, untold = select(platform, steps, selection), set[Ref](), list[Planned]()
+    now = at_one_moment(platform)
+    ordered, wanted, untold = select(now, steps, selection), set[Ref](), list[Planned]()
     for ref in ordered:
-        if not is_published(platform, ref):
+        if not is_published(now, ref):
             continue
-        item = assess(platform, steps, ref)
+        item = assess(now, steps, ref)
         if item.state in ("cannot", "not asked"):
             untold.append(item)
-        elif item.reasons or wanted.intersection(inputs_now(platform, steps[ref.asset], ref.partition)):
-            wanted |= {ref, *_lacking(platform, steps, ref)}
+        elif item.reasons or wanted.intersection(inputs_now(now, steps[ref.asset], ref.partition)):
+            wanted |= {ref, *_lacking(now, steps, ref)}
     return [ref for ref in ordered if ref in wanted], untold
 
 

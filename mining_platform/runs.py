@@ -3,7 +3,7 @@
 How a single partition is made is the caller's affair (`Execute`): the Dagster runner, or a fake in tests.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -64,7 +64,7 @@ class Session:
 def run(
     platform: Platform,
     steps: Mapping[str, Step],
-    refs: Sequence[Ref],
+    refs: Iterable[Ref],
     execute: Execute,
     on_outcome: Callable[[Outcome], None] = lambda _outcome: None,
 ) -> list[Outcome]:

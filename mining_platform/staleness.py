@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
-from mining_platform.artifacts import ArtifactError, Ref, current_digest, freshness, records
+from mining_platform.artifacts import ArtifactError, Ref, StoreUnreachable, current_digest, freshness, records
 from mining_platform.clouds.s2cloudless_model import ModelMissing
 from mining_platform.lineage import LineageError
 from mining_platform.models.base_weights import WeightsError
@@ -64,17 +64,21 @@ def _told(platform: Platform, step: Step, key: str) -> tuple[str, ...]:
     """Reasons to make a partition; where only a service knows its configuration, those at hand and that it was not asked."""
     ref, inputs = Ref(step.asset, key), inputs_now(platform, step, key)
     reasons = partial(freshness, platform.artifacts, ref, inputs=inputs, code_version=step.version)
+    published = is_published(platform, ref)
     try:
-        return reasons(config=step.config(platform, key))
+        config = step.config(platform, key)
+        return reasons(config=config if published else {})  # there is nothing to hold it against, but a source may refuse
     except NotAskedError:
-        if not is_published(platform, ref):
+        if not published:
             return ("not made yet", UNASKED)
         return (*reasons(config=dict(records(platform.artifacts, ref)[-1].configuration)), UNASKED)
 
 
 def is_published(platform: Platform, ref: Ref) -> bool:
-    """Whether a partition has a current version whose pointer can be read."""
+    """Whether a partition has a current version whose pointer can be read; StoreUnreachable where that cannot be known."""
     try:
         return current_digest(platform.artifacts, ref) is not None
+    except StoreUnreachable:
+        raise
     except ArtifactError:
         return False

@@ -78,6 +78,14 @@ def test_exports_keep_within_their_time_and_memory() -> None:
     assert_enough(packages)
 
 
+@pytest.mark.slow
+@pytest.mark.alone
+def test_the_planner_keeps_within_its_time_and_memory() -> None:
+    from benchmarks import planner
+
+    assert_enough(planner)
+
+
 def test_no_reading_after_a_kill_is_wrong_and_no_tampering_goes_unnoticed(capsys: pytest.CaptureFixture[str]) -> None:
     from benchmarks import reliability
 

@@ -43,3 +43,11 @@ def test_constraints_pin_every_dependency_exactly() -> None:
     names = {re.split(r"[<>=\[ ]", each)[0].lower() for each in wanted}
     assert names <= pinned
     assert "torch==2.13.0" in lines
+
+
+def test_the_page_on_scale_holds_the_tables_that_its_script_prints() -> None:
+    from benchmarks import scale
+
+    page = (ROOT / "docs" / "scale.md").read_text()
+    assert [table for table in scale.tables() if table not in page] == [], "print them with `python -m benchmarks.scale`"
+    assert scale.REFERENCE in page
