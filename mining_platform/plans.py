@@ -32,7 +32,7 @@ class Selection:
     upstream: bool = True
     """Also what the chosen partitions rest on, that of other years of their releases included."""
     models_of_other_years: bool = True
-    """Among that, also models of other years, such as deployed ones; without, these stay as they are."""
+    """Among that, also models of other years, such as deployed ones; without, those that are published stay as they are."""
 
 
 def select(platform: Platform, steps: Mapping[str, Step], selection: Selection) -> list[Ref]:
@@ -96,8 +96,8 @@ def _with_upstream(platform: Platform, steps: Mapping[str, Step], selection: Sel
         widened = _widened(selection, step, ref.partition)
         for parent in step.inputs(platform, ref.partition):
             upstream = steps[parent.asset]
-            kept = upstream.dimensions == "experiment|year" and not selection.models_of_other_years
-            followed = selection if kept else widened
+            of_another_year = upstream.dimensions == "experiment|year" and not selection.models_of_other_years
+            followed = selection if of_another_year and is_published(platform, parent) else widened
             if parent not in found and not upstream.external and _wanted(upstream, parent.partition, followed):
                 found.add(parent)
                 waiting.append(parent)

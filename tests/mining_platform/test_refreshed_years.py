@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mining_platform.artifacts import ArtifactStore, Ref
+from mining_platform.artifacts import ArtifactStore, Ref, produce
 from mining_platform.experiments import YEARLY
 from mining_platform.graph import build_steps
 from mining_platform.pipeline import Platform
@@ -18,6 +18,7 @@ SHIPPED = load_regions(Path(__file__).parents[2] / "regions.geojson")
 BEFORE_ANY_DATASET = 2015
 REGIONS = {**SHIPPED, "lourenco": replace(SHIPPED["lourenco"], years=(BEFORE_ANY_DATASET, *SHIPPED["lourenco"].years))}
 STEPS = build_steps(REGIONS)
+DEPLOYED = {"sim-cnn-48|2023", "sim-unet|2023"}
 
 
 class NoSources:
@@ -51,16 +52,19 @@ def test_a_year_of_which_there_is_only_a_report_has_it_audited(platform: Platfor
 
 
 def test_a_refresh_trains_for_a_new_release_what_is_no_study(platform: Platform) -> None:
-    trained = {ref.partition for ref in refreshed(platform, 2024) if ref.asset == "model"}
+    trained = {ref.partition for ref in refreshed(platform, 2024) if ref.asset == "model"} - DEPLOYED
 
     assert {"sim-cnn|2024", "ranges-cnn|2024"} <= trained <= {f"{name}|2024" for name in YEARLY}
     assert "sim-ensemble-48|2024" in set(STEPS["model"].keys) - trained
 
 
-def test_a_deployed_model_of_another_year_stays_as_it_is(platform: Platform) -> None:
-    deployed = Ref("model", "sim-cnn-48|2023")
+def test_a_deployed_model_of_another_year_stays_as_it_is_once_it_is_there(platform: Platform) -> None:
+    deployed = {Ref("model", partition) for partition in DEPLOYED}
     detected = Selection(("detections",), ("sim-igarape",), (2023,))
 
-    assert deployed in STEPS["detections"].inputs(platform, "sim-igarape|2024")
-    assert deployed not in refreshed(platform, 2024)
-    assert deployed in select(platform, STEPS, detected)
+    assert deployed <= set(STEPS["detections"].inputs(platform, "sim-igarape|2024"))
+    assert deployed <= set(refreshed(platform, 2024))
+    for ref in deployed:
+        produce(platform.artifacts, ref, inputs=(), code_version="old", config={}, compute=lambda _inputs, _out: {})
+    assert not deployed & set(refreshed(platform, 2024))
+    assert deployed <= set(select(platform, STEPS, detected))
