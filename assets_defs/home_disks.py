@@ -11,6 +11,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from assets_defs.causes import chain
 from mining_platform.homes import dagster_home
 from mining_platform.sessions import RunnerError
 
@@ -53,17 +54,9 @@ def writable_home() -> Iterator[None]:
 
 def database_failure(error: BaseException) -> sqlite3.Error | None:
     """The failure of SQLite's disk that is behind an error, or is it; None where there is none."""
-    seen: set[int] = set()
-    waiting: list[BaseException | None] = [error]
-    while waiting:
-        each = waiting.pop()
-        if each is None or id(each) in seen:
-            continue
-        seen.add(id(each))
-        if isinstance(each, sqlite3.Error) and (getattr(each, "sqlite_errorcode", None) or 0) & _PRIMARY in _OF_SQLITE:
-            return each
-        waiting += [each.__cause__, each.__context__]
-    return None
+    failures = (each for each in chain(error) if isinstance(each, sqlite3.Error))
+    codes = ((each, getattr(each, "sqlite_errorcode", None) or 0) for each in failures)
+    return next((each for each, code in codes if code & _PRIMARY in _OF_SQLITE), None)
 
 
 def refuse_database_failure(told: str) -> None:

@@ -1,7 +1,8 @@
 """Dagster's own home: its settings file, and a first start that cannot go wrong.
 
 What belongs here: `dagster.yaml` and opening the instance. A first start of several processes on an empty
-home can corrupt the SQLite databases for good, so the first opening happens once, under a file lock.
+home can corrupt the SQLite databases for good, so the first opening happens once, under a file lock; on a
+Postgres server, which several homes may share, under a lock of that server too.
 """
 
 import fcntl
@@ -12,7 +13,9 @@ from pathlib import Path
 
 import dagster as dg
 
+from assets_defs.databases import check_settings, first_start_alone, storage_yaml, usable_databases
 from assets_defs.home_disks import writable_home
+from assets_defs.pool_slots import set_limits
 from mining_platform.homes import dagster_home
 
 DAGSTER_YAML = """\
@@ -27,6 +30,14 @@ run_coordinator:
 concurrency:
   runs:
     max_concurrent_runs: 2
+    # One refresh at a time: two would want the same partitions.
+    tag_concurrency_limits:
+      - key: mining_platform/refresh
+        limit: 1
+  # Steps of a pool (earth_engine, training, disk) wait for each other, in whatever run they are, those of the command line
+  # included. How many go at once is set in the UI: Deployment, Concurrency.
+  pools:
+    granularity: op
 # What stages log, such as a line for each epoch of training, is read in the log of their run.
 python_logs:
   python_log_level: INFO
@@ -46,6 +57,8 @@ run_monitoring:
   enabled: true
   poll_interval_seconds: 13
   max_resume_run_attempts: 0
+  # What a killed run holds of a pool is free a minute after it was failed.
+  free_slots_after_run_end_seconds: 60
 run_retries:
   enabled: true
   max_retries: 1
@@ -63,10 +76,11 @@ def _locked(path: Path) -> Iterator[None]:
 def prepare_instance() -> Path:
     """Make Dagster's home ready for any number of processes; returns its path and sets `DAGSTER_HOME`.
 
-    Raises UnwritableHome where its disk is full or failing.
+    Raises UnwritableHome where its disk is full or failing, UnreachableDatabase where its Postgres server does not answer,
+    DatabaseSettingError where `dagster.yaml` and the environment do not agree on that.
     """
     home = dagster_home()
-    with writable_home():
+    with usable_databases(), writable_home():
         _prepare(home)
     os.environ["DAGSTER_HOME"] = str(home)
     return home
@@ -78,18 +92,20 @@ def _prepare(home: Path) -> None:
         settings = home / "dagster.yaml"
         if not settings.exists():
             beside = home / ".dagster.yaml.new"
-            beside.write_text(DAGSTER_YAML)
+            beside.write_text(DAGSTER_YAML + storage_yaml())
             beside.replace(settings)
-        with dg.DagsterInstance.from_config(str(home)) as instance:
+        check_settings(settings)
+        with first_start_alone(), dg.DagsterInstance.from_config(str(home)) as instance:
             _touch_databases(instance)
 
 
 def _touch_databases(instance: dg.DagsterInstance) -> None:
-    """Ask each storage something, so that every database file has its tables."""
+    """Ask each storage something, so that every database file has its tables; pools without a limit get theirs."""
     instance.get_runs(limit=1)
     instance.all_asset_keys()
     instance.all_instigator_state()
     instance.get_daemon_heartbeats()
+    set_limits(instance)
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from graphql import ASTValidationRule, GraphQLError, OperationDefinitionNode, Op
 
 from assets_defs.instances import opened_instance
 from mining_platform.guards import guarded, own_names
+from mining_platform.sessions import RunnerError
 
 POLL_MS = 2_000  # how often the page asks for news, as Dagster's own command has it
 DATABASE_WAIT_MS = 15_000
@@ -80,4 +81,7 @@ def _target(workspace: Path | None) -> WorkspaceLoadTarget:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except RunnerError as error:
+        raise SystemExit(f"error {error}") from None
