@@ -53,7 +53,7 @@ test-slow: $(STAMP)
 	$(BIN)/pytest -m "slow and alone"
 
 bench: $(STAMP)
-	@for name in orchestration medians clouds proportions leakage patches inference packages training; do $(BIN)/python -m benchmarks.$$name || exit 1; done
+	@for name in orchestration medians clouds proportions leakage patches inference packages training planner cluster refresh; do $(BIN)/python -m benchmarks.$$name || exit 1; done
 
 # Kills writers for real and counts what readers get afterwards.
 reliability: $(STAMP)

@@ -42,7 +42,7 @@ def stacked(pictures: Sequence[bytes]) -> bytes:
     """PNG of some pictures one below the other."""
     from PIL import Image
 
-    opened = [Image.open(io.BytesIO(each)).convert("RGB") for each in pictures]
+    opened = [Image.open(io.BytesIO(each), formats=["PNG"]).convert("RGB") for each in pictures]
     whole = Image.new("RGB", (max(each.width for each in opened), sum(each.height for each in opened)), "white")
     top = 0
     for each in opened:

@@ -41,8 +41,8 @@ def run(tmp_path: Path, verdict: Verdict, *, blocking: bool) -> dg.ExecuteInProc
     platform = Platform(tmp_path, regions, ArtifactStore(tmp_path / "artifacts"), Maps(), Maps())  # type: ignore[arg-type]
     check = fact_check("land_cover", "map_is_good", lambda _platform, _artifact: verdict, blocking=blocking)
     defs = dg.Definitions([land_cover], asset_checks=[check], resources={"platform": platform}, executor=dg.in_process_executor)
-    job = defs.resolve_implicit_global_asset_job_def()
     with dg.instance_for_test() as instance:
+        job = defs.resolve_implicit_global_asset_job_def()
         return job.execute_in_process(partition_key="sim-serra|2024", instance=instance, raise_on_error=False)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from mining_platform.reviews.pages import shown_patches
 from mining_platform.reviews.server import LARGEST_BODY_BYTES, ReviewServer
 
 TAKEN: list[Any] = []
@@ -18,7 +19,7 @@ TAKEN: list[Any] = []
 @pytest.fixture(scope="module")
 def server() -> Iterator[ReviewServer]:
     """A server of a desk without patches."""
-    served = ReviewServer(SimpleNamespace(places={}, stores={}), 0)  # type: ignore[arg-type]
+    served = ReviewServer(shown_patches(SimpleNamespace(places={}, stores={})), 0)  # type: ignore[arg-type]
     served.take = TAKEN.append  # type: ignore[assignment, method-assign]
     thread = Thread(target=served.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
