@@ -79,7 +79,7 @@ _SIM_UNET = replace(
     learning_rate=1e-3,
 )
 _SIM_OUTLINES = replace(
-    _SIM_UNET, id="sim-unet", dataset="sim_ranges", model="small-unet", profile="s2-12", epochs=8, patience=4, learning_rate=3e-3
+    _SIM_UNET, id="sim-unet", dataset="sim_ranges", model="small-unet", profile="s2-12", epochs=5, patience=5, learning_rate=3e-3
 )
 _SIM_SITES = replace(_SIM_UNET, id="sim-sites-unet", dataset="sim_landsat_sites", profile="landsat-7")
 _SIM_SAM = replace(

@@ -220,7 +220,7 @@ def test_the_published_audit_of_a_year_is_what_an_audit_of_its_inputs_says(line:
     told = json.loads((published.path / "audit.json").read_text())
     roots = [root for root in roots_of(store) if f"{root.asset}@{root.partition}" in published.facts["audited"]]
     assert {(root.asset, root.partition) for root in roots} == {
-        *((asset, f"{name}|2024") for asset in ("model", "evaluation") for name in ("sim-cnn", "sim-cnn-48", "sim-unet")),
+        *((asset, f"{name}|2024") for asset in ("model", "evaluation") for name in ("sim-cnn", "sim-cnn-48")),
         *((f"{name}/package", "2024") for name in MADE),
         ("annual_report", "2024"),
     }
