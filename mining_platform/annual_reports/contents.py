@@ -55,8 +55,9 @@ class Accuracy:
     """How well a deployed model did on test patches; None where a score is not defined."""
 
     name: str
-    positives: int
-    negatives: int
+    positives: int | None
+    negatives: int | None
+    """Test patches with mining, and without; None of a model that is scored by pixel."""
     precision: float | None
     recall: float | None
     specificity: float | None
@@ -65,6 +66,8 @@ class Accuracy:
     f1_high: float | None
     curve_png: bytes
     """Recall by mining share; empty where there is none."""
+    pixels: int = 0
+    """Labelled pixels of the test patches, where scores are of pixels; else 0."""
 
 
 @dataclass(frozen=True)

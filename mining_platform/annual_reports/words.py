@@ -103,6 +103,11 @@ _ROWS: Mapping[str, tuple[str, str, str]] = {
     "sensitivity": ("sensitivity", "sensibilidade", "sensibilidad"),
     "specificity": ("specificity", "especificidade", "especificidad"),
     "positives": ("test patches with mining", "recortes de teste com mineração", "recortes de prueba con minería"),
+    "by_pixel": (
+        "by pixel: {pixels} pixels of test patches",
+        "por pixel: {pixels} pixels de recortes de teste",
+        "por píxel: {pixels} píxeles de recortes de prueba",
+    ),
     "negatives": ("without", "sem", "sin"),
     "unscored": (
         "Scores of these models are not published: {models}.",

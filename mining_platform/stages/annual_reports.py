@@ -131,6 +131,16 @@ def _region_year(platform: Platform, region_id: str, year: int, inputs: Mapping[
     )
 
 
+def _f1_interval(facts: Mapping[str, Any]) -> tuple[float | None, float | None]:
+    """95 % interval of the F1 of the class mining: that of its IoU, of which F1 = 2 IoU / (1 + IoU) is a rising function."""
+    drawn = facts["bootstrap"].get("by_cluster") or facts["bootstrap"]["by_patch"]
+    interval = drawn["iou"]["mining"]
+    if interval is None or interval["low"] is None:
+        return None, None
+    low, high = (2 * each / (1 + each) for each in (interval["low"], interval["high"]))
+    return low, high
+
+
 def _area(published: Artifact | None) -> dict[str, Any] | None:
     return None if published is None else json.loads((published.path / AREA_FILE).read_text(encoding="utf-8"))
 
@@ -141,7 +151,8 @@ def _accuracy(ref: Ref, evaluated: Artifact) -> Accuracy:
     if "f1_bootstrap" not in facts:
         row = facts["classes"]["mining"]
         scores = {score: row.get(score) for score in ("precision", "recall", "specificity", "f1")}
-        return Accuracy(name, facts["patches"], 0, **scores, f1_low=None, f1_high=None, curve_png=b"")
+        low, high = _f1_interval(facts)
+        return Accuracy(name, None, None, **scores, f1_low=low, f1_high=high, curve_png=b"", pixels=facts["pixels"])
     interval, scores = facts["f1_bootstrap"], {score: facts[score] for score in ("precision", "recall", "specificity", "f1")}
     curve = (evaluated.path / PREVIEW_FILE).read_bytes()
     ends = {"f1_low": interval["low"], "f1_high": interval["high"]}

@@ -20,6 +20,7 @@ from mining_platform.annual_reports.new_sites import largest_sites
 from mining_platform.annual_reports.pages import PAGES, write_pages
 from mining_platform.annual_reports.words import LANGUAGES, WORDS, number
 from mining_platform.grids import project
+from mining_platform.stages.annual_reports import _f1_interval
 from mining_platform.territories import hectares_by_territory
 from tests.mining_platform.scored_mosaics import grid, write_mosaic
 from tests.synthetic import EPSG, LEFT_M, TOP_M
@@ -257,3 +258,16 @@ def test_what_one_model_finds_and_another_outlines_is_said_with_the_squares_that
     assert "model a|2023, outlined by model b|2023" in told
     assert "Scores of these models are not published: a|2023, b|2023." in told
     assert "In 7 squares of" in told
+
+
+def test_a_model_of_pixels_is_scored_by_pixel_with_its_interval(contents: Contents, tmp_path: Path) -> None:
+    scores = {"precision": 0.87, "recall": 0.94, "specificity": None, "f1": 0.9}
+    row = Accuracy("unet|2023", None, None, **scores, f1_low=0.85, f1_high=0.93, curve_png=b"", pixels=573_440)
+    told = text(page(replace(contents, models=(row,)), tmp_path, "en"))
+    assert "unet|2023 by pixel: 573,440 pixels of test patches 0.87 0.94 – 0.90 0.85–0.93" in told
+
+
+def test_the_interval_of_f1_is_that_of_iou() -> None:
+    interval = {"low": 0.5, "high": 1.0}
+    assert _f1_interval({"bootstrap": {"by_patch": {"iou": {"mining": interval}}}}) == (pytest.approx(2 / 3), 1.0)
+    assert _f1_interval({"bootstrap": {"by_cluster": {"iou": {"mining": None}}, "by_patch": {}}}) == (None, None)
