@@ -240,24 +240,6 @@ def test_one_regions_failure_leaves_the_other_done_and_is_named(line: Line, fres
     assert "failed land_cover@sim-serra|2024: Region sim-serra, year 2024" in printed
 
 
-OF_EVERY_KIND = "sim_ranges_48,sim_context,mosaic_quality,model,evaluation"
-ONE_STUDY = ("--experiments", "sim-cnn-48")
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(900)
-def test_the_same_archive_and_code_give_the_same_digests_in_another_home(line: Line, fresh_home: Installation) -> None:
-    fresh_home.run(
-        "materialize", "--assets", OF_EVERY_KIND, "--regions", "sim-igarape,sim-serra", "--years", "2024", *ONE_STUDY, timeout=600
-    )
-    fresh_home.run("materialize", "--assets", "sim_landsat_sites", "--years", "2024")
-    made, before = fresh_home.digests(), line.installation.digests()
-    assert {"evaluation", "mosaic_quality", "sim_context/package", "sim_landsat_sites/package"} <= {
-        each.partition("/@")[0] for each in made
-    }
-    assert made == {partition: before[partition] for partition in made}
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
