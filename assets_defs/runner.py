@@ -7,7 +7,7 @@ web UI. The command line finds `open_session` by its entry point, since the doma
 import os
 import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -46,10 +46,36 @@ def open_session() -> Iterator[Session]:
     """
     from assets_defs.definitions import PLATFORM, defs
 
-    job = defs.resolve_implicit_global_asset_job_def()
+    job = remembering(defs.resolve_implicit_global_asset_job_def())
     with usable_databases(), opened_instance() as instance:
         runs = _Runs(PLATFORM, STEPS, job, instance)
         yield Session(PLATFORM, STEPS, runs, partial(report, instance), partial(known_digests, instance))
+
+
+def remembering(job: dg.JobDefinition) -> dg.JobDefinition:
+    """The job, which builds the part of it that makes an asset once; `execute_in_process` builds and describes it for each run.
+
+    That takes a third of a light run. Such a part holds nothing of a run.
+    """
+    if "as_ephemeral_job" in vars(job):
+        return job
+    build, parts = job.as_ephemeral_job, dict[tuple[dg.AssetKey, ...], dg.JobDefinition]()
+
+    def remembered(
+        resource_defs: Mapping[str, Any],
+        input_values: Mapping[str, object],
+        op_selection: Sequence[str] | None = None,
+        asset_selection: Sequence[dg.AssetKey] | None = None,
+    ) -> dg.JobDefinition:
+        if resource_defs or input_values or op_selection or not asset_selection:
+            return build(resource_defs, input_values, op_selection, asset_selection)
+        chosen = tuple(asset_selection)
+        if chosen not in parts:
+            parts[chosen] = build(resource_defs, input_values, op_selection, asset_selection)
+        return parts[chosen]
+
+    job.as_ephemeral_job = remembered  # type: ignore[method-assign]
+    return job
 
 
 @dataclass(frozen=True)
