@@ -15,7 +15,7 @@ from assets_defs.run_tags import REFRESH
 from assets_defs.summaries import concluded
 from mining_platform import plans, runs
 from mining_platform.refreshes import beyond, refresh_selection, regions_of_year
-from mining_platform.sessions import open_session
+from mining_platform.sessions import open_session, workers_wanted
 
 
 class RefreshConfig(dg.Config):
@@ -23,15 +23,17 @@ class RefreshConfig(dg.Config):
 
     year: int
     regions: list[str]
+    workers: int = 1
+    """Partitions made at once, each by a process of its own."""
 
 
 @dg.op
 def refresh(context: dg.OpExecutionContext, config: RefreshConfig) -> None:
     """Make everything of a year that is not fresh, but for experiments that are studies; fails naming what failed."""
-    with open_session() as session:
+    with open_session() as session, session.crew(config.workers) as crew:
         selection = refresh_selection(config.regions, config.year)
         refs = plans.select(session.platform, session.steps, selection)
-        outcomes = runs.run(session.platform, session.steps, refs, session.execute, lambda done: context.log.info(str(done)))
+        outcomes = runs.run(session.platform, session.steps, refs, crew, lambda done: context.log.info(str(done)))
     concluded(context, f"Refresh of {config.year}", session.steps, outcomes)
 
 
@@ -51,7 +53,7 @@ def refresh_request(scheduled: datetime) -> dg.RunRequest | dg.SkipReason:
     wanted = list(regions_of_year(REGIONS, year))
     if not wanted:
         return dg.SkipReason(beyond(REGIONS, year))
-    config = dg.RunConfig(ops={"refresh": RefreshConfig(year=year, regions=wanted)})
+    config = dg.RunConfig(ops={"refresh": RefreshConfig(year=year, regions=wanted, workers=workers_wanted())})
     return dg.RunRequest(run_key=f"refresh-{year}", run_config=config, tags={"mining_platform/year": str(year)})
 
 

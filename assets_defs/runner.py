@@ -15,6 +15,7 @@ from typing import Any
 
 import dagster as dg
 
+from assets_defs.crews import hired
 from assets_defs.databases import is_of_databases, refuse_failure_of_databases, usable_databases
 from assets_defs.failures import DAGSTERS_OWN
 from assets_defs.imports import add_partition
@@ -49,7 +50,8 @@ def open_session() -> Iterator[Session]:
     job = remembering(defs.resolve_implicit_global_asset_job_def())
     with usable_databases(), opened_instance() as instance:
         runs = _Runs(PLATFORM, STEPS, job, instance)
-        yield Session(PLATFORM, STEPS, runs, partial(report, instance), partial(known_digests, instance))
+        told, known = partial(report, instance), partial(known_digests, instance)
+        yield Session(PLATFORM, STEPS, runs, told, known, partial(hired, instance))
 
 
 def remembering(job: dg.JobDefinition) -> dg.JobDefinition:

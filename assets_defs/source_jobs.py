@@ -29,18 +29,20 @@ class SourcesConfig(dg.Config):
     """Place of a remote map -> its edition as JSON, see `source_editions`."""
     why: list[str]
     """What changed, in words."""
+    workers: int = 1
+    """Partitions made at once, each by a process of its own."""
 
 
 @dg.op
 def refresh_sources(context: dg.OpExecutionContext, config: SourcesConfig) -> None:
     """Make again what rests on some partitions whose sources changed; tells hectares old and new, fails naming what failed."""
     context.log.info("Changed: " + " | ".join(config.why))
-    with open_session() as session:
+    with open_session() as session, session.crew(config.workers) as crew:
         store = session.platform.artifacts
         note_editions({place: json.loads(edition) for place, edition in config.editions.items()})
         refs = affected(session.platform, session.steps, map(Ref.parse, config.partitions), YEARLY)
         before = land_cover_versions(store, refs)
-        outcomes = runs.run(session.platform, session.steps, refs, session.execute, lambda done: context.log.info(str(done)))
+        outcomes = runs.run(session.platform, session.steps, refs, crew, lambda done: context.log.info(str(done)))
         rows = restated_classes(store, before)
     context.log.info("\n".join(["Land cover restated:", *map(words, rows)] if rows else ["No land-cover class was restated."]))
     concluded(context, "Refresh of changed sources", session.steps, outcomes, {"restated": table(rows)} if rows else None)

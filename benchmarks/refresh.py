@@ -4,8 +4,9 @@ Run as `python -m benchmarks.refresh --home DIR` on the home of a demonstration 
 each way of orchestrating works on a copy of its own, whose files are hard links. Without --home a small home is made first.
 The archive of the copies has one more year; that, and making the home, is not counted.
 
-Ways: `planner`, the planner in one process (`mining-platform refresh`); `job`, the schedule's job, whose only op is the planner;
-`multiprocess`, a run of its own with Dagster's multiprocess executor for each partition (only when named: it takes long).
+Ways: `planner`, the planner in one process (`mining-platform refresh`); `two-workers`, the same with `--workers 2`; `job`, the
+schedule's job, whose only op is the planner; `multiprocess`, a run of its own with Dagster's multiprocess executor for each
+partition (only when named: it takes long).
 Aim: at most 180 s on two cores.
 """
 
@@ -22,6 +23,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from benchmarks.comparison import ROOT
@@ -126,17 +128,16 @@ def copied(folder: Path, beside: Path) -> None:
     shutil.copytree(folder, beside, copy_function=os.link)
 
 
-def by_planner(year: int) -> None:
+def by_planner(year: int, workers: int = 1) -> None:
     """What `mining-platform refresh` does."""
     from mining_platform import plans, runs
     from mining_platform.refreshes import chosen_regions, refresh_selection
     from mining_platform.sessions import open_session
 
-    with open_session() as session:
+    with open_session() as session, session.crew(workers) as crew:
         selection = refresh_selection(chosen_regions(session.platform.regions, year), year)
-        outcomes = runs.run(
-            session.platform, session.steps, plans.select(session.platform, session.steps, selection), session.execute
-        )
+        refs = plans.select(session.platform, session.steps, selection)
+        outcomes = runs.run(session.platform, session.steps, refs, crew)
     lost = [f"{done.ref}: {done.message}" for done in outcomes if done.state in ("failed", "blocked")]
     assert not lost, lost
 
@@ -170,7 +171,12 @@ def by_multiprocess(year: int) -> None:
                 multiprocess_run(instance, ref)
 
 
-WAYS: dict[str, Callable[[int], None]] = {"planner": by_planner, "job": by_job, "multiprocess": by_multiprocess}
+WAYS: dict[str, Callable[[int], None]] = {
+    "planner": by_planner,
+    "two-workers": partial(by_planner, workers=2),
+    "job": by_job,
+    "multiprocess": by_multiprocess,
+}
 
 
 def measure(way: str, home: Path, folder: Path) -> Measured:
@@ -220,7 +226,7 @@ def main() -> None:
     """Print the tables; exit code 1 where a way that users have misses the aim."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--home", type=Path, help="Home of a demonstration; it is not changed.")
-    parser.add_argument("--ways", default="planner,job", help=f"Some of {', '.join(WAYS)}.")
+    parser.add_argument("--ways", default="planner,two-workers,job", help=f"Some of {', '.join(WAYS)}.")
     parser.add_argument("--worker", choices=WAYS, help=argparse.SUPPRESS)
     told = parser.parse_args()
     if told.worker:

@@ -2,13 +2,14 @@
 
 Pixels are counted: of mosaics, of layers beside them and of land-cover maps. Lists of scenes and other metadata are not, nor are
 requests that are sent again, or cut smaller than foreseen, because a service had trouble. Limits hold for what a `limited` run
-makes, partition by partition, and hours for what goes through `in_time`: not for what is made without, such as from the web UI.
+makes, partition by partition, and hours for what a `clocked` run begins: not for what is made without, such as from the web UI.
 """
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from threading import Lock
 
 from odc.geo.geobox import GeoBox
 
@@ -176,7 +177,11 @@ def total(estimates: Iterable[Estimate]) -> Cost:
 
 
 def limited(execute: Execute, platform: Platform, steps: Mapping[str, Step], budget: Budget) -> Execute:
-    """An `Execute` that fails a partition which would take more than is left, before anything is asked for."""
+    """An `Execute` that fails a partition which would take more than is left, before anything is asked for.
+
+    Several threads may call it: what one is about to take is no longer left for another.
+    """
+    alone = Lock()
 
     def within(ref: Ref) -> Outcome:
         if not budget.limits or assess(platform, steps, ref).state == "fresh":
@@ -185,25 +190,29 @@ def limited(execute: Execute, platform: Platform, steps: Mapping[str, Step], bud
             cost = estimate(platform, steps[ref.asset], ref.partition).cost
         except UNTOLD as error:
             return Outcome(ref, "failed", "", 0.0, str(error))
-        problem = budget.refusal(cost, str(ref))
-        if problem:
-            budget.refused.append(ref)
-            return Outcome(ref, "failed", "", 0.0, problem)
-        outcome = execute(ref)
-        if outcome.state != "skipped":
+        with alone:
+            problem = budget.refusal(cost, str(ref))
+            if problem:
+                budget.refused.append(ref)
+                return Outcome(ref, "failed", "", 0.0, problem)
             budget.spent += cost
+        outcome = execute(ref)
+        if outcome.state == "skipped":
+            with alone:
+                budget.spent += cost * -1
         return outcome
 
     return within
 
 
-def in_time(
-    refs: Iterable[Ref], budget: Budget, expected_s: Mapping[Ref, float], clock: Callable[[], float] = time.monotonic
-) -> Iterator[Ref]:
-    """Partitions as long as there is time for the next, by the clock and what it is expected to take; see `budget.stopped`."""
+def clocked(
+    budget: Budget, expected_s: Mapping[Ref, float], clock: Callable[[], float] = time.monotonic
+) -> Callable[[Ref], bool]:
+    """Whether there is time for a partition, by the clock from here on and what it is expected to take; see `budget.stopped`."""
     started = clock()
-    for ref in refs:
+
+    def has_time(ref: Ref) -> bool:
         budget.stopped = budget.late(clock() - started, expected_s.get(ref, 0.0), str(ref))
-        if budget.stopped:
-            return
-        yield ref
+        return not budget.stopped
+
+    return has_time

@@ -14,11 +14,13 @@ from mining_platform.computing import DASK_VARIABLE
 from mining_platform.consoles import CommandError, console, print_outcomes, progress_bar
 from mining_platform.experiment_trials import put_into_environment
 from mining_platform.line_commands import exit_by, make
-from mining_platform.options import Regions, Years, numbers, words
+from mining_platform.options import DemoWorkers, Regions, Years, numbers, words
 from mining_platform.pipeline import Platform
 from mining_platform.sessions import open_session
 from mining_platform.simulation import archive, outlines
 from mining_platform.simulation.parts import PARTS
+
+MOST_WORKERS = 2  # each takes up to 1 GB
 
 
 def simulate(
@@ -53,6 +55,7 @@ def simulate(
 def demo(
     name: Annotated[str, typer.Argument(help=f"One of: {', '.join(demos.DEMOS)}.")] = "simulated",
     full: Annotated[bool, typer.Option("--full", help="Of `experiments`: the settings of each row, no small trials.")] = False,
+    workers: DemoWorkers = None,
     cluster: Annotated[int | None, typer.Option(min=1, help="Worker processes of Dask on this machine; default threads.")] = None,
 ) -> None:
     """The main job: simulate an archive, materialize every asset on it, print what was made, write a report."""
@@ -65,7 +68,7 @@ def demo(
     if cluster:
         os.environ[DASK_VARIABLE] = f"local:{cluster}"
     with open_session() as session:
-        outcomes = run_demo(session, row)
+        outcomes = run_demo(session, row, workers or most_workers(cluster))
         if outcomes is None:
             return
         page = reports.write_report(session.platform, [done.ref for done in outcomes], homes.reports_path() / row.id)
@@ -87,7 +90,12 @@ def annual_pages(platform: Platform, refs: Sequence[Ref], out: Path) -> list[Pat
     return [write_publication(store, open_artifact(store, ref), out / f"new-mining-{ref.partition}") for ref in there]
 
 
-def run_demo(session: runs.Session, row: demos.Demo) -> list[runs.Outcome] | None:
+def most_workers(cluster: int | None) -> int:
+    """How many partitions are made at once where nobody says it: two where there are cores, one beside Dask's workers."""
+    return 1 if cluster else min(MOST_WORKERS, os.cpu_count() or 1)
+
+
+def run_demo(session: runs.Session, row: demos.Demo, workers: int) -> list[runs.Outcome] | None:
     """Prepare and make a demonstration's selections; None, with the reason printed, where its real data are absent."""
     painted = row.land_cover(regions.region(session.platform.regions, row.regions[0]))
     needed = row.stack.path if row.stack else painted
@@ -99,9 +107,9 @@ def run_demo(session: runs.Session, row: demos.Demo) -> list[runs.Outcome] | Non
     else:
         for each in (row, *(demos.DEMOS[name] for name in row.beside)):
             write_archive_of(each, session.platform.regions)
-    chosen_refs = (plans.select(session.platform, session.steps, selection) for selection in row.selections)
-    made = [done for refs in chosen_refs for done in make(session, tried(session.platform, refs))]
-    return list({done.ref: done for done in made}.values())
+    chosen = (plans.select(session.platform, session.steps, selection) for selection in row.selections)
+    once = dict.fromkeys(ref for refs in chosen for ref in refs)
+    return make(session, tried(session.platform, list(once)), workers=workers)
 
 
 def write_archive_of(row: demos.Demo, known: Mapping[str, regions.Region]) -> None:

@@ -32,6 +32,7 @@ from mining_platform.options import (
     MaxRequests,
     Only,
     Regions,
+    Workers,
     Years,
     numbers,
     words,
@@ -52,6 +53,7 @@ def materialize(  # noqa: PLR0913 - the options of a command
     max_hours: MaxHours = None,
     epochs: Epochs = None,
     max_patches: MaxPatches = None,
+    workers: Workers = 1,
     as_json: Json = False,
 ) -> None:
     """Make what is not fresh; exit code 1 if anything failed, 2 where a limit kept something from being made.
@@ -68,30 +70,39 @@ def materialize(  # noqa: PLR0913 - the options of a command
     budget = costs.Budget(max_requests, max_bytes, max_hours)
     with open_session() as session:
         refs = published_stale(session, selection) if stale else plans.select(session.platform, session.steps, selection)
-        outcomes = make_within(session, refs, selection, budget, quiet=as_json)
+        outcomes = make_within(session, refs, selection, budget, quiet=as_json, workers=workers)
     tell(outcomes, as_json=as_json)
     exit_by(outcomes, budget)
 
 
 def make_within(
-    session: runs.Session, refs: Sequence[Ref], selection: plans.Selection, budget: costs.Budget, *, quiet: bool
+    session: runs.Session,
+    refs: Sequence[Ref],
+    selection: plans.Selection,
+    budget: costs.Budget,
+    *,
+    quiet: bool,
+    workers: int = 1,
 ) -> list[runs.Outcome]:
     """Make partitions of a selection within a budget; CostError where all together is known to be more than it allows."""
     expected_s: dict[Ref, float] = {}
     if budget.limits or budget.max_hours is not None:
         chosen = set(refs)
         planned = [item for item in plans.plan(session.platform, session.steps, selection) if item.ref in chosen]
-        expected_s = expected_seconds(session, planned) if budget.max_hours is not None else {}
-        budget.check(costs.estimates(session.platform, session.steps, planned), sum(expected_s.values()))
-    execute = costs.limited(session.execute, session.platform, session.steps, budget)
-    return make(replace(session, execute=execute), refs, quiet=quiet, budget=budget, expected_s=expected_s)
+        duration = None
+        if budget.max_hours is not None:
+            told = expected(session, planned)
+            expected_s = {each.ref: each.seconds or 0.0 for each in told}
+            duration = forecasts.duration(session.platform, session.steps, told)
+        least_s = duration.bounds_s(workers)[0] if duration else 0.0
+        budget.check(costs.estimates(session.platform, session.steps, planned), least_s)
+    return make(session, refs, quiet=quiet, budget=budget, expected_s=expected_s, workers=workers)
 
 
-def expected_seconds(session: runs.Session, planned: Sequence[staleness.Planned]) -> dict[Ref, float]:
-    """What each partition of a plan that is to be made is expected to take; 0 where nothing like it was ever measured."""
+def expected(session: runs.Session, planned: Sequence[staleness.Planned]) -> list[forecasts.Forecast]:
+    """What each partition of a plan that is to be made is expected to take; nothing where nothing like it was ever measured."""
     known = rates.rates(session.platform, session.steps, REFERENCE_RATES)
-    told = forecasts.forecasts(session.platform, session.steps, planned, known)
-    return {each.ref: each.seconds or 0.0 for each in told}
+    return forecasts.forecasts(session.platform, session.steps, planned, known)
 
 
 def tell(outcomes: Sequence[runs.Outcome], *, as_json: bool) -> None:
@@ -149,10 +160,11 @@ def make(
     quiet: bool = False,
     budget: costs.Budget | None = None,
     expected_s: Mapping[Ref, float] = MappingProxyType({}),
+    workers: int = 1,
 ) -> list[runs.Outcome]:
-    """Make partitions in order, with a progress bar and a line for each that fails; fewer where a budget's hours do not last."""
-    lasting = costs.in_time(refs, budget, expected_s) if budget else refs
-    with progress_bar(disable=quiet) as bar:
+    """Make partitions, with a progress bar and a line for each that fails; fewer where a budget's hours do not last."""
+    platform, steps, within = session.platform, session.steps, budget or costs.Budget(None, None)
+    with progress_bar(disable=quiet) as bar, session.crew(workers) as crew:
         task = bar.add_task("materialize", total=len(refs))
 
         def told(done: runs.Outcome) -> None:
@@ -160,7 +172,8 @@ def make(
             if done.state in ("failed", "blocked") and not quiet:
                 bar.console.print(f"[red]{done.state}[/red] {escape(str(done.ref))}: {escape(done.message)}")
 
-        return runs.run(session.platform, session.steps, lasting, session.execute, told)
+        limited = replace(crew, execute=costs.limited(crew.execute, platform, steps, within))
+        return runs.run(platform, steps, refs, limited, told, costs.clocked(within, expected_s))
 
 
 def selected(assets: str, region_ids: str, years: str, experiments: str, only: bool) -> plans.Selection:

@@ -207,7 +207,8 @@ def _annual_report(monitored: tuple[Region, ...]) -> Step:
     yearly: tuple[tuple[str, Reach], ...] = tuple((name, "year") for name in ("changes", "detections", AREA_ASSET))
     compared: tuple[tuple[str, Reach], ...] = (("comparison", "year"),) if compared_regions(monitored) else ()
     after: tuple[tuple[str, Reach], ...] = (*yearly, *compared, ("territories", "same"), *pictured)
-    return Step("annual_report", "year", keys, after, inputs, config, "2", "published", regions=region_years(monitored))
+    of = region_years(monitored)
+    return Step("annual_report", "year", keys, after, inputs, config, "2", "published", regions=of, follows_last_year=True)
 
 
 def _ids(monitored: Iterable[Region]) -> tuple[str, ...]:

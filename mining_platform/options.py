@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from mining_platform.consoles import CommandError
+from mining_platform.sessions import WORKERS_VARIABLE
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 AskServices = Annotated[bool, typer.Option("--ask", help="Ask services whether their scenes or maps changed.")]
@@ -20,7 +21,12 @@ MaxHours = Annotated[float | None, typer.Option(min=0, help="Most hours of a run
 EecuRate = Annotated[
     float, typer.Option(min=0, help="Compute unit seconds of Earth Engine for 10^9 values, where your project knows its own.")
 ]
-Workers = Annotated[int, typer.Option(min=1, help="Partitions made at once, for the expected time.")]
+Workers = Annotated[
+    int, typer.Option(min=1, envvar=WORKERS_VARIABLE, help="Partitions made at once, each by a process of its own.")
+]
+DemoWorkers = Annotated[
+    int | None, typer.Option(min=1, envvar=WORKERS_VARIABLE, help="Partitions made at once; default 2, or 1 on a single core.")
+]
 Offline = Annotated[bool, typer.Option("--offline", help="Ask no service; what only it knows is not told.")]
 Epochs = Annotated[int | None, typer.Option(min=1, help="A small trial: most epochs of each experiment.")]
 MaxPatches = Annotated[int | None, typer.Option(help="A small trial: most patches of each experiment, over all splits.")]

@@ -88,6 +88,13 @@ class Step:
     """Whether people publish the asset, at any time: it is never planned, and an input only where it is published."""
     regions: tuple[str, ...] = ()
     """`region|year` of what yearly partitions are of, beside datasets."""
+    follows_last_year: bool = False
+    """Whether `config` tells of the partition of the year before, so that this is made first where both are; it is no input."""
+
+    def awaited(self, platform: Platform, key: str) -> tuple[Ref, ...]:
+        """Whatever is made before a partition, where both are made: its inputs, and what its settings tell of."""
+        before = (Ref(self.asset, str(int(key) - 1)),) if self.follows_last_year else ()
+        return (*self.inputs(platform, key), *before)
 
     @cached_property
     def _known_keys(self) -> frozenset[str]:

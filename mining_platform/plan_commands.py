@@ -89,7 +89,8 @@ def refresh(  # noqa: PLR0913 - the options of a command
             show(told, len(planned), as_json=as_json, summary=False)
             budget.check(list(told.costs.values()), told.duration.total_s)
             return
-        outcomes = make_within(session, [item.ref for item in planned], selection, budget, quiet=as_json)
+        refs = [item.ref for item in planned]
+        outcomes = make_within(session, refs, selection, budget, quiet=as_json, workers=workers)
     tell(outcomes, as_json=as_json)
     exit_by(outcomes, budget)
 

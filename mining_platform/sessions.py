@@ -10,9 +10,12 @@ from mining_platform.runs import Session
 RUNNERS = "mining_platform.runners"
 """Entry point group of functions that open a session."""
 
+WORKERS_VARIABLE = "MINING_PLATFORM_WORKERS"
+"""Environment variable: how many partitions commands, schedules and sensors have made at once."""
+
 
 class RunnerError(RuntimeError):
-    """No orchestrator is installed."""
+    """No orchestrator is installed, or it cannot be set up as the environment says."""
 
 
 def open_session() -> AbstractContextManager[Session]:
@@ -22,3 +25,11 @@ def open_session() -> AbstractContextManager[Session]:
         raise RunnerError(f"No runner is installed (entry point group {RUNNERS!r}). Install the project: pip install -e .")
     os.environ[homes.HOME_VARIABLE] = str(homes.platform_home())
     return found[0].load()()
+
+
+def workers_wanted() -> int:
+    """How many partitions are made at once, one where the environment does not say; RunnerError for what is no such number."""
+    told = os.environ.get(WORKERS_VARIABLE, "").strip() or "1"
+    if not told.isdecimal() or int(told) < 1:
+        raise RunnerError(f"{WORKERS_VARIABLE} is {told!r}, no number of workers. Write 2, or leave it empty for one.")
+    return int(told)

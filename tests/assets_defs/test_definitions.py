@@ -12,6 +12,7 @@ from mining_platform.dataset_steps import DATASET_STAGES
 from mining_platform.datasets import DATASETS
 from mining_platform.graph import inactive_reason
 from mining_platform.pipeline import Step
+from mining_platform.sessions import WORKERS_VARIABLE
 
 GRAPH = defs.resolve_asset_graph()
 STEP_ROWS = list(STEPS.values())
@@ -86,6 +87,14 @@ def test_the_schedule_is_off_and_requests_all_regions_of_the_year_that_ended() -
     assert config["year"] == 2024
     assert set(config["regions"]) == {region.id for region in REGIONS.values() if 2024 in region.years}
     assert request.run_key == "refresh-2024"
+    assert config["workers"] == 1
+
+
+def test_the_schedule_asks_for_as_many_workers_as_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(WORKERS_VARIABLE, "3")
+    request = automation.refresh_request(datetime(2025, 9, 15, 6, tzinfo=UTC))
+    assert isinstance(request, dg.RunRequest)
+    assert request.run_config["ops"]["refresh"]["config"]["workers"] == 3
 
 
 def test_the_schedule_skips_a_year_beyond_the_sources_with_the_reason() -> None:

@@ -12,7 +12,7 @@ from mining_platform.graph import build_steps
 from mining_platform.pipeline import PartitionError, Platform, inputs_now
 from mining_platform.plans import PlanError, Selection, plan, select, stale_refs
 from mining_platform.region_files import load_regions
-from mining_platform.runs import Outcome, run
+from mining_platform.runs import Crew, Outcome, run
 from mining_platform.sources.asked_once import asked_once
 from mining_platform.sources.protocol import SourceError
 from mining_platform.staleness import assess
@@ -123,13 +123,13 @@ def test_a_selection_that_matches_nothing_is_refused(platform: Platform, selecti
 
 def test_a_second_run_skips_everything(platform: Platform) -> None:
     refs = select(platform, STEPS, FAMILY)
-    assert set(states(run(platform, STEPS, refs, maker(platform))).values()) == {"made"}
-    assert set(states(run(platform, STEPS, refs, maker(platform))).values()) == {"skipped"}
+    assert set(states(run(platform, STEPS, refs, Crew(maker(platform)))).values()) == {"made"}
+    assert set(states(run(platform, STEPS, refs, Crew(maker(platform)))).values()) == {"skipped"}
     assert {item.state for item in plan(platform, STEPS, FAMILY)} == {"fresh"}
 
 
 def test_a_changed_source_makes_what_rests_on_it_stale_and_nothing_else(platform: Platform, sources: Sources) -> None:
-    run(platform, STEPS, select(platform, STEPS, FAMILY), maker(platform))
+    run(platform, STEPS, select(platform, STEPS, FAMILY), Crew(maker(platform)))
     sources.version = 2
     items = {str(item.ref): item for item in plan(platform, STEPS, FAMILY)}
     assert items["scenes@sim-serra|2024"].state == "fresh"
@@ -139,18 +139,19 @@ def test_a_changed_source_makes_what_rests_on_it_stale_and_nothing_else(platform
 
 
 def test_a_mosaic_of_a_sampled_region_takes_the_samples_that_are_there(platform: Platform) -> None:
-    run(platform, STEPS, select(platform, STEPS, Selection(("sim_ranges/sample",), ("sim-serra",), (2024,))), maker(platform))
-    run(platform, STEPS, [Ref("scenes", "sim-serra|2024")], maker(platform))
+    crew = Crew(maker(platform))
+    run(platform, STEPS, select(platform, STEPS, Selection(("sim_ranges/sample",), ("sim-serra",), (2024,))), crew)
+    run(platform, STEPS, [Ref("scenes", "sim-serra|2024")], Crew(maker(platform)))
     mosaic = Ref("mosaic", "sim-serra|2024")
     assert inputs_now(platform, STEPS["mosaic"], mosaic.partition)[1:] == (Ref("sim_ranges/sample", "sim-serra|2024"),)
-    assert states(run(platform, STEPS, [mosaic], maker(platform))) == {"mosaic@sim-serra|2024": "made"}
-    run(platform, STEPS, select(platform, STEPS, Selection(("sim_ranges_48/sample",), ("sim-serra",), (2024,))), maker(platform))
+    assert states(run(platform, STEPS, [mosaic], Crew(maker(platform)))) == {"mosaic@sim-serra|2024": "made"}
+    run(platform, STEPS, select(platform, STEPS, Selection(("sim_ranges_48/sample",), ("sim-serra",), (2024,))), crew)
     assert assess(platform, STEPS, mosaic).state == "stale"
 
 
 def test_one_regions_failure_leaves_the_other_and_the_release_done(platform: Platform) -> None:
     failing = {Ref("land_cover", "sim-serra|2024")}
-    done = states(run(platform, STEPS, select(platform, STEPS, FAMILY), maker(platform, failing)))
+    done = states(run(platform, STEPS, select(platform, STEPS, FAMILY), Crew(maker(platform, failing))))
     assert done["land_cover@sim-serra|2024"] == "failed"
     assert {state for ref, state in done.items() if "sim-serra" in ref} == {"failed", "blocked", "made"}, "its scenes are made"
     assert {state for ref, state in done.items() if "sim-serra" not in ref} == {"made"}
@@ -161,9 +162,9 @@ def test_one_regions_failure_leaves_the_other_and_the_release_done(platform: Pla
 
 def test_a_yearly_asset_goes_on_with_what_a_region_published_before(platform: Platform, sources: Sources) -> None:
     refs = select(platform, STEPS, FAMILY)
-    run(platform, STEPS, refs, maker(platform))
+    run(platform, STEPS, refs, Crew(maker(platform)))
     sources.version = 2
-    done = states(run(platform, STEPS, refs, maker(platform, {Ref("land_cover", "sim-serra|2024")})))
+    done = states(run(platform, STEPS, refs, Crew(maker(platform, {Ref("land_cover", "sim-serra|2024")}))))
     assert done["sim_ranges/sample@sim-serra|2024"] == "blocked"
     assert done["sim_ranges/quotas@2024"] in ("made", "skipped")
     assert done["sim_ranges/package@2024"] in ("made", "skipped")
@@ -171,7 +172,7 @@ def test_a_yearly_asset_goes_on_with_what_a_region_published_before(platform: Pl
 
 def test_a_failure_everywhere_blocks_the_release_and_publishes_nothing(platform: Platform) -> None:
     failing = {Ref("land_cover", f"{region}|2024") for region in BOTH}
-    done = states(run(platform, STEPS, select(platform, STEPS, FAMILY), maker(platform, failing)))
+    done = states(run(platform, STEPS, select(platform, STEPS, FAMILY), Crew(maker(platform, failing))))
     assert done["sim_ranges/quotas@2024"] == "blocked"
     assert done["sim_ranges/package@2024"] == "blocked"
     assert current_digest(platform.artifacts, Ref("sim_ranges/quotas", "2024")) is None
@@ -198,7 +199,7 @@ def test_a_year_beyond_the_source_names_region_source_and_remedy() -> None:
 
 def test_what_is_stale_is_made_again_and_what_was_never_made_is_not(platform: Platform, sources: Sources) -> None:
     serra = Selection(("sim_ranges/sample",), ("sim-serra",), (2024,))
-    run(platform, STEPS, select(platform, STEPS, serra), maker(platform))
+    run(platform, STEPS, select(platform, STEPS, serra), Crew(maker(platform)))
     assert stale_refs(platform, STEPS, FAMILY) == ([], [])
     sources.version = 2
     refs, untold = stale_refs(platform, STEPS, FAMILY)
@@ -209,7 +210,7 @@ def test_what_is_stale_is_made_again_and_what_was_never_made_is_not(platform: Pl
         "sim_ranges/sample@sim-serra|2024",
     ]
     assert untold == []
-    made = list(states(run(platform, STEPS, refs, maker(platform))).values())
+    made = list(states(run(platform, STEPS, refs, Crew(maker(platform)))).values())
     assert made == ["made", "skipped", "skipped", "skipped"], "the map came out the same, and so nothing rests on another"
     assert stale_refs(platform, STEPS, FAMILY) == ([], [])
 
@@ -218,7 +219,7 @@ def test_a_look_at_one_moment_does_not_change_and_the_next_one_sees_what_is_new(
     scenes = Ref("scenes", "sim-serra|2024")
     before = at_one_moment(platform.artifacts)
     assert current_digest(before, scenes) is None
-    run(platform, STEPS, [scenes], maker(platform))
+    run(platform, STEPS, [scenes], Crew(maker(platform)))
     assert current_digest(before, scenes) is None
     assert current_digest(at_one_moment(platform.artifacts), scenes) == current_digest(platform.artifacts, scenes)
     assert current_digest(platform.artifacts, scenes) is not None
@@ -253,7 +254,7 @@ def test_a_service_is_asked_once_in_a_look_and_refuses_as_often_as_it_is_asked()
 
 def test_a_missing_input_of_what_is_published_is_made_with_it(platform: Platform) -> None:
     sample = Selection(("sim_ranges/sample",), ("sim-serra",), (2024,))
-    run(platform, STEPS, select(platform, STEPS, sample), maker(platform))
+    run(platform, STEPS, select(platform, STEPS, sample), Crew(maker(platform)))
     lost = Ref("land_cover", "sim-serra|2024")
     (partition_directory(platform.artifacts, lost) / "current.json").unlink()
     refs, _ = stale_refs(platform, STEPS, sample)
