@@ -101,9 +101,15 @@ class _Task:
     inputs: tuple[Ref, ...]
     """Distinct, sorted."""
     code_version: str
-    configuration: dict[str, Any]
-    """Plain JSON."""
+    spelled_configuration: bytes
+    """Canonical JSON."""
     resumable: bool
+
+    @property
+    def configuration(self) -> dict[str, Any]:
+        """Plain JSON."""
+        plain: dict[str, Any] = digests.read_json(self.spelled_configuration)
+        return plain
 
     def unfinished_name(self, inputs: Mapping[Ref, str]) -> str | None:
         """Name of the directory in which the work is resumed; None where it begins anew each time."""
@@ -115,8 +121,8 @@ class _Task:
 
 
 def _task(ref: Ref, inputs: Sequence[Ref], code_version: str, config: Mapping[str, Json], *, resumable: bool = False) -> _Task:
-    plain = digests.plain(config, f"The configuration of {ref}")
-    return _Task(ref, tuple(sorted(set(inputs))), code_version, plain, resumable)
+    spelled = digests.canonical_json(config, f"The configuration of {ref}")
+    return _Task(ref, tuple(sorted(set(inputs))), code_version, spelled, resumable)
 
 
 def freshness(
@@ -150,7 +156,7 @@ def _staleness(store: ArtifactStore, task: _Task) -> tuple[str, ...]:
     if (record.digest, record.hash) != (pointer.digest, pointer.record_hash):
         return (f"its pointer and lineage record {record.number} tell of different versions",)
     inputs = [lineage.Input(ref.asset, ref.partition, digest or "") for ref, digest in current.items()]
-    return lineage.changes(record, inputs=inputs, code_version=task.code_version, configuration=task.configuration)
+    return lineage.changes(record, inputs=inputs, code_version=task.code_version, configuration=task.spelled_configuration)
 
 
 def _damaged(damage: Sequence[str]) -> str:

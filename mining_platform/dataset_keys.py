@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
 from typing import Any
 
 from mining_platform.artifacts import Ref, current_digest
@@ -56,7 +55,7 @@ def reviewed(platform: Platform, dataset: Dataset, keys: Iterable[str]) -> tuple
     return tuple(each for each in refs if current_digest(platform.artifacts, each) is not None)
 
 
-def jsonable(row: dict[str, Any]) -> dict[str, Any]:
+def jsonable(row: Mapping[str, Any]) -> dict[str, Any]:
     """A row with sets as sorted lists, and infinite limits as null."""
     plain = {name: sorted(value) if isinstance(value, frozenset) else value for name, value in row.items()}
     return {name: None if value == math.inf else value for name, value in plain.items()}
@@ -64,4 +63,4 @@ def jsonable(row: dict[str, Any]) -> dict[str, Any]:
 
 def recipe_config(dataset: Dataset) -> dict[str, Any]:
     """The label recipe's row, JSON-able."""
-    return jsonable(asdict(RECIPES[dataset.recipe]))
+    return jsonable(vars(RECIPES[dataset.recipe]))

@@ -85,7 +85,7 @@ def _fingerprint(named: PointsFile | SitesFile, year: int) -> dict[str, Any]:
 
 def _negatives(names: list[str]) -> list[dict[str, Any]]:
     """The rows of negative recipes, JSON-able, in order; what is no recipe is left out."""
-    return [jsonable(asdict(NEGATIVES[name])) for name in names if name in NEGATIVES]
+    return [jsonable(vars(NEGATIVES[name])) for name in names if name in NEGATIVES]
 
 
 def _quotas(dataset: Dataset) -> Step:

@@ -92,7 +92,7 @@ def annual_pages(platform: Platform, refs: Sequence[Ref], out: Path) -> list[Pat
 
 def most_workers(cluster: int | None) -> int:
     """How many partitions are made at once where nobody says it: two where there are cores, one beside Dask's workers."""
-    return 1 if cluster else min(MOST_WORKERS, os.cpu_count() or 1)
+    return 1 if cluster or os.environ.get(DASK_VARIABLE) else min(MOST_WORKERS, os.cpu_count() or 1)
 
 
 def run_demo(session: runs.Session, row: demos.Demo, workers: int) -> list[runs.Outcome] | None:

@@ -91,7 +91,7 @@ def _land_cover(regions: Mapping[str, Region]) -> Step:
         region, year = platform.region_year(key)
         fingerprint = platform.land_covers.fingerprint_land_cover(region, year)
         return {
-            "source": asdict(region.land_cover) if region.land_cover else None,
+            "source": dict(vars(region.land_cover)) if region.land_cover else None,
             "outside": fingerprint,
             **outline_of(region),
         }

@@ -208,7 +208,16 @@ def append_record(directory: Path, production: Production, commit: Callable[[str
 
 def record_path(directory: Path, number: int) -> Path:
     """Where a record of that number is kept."""
-    return directory / f"{number:06d}.json"
+    return directory / _record_name(number)
+
+
+def _record_name(number: int) -> str:
+    return f"{number:06d}.json"
+
+
+def has_record(directory: Path, number: int) -> bool:
+    """Whether there is a record of that number."""
+    return os.path.exists(f"{directory}{os.sep}{_record_name(number)}")  # noqa: PTH110 - asked of all partitions of a plan
 
 
 def _is_own(stored: bytes, content: Mapping[str, Any]) -> bool:
@@ -224,31 +233,30 @@ def _hash(content: Mapping[str, Any], what: str) -> str:
 
 def read_record(directory: Path, number: int) -> Record:
     """One record, checked against its own hash; LineageError names it where it is absent or altered."""
-    path = record_path(directory, number)
     try:
-        stored = path.read_bytes()
+        stored = digests.read(directory, _record_name(number))
         content = digests.read_json(stored)
     except FileNotFoundError:
-        raise LineageError(f"Lineage record {_place(path)} is missing. {_REMEDY}") from None
+        raise LineageError(f"Lineage record {_place(directory, number)} is missing. {_REMEDY}") from None
     except (ValueError, OSError) as error:
-        raise LineageError(f"Lineage record {_place(path)} is unreadable ({error}). {_REMEDY}") from None
-    names = {field.name for field in fields(Record)}
-    if not isinstance(content, dict) or set(content) != names or not _is_own(stored, content):
-        raise LineageError(f"Lineage record {_place(path)} was altered. {_REMEDY}")
+        raise LineageError(f"Lineage record {_place(directory, number)} is unreadable ({error}). {_REMEDY}") from None
+    if not isinstance(content, dict) or content.keys() != _FIELDS or not _is_own(stored, content):
+        raise LineageError(f"Lineage record {_place(directory, number)} was altered. {_REMEDY}")
     if content["number"] != number:
-        raise LineageError(f"Lineage record {_place(path)} says it is number {content['number']}. {_REMEDY}")
+        raise LineageError(f"Lineage record {_place(directory, number)} says it is number {content['number']}. {_REMEDY}")
     return Record(**{**content, "inputs": tuple(Input(**each) for each in content["inputs"])})
 
 
+_FIELDS = {field.name for field in fields(Record)}
 _REMEDY = (
     "Restore the file from a backup, or move the whole `records` directory aside and materialize the partition again: "
     "its history then starts anew."
 )
 
 
-def _place(path: Path) -> str:
+def _place(directory: Path, number: int) -> str:
     """The last part of a record's path that tells asset and partition apart for a reader."""
-    return "/".join(path.parts[-4:])
+    return "/".join(record_path(directory, number).parts[-4:])
 
 
 def read_records(directory: Path) -> list[Record]:
@@ -260,27 +268,24 @@ def read_records(directory: Path) -> list[Record]:
     for number in range(1, (numbers or [0])[-1] + 1):
         record = read_record(directory, number)
         if record.previous != (chain[-1].hash if chain else ""):
-            raise LineageError(
-                f"Lineage record {_place(record_path(directory, number))} does not follow the one before. {_REMEDY}"
-            )
+            raise LineageError(f"Lineage record {_place(directory, number)} does not follow the one before. {_REMEDY}")
         chain.append(record)
     return chain
 
 
 def check_anchor(directory: Path, chain: Sequence[Record], *, number: int, record_hash: str) -> None:
     """Hold a chain against the number and hash of one record known from elsewhere; LineageError where they differ."""
-    place = _place(record_path(directory, number))
+    place = _place(directory, number)
     if number > len(chain):
         raise LineageError(f"Lineage record {place} is missing. {_REMEDY}")
     if chain[number - 1].hash != record_hash:
         raise LineageError(f"Lineage record {place} was replaced by another. {_REMEDY}")
 
 
-def changes(record: Record, *, inputs: Sequence[Input], code_version: str, configuration: Mapping[str, Any]) -> tuple[str, ...]:
+def changes(record: Record, *, inputs: Sequence[Input], code_version: str, configuration: bytes) -> tuple[str, ...]:
     """Why a record no longer answers to these inputs, code and configuration; () where it does.
 
-    Inputs come first, in their order, then code, then configuration values by their path. `configuration` is plain
-    JSON as read back from a file (lists, no tuples).
+    Inputs come first, in their order, then code, then configuration values by their path. `configuration` is canonical JSON.
     """
     before = {(each.asset, each.partition): each.digest for each in record.inputs}
     now = {(each.asset, each.partition): each.digest for each in inputs}
@@ -288,9 +293,9 @@ def changes(record: Record, *, inputs: Sequence[Input], code_version: str, confi
     found += [f"input {_name(key)} is no longer used" for key in before if key not in now]
     if record.code_version != code_version:
         found.append(f"code version {record.code_version} -> {code_version}")
-    if digests.spelled(record.configuration) == digests.spelled(configuration):
+    if digests.spelled(record.configuration) == configuration:
         return tuple(found)
-    return (*found, *_changed_values(dict(_spelled(record.configuration)), dict(_spelled(configuration))))
+    return (*found, *_changed_values(dict(_spelled(record.configuration)), dict(_spelled(digests.read_json(configuration)))))
 
 
 def _changed_values(old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[str]:

@@ -24,7 +24,7 @@ from mining_platform.sources.protocol import NotAskedError, SourceError
 from mining_platform.sources.remote.network import is_url
 from mining_platform.sources.remote.probes import ProbeError, edition_of
 from mining_platform.staleness import UNTOLD, is_published, offline
-from mining_platform.store.digests import plain
+from mining_platform.store.digests import canonical_json, plain
 
 OUTSIDE = ("outside", "layers", "territories")
 """Fields of a step's configuration that tell what its files are."""
@@ -118,7 +118,7 @@ def _of_fingerprint(platform: Platform, asked: Platform, step: Step, ref: Ref) -
     if not _outside(record.configuration):
         return None
     now = _outside(plain(step.config(asked, ref.partition), f"The configuration of {ref}"))
-    told = {**record.configuration, **now}
+    told = canonical_json({**record.configuration, **now}, f"The configuration of {ref}")
     differing = changes(record, inputs=record.inputs, code_version=record.code_version, configuration=told)
     return Change(ref, "; ".join(differing), str(now)) if differing else None
 

@@ -80,8 +80,9 @@ def opened(named: Named) -> tuple[Any, "Client"]:
     except ImportError:
         raise ComputeError("Dask's distributed is not installed. Install it: pip install 'mining-platform[cluster]'.") from None
     cluster = None if _ADDRESS.fullmatch(named.place) else _started(named)
+    here = True if _LOCAL.fullmatch(named.place) else None  # others may be out of reach: their results go by the scheduler
     try:
-        return cluster, Client(cluster or named.place, timeout=named.wait_s, set_as_default=False)
+        return cluster, Client(cluster or named.place, timeout=named.wait_s, set_as_default=False, direct_to_workers=here)
     except OSError as error:
         problem = f"No scheduler answers at {named.place}: {error}"
         raise ComputeError(f"{problem}. Start one with `dask scheduler`, or correct {DASK_VARIABLE}.") from None

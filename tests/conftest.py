@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -119,6 +120,21 @@ def fresh_home(tmp_path: Path, line: Line) -> Installation:
     home.mkdir()
     (home / "archive").symlink_to(line.installation.home / "archive")
     return Installation(home, line.installation.regions)
+
+
+@pytest.fixture(scope="session")
+def followed_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """See `followed`; made once."""
+    from tests.monitored_regions import followed_home
+
+    return followed_home(tmp_path_factory.mktemp("followed") / "home")
+
+
+@pytest.fixture
+def followed(tmp_path: Path, followed_home: Path) -> Installation:
+    """Two regions whose mining grew from 2022 to 2023, by maps in the home; the maps of 2024 are not there yet."""
+    home = shutil.copytree(followed_home, tmp_path / "home")
+    return Installation(home, home / "regions.geojson")
 
 
 @pytest.fixture(scope="session")

@@ -3,16 +3,14 @@
 import json
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.conftest import ROOT, Installation
 from tests.file_service import file_service
-from tests.test_monitoring_line import artifact, followed, write_map
+from tests.monitored_regions import artifact, write_map
 
-__all__ = ["followed"]
 pytestmark = pytest.mark.slow
 
 LOOKS = """
@@ -64,11 +62,11 @@ def remade(before: dict[str, str], after: dict[str, str]) -> set[str]:
 
 
 def test_changed_maps_lead_to_just_what_rests_on_them_and_one_that_is_damaged_keeps_no_other_waiting(
-    followed: Installation, tmp_path: Path
+    followed: Installation,
 ) -> None:
     whole = followed.digests()
-    write_map(tmp_path, "alto", 2022, 12)
-    damaged = tmp_path / "baixo_2023.tif"
+    write_map(followed.home / "maps", "alto", 2022, 12)
+    damaged = followed.home / "maps" / "baixo_2023.tif"
     damaged.write_bytes(damaged.read_bytes()[:300])
     with file_service() as chat:
         first = looked(followed, "", MINING_PLATFORM_NOTIFY_WEBHOOK=f"{chat.url}/hook")
@@ -85,7 +83,7 @@ def test_changed_maps_lead_to_just_what_rests_on_them_and_one_that_is_damaged_ke
     halfway = followed.digests()
     assert remade(whole, halfway) == of_alto | reports
 
-    write_map(tmp_path, "baixo", 2023, 18)
+    write_map(followed.home / "maps", "baixo", 2023, 18)
     second = looked(followed, first["cursor"])
 
     assert (second["requests"], second["success"]) == (1, True)

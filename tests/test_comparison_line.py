@@ -12,7 +12,7 @@ from shapely.geometry import box
 
 from tests.conftest import ROOT, Installation
 from tests.mining_platform.polygon_files import write_geojson
-from tests.test_monitoring_line import CELL_DEG, UPPER_LEFT, artifact, made, monitored, write_map
+from tests.monitored_regions import CELL_DEG, UPPER_LEFT, artifact, made, monitored, write_map
 
 REACHED = """
 from assets_defs.definitions import defs

@@ -3,70 +3,20 @@
 import json
 import re
 from pathlib import Path
-from typing import Any
 
 import geopandas as gpd
-import numpy as np
 import pandas as pd
 import pytest
 import rasterio
 
 from mining_platform import changes
-from mining_platform.artifacts import Artifact, ArtifactStore, Ref, open_artifact
+from mining_platform.artifacts import ArtifactStore, Ref
 from mining_platform.detection_maps import MASK_NAME, SQUARES_NAME
 from mining_platform.stages.files import TERRITORIES_CSV
 from mining_platform.store.digests import file_digest
 from mining_platform.store.versions import records
 from tests.conftest import Installation, Line
-
-CELL_DEG = 0.00027
-UPPER_LEFT = {"alto": (-55.0, -6.0), "baixo": (-55.2, -6.0)}
-"""Upper left corners of the maps."""
-SIZE = 120
-
-
-def write_map(folder: Path, region: str, year: int, mined: int) -> None:
-    """A map of forest with `mined` columns of 40 cells of mining."""
-    codes = np.full((SIZE, SIZE), 3, np.uint8)
-    codes[20:60, 10 : 10 + mined] = 30
-    west, north = UPPER_LEFT[region]
-    place = {"crs": "EPSG:4326", "transform": rasterio.Affine(CELL_DEG, 0, west, 0, -CELL_DEG, north)}
-    with rasterio.open(
-        folder / f"{region}_{year}.tif", "w", driver="GTiff", width=SIZE, height=SIZE, count=1, dtype="uint8", **place
-    ) as raster:
-        raster.write(codes, 1)
-
-
-def monitored(folder: Path, region: str) -> dict[str, Any]:
-    west, north = UPPER_LEFT[region]
-    side = (SIZE - 8) * CELL_DEG
-    left, top = west + 4 * CELL_DEG, north - 4 * CELL_DEG
-    ring = [[left, top], [left, top - side], [left + side, top - side], [left + side, top], [left, top]]
-    cover = {"source": "mapbiomas", "collection": "9", "href": f"{folder}/{region}_{{year}}.tif", "years": [2021, 2024]}
-    told = {"id": region, "name": region.title(), "country": "BR", "years": [2022, 2023, 2024], "coverage": "full"}
-    properties = told | {"land_cover": cover, "scenes": None, "monitoring": {"source": "land-cover", "min_area_ha": 0}}
-    return {"type": "Feature", "properties": properties, "geometry": {"type": "Polygon", "coordinates": [ring]}}
-
-
-@pytest.fixture
-def followed(tmp_path: Path) -> Installation:
-    """Two regions whose mining grew from 2022 to 2023; the maps of 2024 are not there yet."""
-    for region in UPPER_LEFT:
-        write_map(tmp_path, region, 2022, 10)
-        write_map(tmp_path, region, 2023, 14)
-    collection = {"type": "FeatureCollection", "features": [monitored(tmp_path, region) for region in UPPER_LEFT]}
-    (tmp_path / "regions.geojson").write_text(json.dumps(collection))
-    installation = Installation(tmp_path / "home", tmp_path / "regions.geojson")
-    installation.run("materialize", "--assets", "annual_report", "--years", "2022-2023")
-    return installation
-
-
-def artifact(installation: Installation, asset: str, partition: str) -> Artifact:
-    return open_artifact(ArtifactStore(installation.home / "artifacts"), Ref(asset, partition))
-
-
-def made(states: dict[str, dict[str, str]]) -> set[str]:
-    return {ref for ref, row in states.items() if row["state"] == "made"}
+from tests.monitored_regions import artifact, made, write_map
 
 
 def test_new_mining_is_what_the_maps_have_more(followed: Installation) -> None:
@@ -81,10 +31,8 @@ def test_new_mining_is_what_the_maps_have_more(followed: Installation) -> None:
     assert report["left_out"] == []
 
 
-def test_a_changed_map_makes_just_what_rests_on_it_and_the_report_says_what_was_restated(
-    followed: Installation, tmp_path: Path
-) -> None:
-    write_map(tmp_path, "alto", 2022, 12)
+def test_a_changed_map_makes_just_what_rests_on_it_and_the_report_says_what_was_restated(followed: Installation) -> None:
+    write_map(followed.home / "maps", "alto", 2022, 12)
 
     states = followed.states("--stale")
 
@@ -147,8 +95,8 @@ def test_a_report_leaves_with_its_data_and_the_audit_that_it_links_to(followed: 
     assert "There is no report of 2031" in followed.run("report", "--year", "2031", "--out", str(tmp_path / "none"), code=2)
 
 
-def test_a_region_that_fails_is_named_and_the_next_run_makes_what_it_lacked(followed: Installation, tmp_path: Path) -> None:
-    write_map(tmp_path, "alto", 2024, 15)
+def test_a_region_that_fails_is_named_and_the_next_run_makes_what_it_lacked(followed: Installation) -> None:
+    write_map(followed.home / "maps", "alto", 2024, 15)
 
     failed = followed.states("--assets", "annual_report", "--years", "2024", code=1)
 
@@ -157,7 +105,7 @@ def test_a_region_that_fails_is_named_and_the_next_run_makes_what_it_lacked(foll
     assert (report.facts["regions"], report.facts["left_out"]) == (["alto"], ["Baixo"])
     assert "because their maps could not be made: Baixo" in (report.path / "report.en.html").read_text()
 
-    write_map(tmp_path, "baixo", 2024, 15)
+    write_map(followed.home / "maps", "baixo", 2024, 15)
     assert made(followed.states("--assets", "annual_report", "--years", "2024")) == {
         *(f"{asset}@baixo|2024" for asset in ("land_cover", "detections", "changes")),
         *(f"{asset}@2024" for asset in ("territories", "annual_report")),

@@ -1,15 +1,13 @@
 """The job that the yearly schedule runs: without Dagster's database, and where a region fails."""
 
-import json
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from tests.conftest import ROOT, Installation
-from tests.test_monitoring_line import UPPER_LEFT, artifact, monitored, write_map
+from tests.monitored_regions import UPPER_LEFT, artifact, write_map
 
 JOB = """
 import sys
@@ -28,17 +26,11 @@ sys.exit(0 if result.success else 1)
 
 
 @pytest.fixture
-def followed(tmp_path: Path) -> Installation:
+def refreshed(followed: Installation) -> Installation:
     """Two regions with everything of 2022 and 2023; of the maps of 2024 one is there."""
-    for region in UPPER_LEFT:
-        write_map(tmp_path, region, 2022, 10)
-        write_map(tmp_path, region, 2023, 14)
-    write_map(tmp_path, "alto", 2024, 15)
-    collection = {"type": "FeatureCollection", "features": [monitored(tmp_path, region) for region in UPPER_LEFT]}
-    (tmp_path / "regions.geojson").write_text(json.dumps(collection))
-    installation = Installation(tmp_path / "home", tmp_path / "regions.geojson")
-    installation.run("materialize", "--regions", ",".join(UPPER_LEFT), "--years", "2022-2023")
-    return installation
+    write_map(followed.home / "maps", "alto", 2024, 15)
+    followed.run("materialize", "--regions", ",".join(UPPER_LEFT), "--years", "2022-2023")
+    return followed
 
 
 def refresh(home: Installation, year: int, *, code: int = 0) -> str:
@@ -55,31 +47,31 @@ def productions(home: Installation) -> dict[str, int]:
     return {name: len(list((root / name / "records").iterdir())) for name in home.digests()}
 
 
-def test_without_dagsters_database_a_refresh_changes_no_digest_and_makes_nothing(followed: Installation) -> None:
-    digests, made = followed.digests(), productions(followed)
+def test_without_dagsters_database_a_refresh_changes_no_digest_and_makes_nothing(refreshed: Installation) -> None:
+    digests, made = refreshed.digests(), productions(refreshed)
     assert {f"{asset}/@2023" for asset in ("territories", "annual_report")} <= digests.keys()
-    shutil.rmtree(followed.home / "dagster")
+    shutil.rmtree(refreshed.home / "dagster")
 
-    refresh(followed, 2023)
+    refresh(refreshed, 2023)
 
-    assert (followed.digests(), productions(followed)) == (digests, made)
-    assert (followed.home / "dagster").is_dir()
+    assert (refreshed.digests(), productions(refreshed)) == (digests, made)
+    assert (refreshed.home / "dagster").is_dir()
 
 
 @pytest.mark.slow
-def test_a_region_that_fails_is_named_and_the_next_run_makes_what_it_lacked(followed: Installation, tmp_path: Path) -> None:
-    told = refresh(followed, 2024, code=1)
+def test_a_region_that_fails_is_named_and_the_next_run_makes_what_it_lacked(refreshed: Installation) -> None:
+    told = refresh(refreshed, 2024, code=1)
 
     assert "land_cover@baixo|2024: Region baixo, year 2024" in told
-    assert artifact(followed, "annual_report", "2024").facts["left_out"] == ["Baixo"]
-    before = productions(followed)
-    write_map(tmp_path, "baixo", 2024, 15)
+    assert artifact(refreshed, "annual_report", "2024").facts["left_out"] == ["Baixo"]
+    before = productions(refreshed)
+    write_map(refreshed.home / "maps", "baixo", 2024, 15)
 
-    refresh(followed, 2024)
+    refresh(refreshed, 2024)
 
-    after = productions(followed)
+    after = productions(refreshed)
     assert {name for name in after if after[name] != before.get(name)} == {
         *(f"{asset}/@baixo+2024" for asset in ("land_cover", "label", "detections", "changes")),
         *(f"{asset}/@2024" for asset in ("territories", "annual_report")),
     }
-    assert artifact(followed, "annual_report", "2024").facts["left_out"] == []
+    assert artifact(refreshed, "annual_report", "2024").facts["left_out"] == []

@@ -35,8 +35,8 @@ def _differences(platform: Platform, step: Step, ref: Ref, record: lineage.Recor
     yield from (f"input {each} is new" for each in sorted(now - before))
     yield from (f"input {each} is no longer used" for each in sorted(before - now))
     try:
-        config = digests.plain(step.config(platform, ref.partition), f"The configuration of {ref}")
+        config = digests.canonical_json(step.config(platform, ref.partition), f"The configuration of {ref}")
     except NotAskedError:
-        config = record.configuration
+        config = digests.spelled(record.configuration)
         yield f"whether its source changed is not known: {UNASKED}"
     yield from lineage.changes(record, inputs=record.inputs, code_version=step.version, configuration=config)

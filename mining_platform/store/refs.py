@@ -160,9 +160,10 @@ def partition_directory(store: ArtifactStore, ref: Ref) -> Path:
     """Where a partition lies on the disk; the only maker of such paths. ArtifactError where links lead out of the store."""
     if store.directories is None:
         return _partition_directory(store, ref)
-    if ref not in store.directories:
-        store.directories[ref] = _partition_directory(store, ref)
-    return store.directories[ref]
+    try:
+        return store.directories[ref]
+    except KeyError:
+        return store.directories.setdefault(ref, _partition_directory(store, ref))
 
 
 def _partition_directory(store: ArtifactStore, ref: Ref) -> Path:
@@ -191,7 +192,7 @@ def version_directory(store: ArtifactStore, ref: Ref, digest: str) -> Path:
     """Where a version lies on the disk, whether it exists or not; ArtifactError where `digest` is none."""
     if not DIGEST.fullmatch(digest):
         raise ArtifactError(f"{ref}: {digest!r} is no digest. Give the 64 hexadecimal digits of a version.")
-    return partition_directory(store, ref) / VERSIONS_NAME / digest
+    return partition_directory(store, ref).joinpath(VERSIONS_NAME, digest)
 
 
 def remedy(ref: Ref) -> str:

@@ -83,16 +83,17 @@ def read_pointer(store: ArtifactStore, ref: Ref) -> Pointer | None:
     """The pointer of a partition, None where nothing was published; DamagedArtifact where it is unreadable."""
     if store.pointers is None:
         return _read_pointer(store, ref)
-    if ref not in store.pointers:
-        store.pointers[ref] = _read_pointer(store, ref)
-    return store.pointers[ref]
+    try:
+        return store.pointers[ref]
+    except KeyError:
+        return store.pointers.setdefault(ref, _read_pointer(store, ref))
 
 
 def _read_pointer(store: ArtifactStore, ref: Ref) -> Pointer | None:
     stored = mirror.pointer_of(store, store.remote, ref) if store.remote is not None and _may_exist(store, ref) else None
     try:
         if store.remote is None:
-            stored = (partition_directory(store, ref) / POINTER_NAME).read_bytes()
+            stored = digests.read(partition_directory(store, ref), POINTER_NAME)
         return None if stored is None else read_pointer_bytes(stored)
     except (FileNotFoundError, NotADirectoryError):
         return None
@@ -237,7 +238,7 @@ def has_newer_record(store: ArtifactStore, ref: Ref, pointer: Pointer) -> bool:
     """Whether there is a record after that of the pointer: a run was killed between the two, or is between them now."""
     if store.remote is not None:
         return mirror.bring_record(store, store.remote, ref, pointer.record + 1)
-    return lineage.record_path(records_directory(store, ref), pointer.record + 1).exists()
+    return lineage.has_record(records_directory(store, ref), pointer.record + 1)
 
 
 def records(store: ArtifactStore, ref: Ref) -> list[lineage.Record]:

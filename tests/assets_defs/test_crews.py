@@ -20,7 +20,7 @@ from mining_platform.processes import HOST_TAG, PROCESS_TAG, is_alive
 from mining_platform.region_files import REGIONS_VARIABLE
 from mining_platform.sessions import WORKERS_VARIABLE, RunnerError, workers_wanted
 from tests.conftest import ROOT, Installation
-from tests.test_monitoring_line import UPPER_LEFT, monitored, write_map
+from tests.monitored_regions import UPPER_LEFT, monitored, write_map
 
 
 @pytest.fixture

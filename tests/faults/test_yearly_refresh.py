@@ -20,8 +20,8 @@ from mining_platform.artifacts import ArtifactStore, Ref
 from mining_platform.store.versions import records
 from tests.conftest import COMMAND, ROOT
 from tests.faults.test_backfills import Servers, ended
+from tests.monitored_regions import CELL_DEG, SIZE, UPPER_LEFT, artifact, monitored
 from tests.moved_clocks import MovedInstallation, next_15_september
-from tests.test_monitoring_line import CELL_DEG, SIZE, UPPER_LEFT, artifact, monitored
 from tests.ui.test_web_ui import BACKFILL, LAUNCH, LOADED, REPOSITORY, START_S, asked, finished, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]

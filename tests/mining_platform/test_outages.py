@@ -19,7 +19,7 @@ from mining_platform.sources.remote import files, network
 from mining_platform.sources.remote.network import HOSTS_VARIABLE
 from mining_platform.sources.remote.outages import is_outage
 from tests.file_service import FileService, file_service
-from tests.test_monitoring_line import monitored, write_map
+from tests.monitored_regions import monitored, write_map
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ from mining_platform.sources.remote.network import HOSTS_VARIABLE
 from mining_platform.sources.remote.probes import ProbeError, edition_of
 from mining_platform.staleness import assess
 from tests.file_service import FileService, file_service
-from tests.test_monitoring_line import monitored, write_map
+from tests.monitored_regions import monitored, write_map
 
 HERE, THERE = "alto", "baixo"
 """A region whose maps are files at hand, and one whose maps are behind a URL."""
