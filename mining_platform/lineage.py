@@ -221,10 +221,13 @@ def has_record(directory: Path, number: int) -> bool:
 
 
 def _is_own(stored: bytes, content: Mapping[str, Any]) -> bool:
-    """Whether the bytes of a record are those that were written: its hash is right, and no byte is another."""
-    own = digests.spelled(content["hash"]).rstrip()
-    hashed = stored.replace(b'"hash":' + own + b",", b"", 1)  # keys are sorted, and no value before it holds what hashes it
-    return digests.digest_of(hashed) == content["hash"] and digests.spelled(content) == stored
+    """Whether the bytes of a record are those that were written: they have its hash, which stands where it was put, and no other.
+
+    The hash is of all bytes but its own, so these are as they were, in their one spelling; keys are sorted, so the next one is
+    known. Only a field of the record can stand there: one further down would leave the record without a hash.
+    """
+    before, own, after = stored.partition(b'"hash":' + digests.spelled(content["hash"]).rstrip() + b",")
+    return bool(own) and after.startswith(_AFTER_HASH) and digests.digest_of(before + after) == content["hash"]
 
 
 def _hash(content: Mapping[str, Any], what: str) -> str:
@@ -248,6 +251,7 @@ def read_record(directory: Path, number: int) -> Record:
 
 
 _FIELDS = {field.name for field in fields(Record)}
+_AFTER_HASH = f'"{min(name for name in _FIELDS if name > "hash")}":'.encode()
 _REMEDY = (
     "Restore the file from a backup, or move the whole `records` directory aside and materialize the partition again: "
     "its history then starts anew."

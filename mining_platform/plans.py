@@ -98,7 +98,7 @@ def _with_upstream(platform: Platform, steps: Mapping[str, Step], selection: Sel
             upstream = steps[parent.asset]
             of_another_year = upstream.dimensions == "experiment|year" and not selection.models_of_other_years
             followed = selection if of_another_year and is_published(platform, parent) else widened
-            if not may_be_left_out(step, parent):
+            if followed.experiments and not may_be_left_out(step, parent):
                 followed = replace(followed, experiments=())  # what detections need is made, chosen or not
             if parent not in found and not upstream.external and _wanted(upstream, parent.partition, followed):
                 found.add(parent)

@@ -1,5 +1,6 @@
 """Opening an installation for work, through whatever orchestrator is installed; the domain itself knows none."""
 
+import gc
 import os
 from contextlib import AbstractContextManager
 from importlib.metadata import entry_points
@@ -24,7 +25,9 @@ def open_session() -> AbstractContextManager[Session]:
     if not found:
         raise RunnerError(f"No runner is installed (entry point group {RUNNERS!r}). Install the project: pip install -e .")
     os.environ[homes.HOME_VARIABLE] = str(homes.platform_home())
-    return found[0].load()()
+    runner = found[0].load()
+    gc.freeze()  # what is loaded by now stays: the collector would look through it again and again while a large plan is made
+    return runner()
 
 
 def workers_wanted() -> int:

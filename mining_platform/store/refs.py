@@ -120,8 +120,12 @@ class Pointer:
 
 
 def pointer_bytes(pointer: Pointer) -> bytes:
-    """The one spelling of a pointer."""
-    return digests.canonical_json(vars(pointer), POINTER_NAME)
+    """The one spelling of a pointer, which is canonical JSON of its fields."""
+    return b'{"digest":"%b","record":%d,"record_hash":"%b"}\n' % (
+        pointer.digest.encode(),
+        pointer.record,
+        pointer.record_hash.encode(),
+    )
 
 
 def read_pointer_bytes(stored: bytes) -> Pointer:
@@ -131,7 +135,7 @@ def read_pointer_bytes(stored: bytes) -> Pointer:
         pointer = Pointer(content["digest"], int(content["record"]), str(content["record_hash"]))
     except (TypeError, KeyError) as error:
         raise ValueError(f"no pointer: {error}") from None
-    if not isinstance(pointer.digest, str) or not DIGEST.fullmatch(pointer.digest):
+    if not isinstance(pointer.digest, str) or not DIGEST.fullmatch(pointer.digest) or not DIGEST.fullmatch(pointer.record_hash):
         raise ValueError("it names no digest")
     if stored != pointer_bytes(pointer):
         raise ValueError("it was altered")

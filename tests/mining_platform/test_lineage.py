@@ -53,6 +53,18 @@ def test_a_record_that_says_the_same_in_other_bytes_is_altered(directory: Path) 
             lineage.read_record(directory, 2)
 
 
+@pytest.mark.parametrize("before", ['"asset":', '"number":', '"started":'])
+def test_a_hash_that_stands_elsewhere_is_an_alteration(directory: Path, before: str) -> None:
+    path = directory / "000002.json"
+    written = path.read_text()
+    own = f'"hash":"{json.loads(written)["hash"]}",'
+    moved = written.replace(own, "").replace(before, own + before, 1)
+    assert moved not in (written, written.replace(own, ""))
+    path.write_text(moved)
+    with pytest.raises(lineage.LineageError, match=r"000002.json was altered"):
+        lineage.read_record(directory, 2)
+
+
 def test_a_record_holds_what_the_production_rested_on(directory: Path) -> None:
     record = lineage.read_record(directory, 1)
     assert (record.number, record.asset, record.partition, record.digest) == (1, "mosaic", "lourenco|2022", "d" * 64)
