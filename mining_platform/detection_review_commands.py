@@ -7,6 +7,8 @@ import typer
 
 from mining_platform.consoles import CommandError, console
 from mining_platform.monitoring_steps import required_monitoring
+from mining_platform.options import Json
+from mining_platform.review_options import Apply, ForSeconds, ListAll, NoBrowser, Port, Static, check_one_task
 from mining_platform.review_serving import print_history, print_taken, served, tell_torn, told_of, write_page
 from mining_platform.reviews.detection_decisions import (
     CHANGES,
@@ -35,19 +37,16 @@ def review_detections(  # noqa: PLR0913 - the options of a command
     small: Annotated[
         bool, typer.Option("--small", help="Show also outlines up to the least area of places. Files may name them in any case.")
     ] = False,
-    port: Annotated[int, typer.Option(help="Port of the page on 127.0.0.1; 0 takes a free one.")] = PORT,
-    no_browser: Annotated[bool, typer.Option("--no-browser", help="Do not open the page in a browser.")] = False,
-    for_seconds: Annotated[float | None, typer.Option(help="Stop serving after so long.")] = None,
-    static: Annotated[
-        Path | None, typer.Option(help="Write the page with all pictures inside, OUT.html, instead of serving it.")
-    ] = None,
-    apply: Annotated[Path | None, typer.Option(help="Take in the decisions of a CSV file, as such a page gives it.")] = None,
-    list_all: Annotated[bool, typer.Option("--list", help="Print the decisions in force and all there were.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")] = False,
+    port: Port = PORT,
+    no_browser: NoBrowser = False,
+    for_seconds: ForSeconds = None,
+    static: Static = None,
+    apply: Apply = None,
+    list_all: ListAll = False,
+    as_json: Json = False,
 ) -> None:
     """Look at the new mining of a year, confirm places or reject false alarms; maps and reports made afterwards honour it."""
-    if sum((static is not None, apply is not None, list_all)) > 1:
-        raise CommandError("Choose one of --static, --apply and --list.")
+    check_one_task(static, apply, list_all)
     if of not in SHOWN:
         raise CommandError(f"--of is one of {', '.join(SHOWN)}, not {of!r}.")
     with open_session() as session:

@@ -1,7 +1,6 @@
 """The command with which people look at patches and decide on them, in a browser or by files."""
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -9,7 +8,8 @@ import typer
 from mining_platform import datasets
 from mining_platform.consoles import CommandError, console
 from mining_platform.datasets import Dataset
-from mining_platform.options import words
+from mining_platform.options import Json, words
+from mining_platform.review_options import Apply, ForSeconds, ListAll, NoBrowser, Port, Static, check_one_task
 from mining_platform.review_serving import print_history, print_taken, served, tell_torn, told_of, write_page
 from mining_platform.reviews.decision_files import read_proposals
 from mining_platform.reviews.desks import described, open_desk, take_down
@@ -27,19 +27,16 @@ def review(  # noqa: PLR0913 - the options of a command
     dataset: Annotated[str, typer.Option(help="Id of a dataset; `mining-platform datasets` lists them.")],
     year: Annotated[int, typer.Option(help="Year of the patches.")],
     region: Annotated[str, typer.Option(help="Region ids, separated by commas; default all that have patches.")] = "",
-    port: Annotated[int, typer.Option(help="Port of the page on 127.0.0.1; 0 takes a free one.")] = PORT,
-    no_browser: Annotated[bool, typer.Option("--no-browser", help="Do not open the page in a browser.")] = False,
-    for_seconds: Annotated[float | None, typer.Option(help="Stop serving after so long.")] = None,
-    static: Annotated[
-        Path | None, typer.Option(help="Write the page with all pictures inside, OUT.html, instead of serving it.")
-    ] = None,
-    apply: Annotated[Path | None, typer.Option(help="Take in the decisions of a CSV file, as such a page gives it.")] = None,
-    list_all: Annotated[bool, typer.Option("--list", help="Print the decisions in force and all there were.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")] = False,
+    port: Port = PORT,
+    no_browser: NoBrowser = False,
+    for_seconds: ForSeconds = None,
+    static: Static = None,
+    apply: Apply = None,
+    list_all: ListAll = False,
+    as_json: Json = False,
 ) -> None:
     """Look at the patches of a dataset and accept, reject or relabel them; samples and manifests honour what was decided."""
-    if sum((static is not None, apply is not None, list_all)) > 1:
-        raise CommandError("Choose one of --static, --apply and --list.")
+    check_one_task(static, apply, list_all)
     row, region_ids = _row(dataset, year), _regions(dataset, words(region))
     with open_session() as session:
         path = log_path(session.platform.home, row.id)

@@ -47,12 +47,6 @@ def relabel_choices(dataset: Dataset) -> tuple[str, ...]:
     return (POINTS_MINING, POINTS_OTHER) if len(dataset.quotas) > 1 else (POINTS_MINING,)
 
 
-def check_decision(decision: Decision, dataset: Dataset) -> None:
-    """ReviewError with all that is wrong with a decision and what to write instead."""
-    if wrong := list(problems(decision, dataset)):
-        raise ReviewError(f"The decision on {decision.window_id!r} cannot be taken down: {'; '.join(wrong)}.")
-
-
 def problems(decision: Decision, dataset: Dataset) -> Iterator[str]:
     """What is wrong with a decision on a window of the dataset, each in words with the remedy."""
     if decision.dataset != dataset.id or decision.region not in dataset.regions or decision.year not in dataset.years:

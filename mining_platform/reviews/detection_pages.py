@@ -15,7 +15,7 @@ from mining_platform.reviews.detection_desks import (
 from mining_platform.reviews.detection_files import COLUMNS
 from mining_platform.reviews.shown import Files, Picture, Shown, data_address, rendered
 
-FILES = Files("review_detections.html", ("review.css", "review_detections.css"), "review_detections.js")
+FILES = Files("review_detections.html", ("review.css", "review_detections.css"), ("review_common.js", "review_detections.js"))
 MOST_PLACES = 5_000  # of a page; the largest
 MOST_INSIDE = 300  # of a page that holds its pictures, about 80 kB a place
 DECIMALS = 5  # of degrees, 1 m

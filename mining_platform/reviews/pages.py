@@ -12,7 +12,7 @@ from mining_platform.reviews.logs import Entry
 from mining_platform.reviews.pictures import outline_svg, picture_jpeg, picture_png
 from mining_platform.reviews.shown import Files, Picture, Shown, data_address, rendered
 
-FILES = Files("review.html", ("review.css",), "review.js")
+FILES = Files("review.html", ("review.css",), ("review_common.js", "review.js"))
 
 Pictures = Callable[[str], Mapping[str, str]]
 """Patch id -> addresses of its `picture` and its `outline`."""
@@ -99,6 +99,7 @@ def _data(desk: Desk, pictures: Pictures) -> dict[str, Any]:
         "px": desk.dataset.px,
         "ranges": list(RANGES),
         "choices": list(relabel_choices(desk.dataset)),
+        "columns": list(COLUMNS),
         "patches": items,
         "decisions": {window_id: described(entry) for window_id, entry in sorted(decisions_on(desk).items())},
     }

@@ -51,13 +51,12 @@ class Files:
 
     template: str
     styles: tuple[str, ...]
-    script: str
+    scripts: tuple[str, ...]
 
 
 def rendered(files: Files, data: Mapping[str, Any], token: str, **terms: Any) -> tuple[str, str]:
     """The page with its data inside, and its content security policy; a page without a token is of no server."""
-    style = "".join((TEMPLATES / name).read_text(encoding="utf-8") for name in files.styles)
-    script = (TEMPLATES / files.script).read_text(encoding="utf-8")
+    style, script = ("".join((TEMPLATES / name).read_text("utf-8") for name in names) for names in (files.styles, files.scripts))
     policy = _policy(style, script, served=bool(token))
     environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=select_autoescape(), trim_blocks=True)
     page = environment.get_template(files.template).render(

@@ -116,7 +116,7 @@ def test_a_person_accepts_rejects_and_relabels_and_the_log_and_the_artifact_say_
         page.get_by_label("Decision").select_option("relabel")
         assert [current_patch(page), page.locator(".card").count()] == [relabelled, 1]
         page.get_by_label("Decision").select_option("open")
-        assert rejected not in [card.get_attribute("data-patch") for card in page.locator(".card").all()]
+        assert rejected not in [card.get_attribute("data-item") for card in page.locator(".card").all()]
         assert served.stop() == 0
         assert "3 decisions taken down." in served.printed
     assert errors == []
