@@ -1,6 +1,8 @@
 """Rasters in a bucket of one's own: read with a signature that nobody sees, and only where the environment lists the bucket."""
 
+import json
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,9 +10,12 @@ import rasterio
 from odc.geo.geobox import GeoBox
 from rasterio.transform import from_origin
 
+from mining_platform.mosaics import compose
+from mining_platform.sources import stac
 from mining_platform.sources.rasters import RasterError, read_band
 from mining_platform.sources.remote import bucket_signing, signing
 from mining_platform.sources.remote.network import HOSTS_VARIABLE, without_query
+from tests.mining_platform.test_mosaics import CHANNELS, MEDIAN, bytes_of, wide_scenes
 from tests.object_stores import BUCKET, client, s3_server
 
 GRID = GeoBox((16, 16), from_origin(500_000, 9_000_000, 10, 10), "EPSG:32722")
@@ -74,6 +79,35 @@ def test_an_error_of_a_signed_file_shows_no_signature(place: str) -> None:
         read_band(place.replace("2024", "2023"), GRID, nearest=True)
     assert "Signature" not in str(caught.value)
     assert "HTTP 404" in str(caught.value)
+
+
+def test_a_mosaic_of_scenes_in_a_bucket_is_the_one_of_scenes_on_the_disk(
+    server: Mapping[str, str], place: str, tmp_path: Path
+) -> None:
+    here, scenes = wide_scenes(tmp_path)
+    compose(here, scenes, CHANNELS, tmp_path / "here", recipe=MEDIAN, blocks=None)
+    root = place.partition("/maps/")[0]
+    moved = 0
+    for path in (tmp_path / "stac").rglob("*.json"):
+        item = json.loads(path.read_text())
+        for asset in item.get("assets", {}).values():
+            raster = (path.parent / asset["href"]).resolve()
+            name = raster.relative_to(tmp_path).as_posix()
+            client(server).upload_file(str(raster), BUCKET, name)
+            raster.unlink()
+            asset["href"], moved = f"{root}/{name}", moved + 1
+        path.write_text(json.dumps(item))
+    assert moved > 2
+    there = stac.list_scenes(here, 2024)
+    compose(here, there, CHANNELS, tmp_path / "there", recipe=MEDIAN, blocks=None)
+
+    def pixels(folder: Path) -> dict[str, bytes]:
+        return {name: content for name, content in bytes_of(folder).items() if "/c/" in name}
+
+    assert pixels(tmp_path / "there") == pixels(tmp_path / "here") != {}
+    told = "\n".join(there.astype(str).to_csv().splitlines())
+    assert "Signature" not in told
+    assert root in told
 
 
 def test_gdal_is_never_given_a_bucket_address() -> None:
