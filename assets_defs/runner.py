@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any
 
 import dagster as dg
+from dagster._core.events import DagsterEventType, RunFailureReason
 
 from assets_defs.crews import hired
 from assets_defs.databases import is_of_databases, refuse_failure_of_databases, usable_databases
@@ -109,6 +110,8 @@ class _Runs:
             if is_of_databases(error):
                 raise
             return Outcome(ref, "failed", "", time.monotonic() - started, str(error))
+        if was_interrupted(result):
+            raise KeyboardInterrupt  # Dagster ends the run by it and says no more: the next partition is not begun
         return _outcome(ref, result, time.monotonic() - started)
 
     def _done_before(self, ref: Ref) -> str | None:
@@ -121,6 +124,12 @@ class _Runs:
         except ArtifactError:
             return None
         return digest if known_digest(self.instance, ref) == digest else None
+
+
+def was_interrupted(result: dg.ExecuteInProcessResult) -> bool:
+    """Whether a run was ended by Ctrl-C, or another signal that asks its process to end."""
+    ends = [event for event in result.all_events if event.event_type is DagsterEventType.RUN_FAILURE]
+    return any(event.job_failure_data.failure_reason is RunFailureReason.UNEXPECTED_TERMINATION for event in ends)
 
 
 def known_digest(instance: dg.DagsterInstance, ref: Ref) -> str | None:

@@ -122,12 +122,22 @@ def fresh_home(tmp_path: Path, line: Line) -> Installation:
     return Installation(home, line.installation.regions)
 
 
+@pytest.fixture
+def mapped(tmp_path: Path) -> Installation:
+    """Two regions that are monitored by the maps of 2022 and 2023 in the home; nothing is made yet."""
+    from tests import monitored_regions
+
+    return monitored_regions.mapped(tmp_path / "home")
+
+
 @pytest.fixture(scope="session")
 def followed_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """See `followed`; made once."""
-    from tests.monitored_regions import followed_home
+    from tests import monitored_regions
 
-    return followed_home(tmp_path_factory.mktemp("followed") / "home")
+    installation = monitored_regions.mapped(tmp_path_factory.mktemp("followed") / "home")
+    installation.run("materialize", "--assets", "annual_report", "--years", "2022-2023")
+    return installation.home
 
 
 @pytest.fixture

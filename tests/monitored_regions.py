@@ -43,8 +43,8 @@ MAPS = "${MINING_PLATFORM_HOME}/maps"
 """Where the maps of an installation that may be copied lie."""
 
 
-def followed_home(home: Path) -> Path:
-    """A home, with regions and maps in it, that has made the reports of 2022 and 2023; copies of it are whole installations."""
+def mapped(home: Path) -> Installation:
+    """An installation of the two regions, with their maps of 2022 and 2023 in its home: a copy of the home is one too."""
     maps = home / "maps"
     maps.mkdir(parents=True)
     for region in UPPER_LEFT:
@@ -52,8 +52,7 @@ def followed_home(home: Path) -> Path:
         write_map(maps, region, 2023, 14)
     collection = {"type": "FeatureCollection", "features": [monitored(MAPS, region) for region in UPPER_LEFT]}
     (home / "regions.geojson").write_text(json.dumps(collection))
-    Installation(home, home / "regions.geojson").run("materialize", "--assets", "annual_report", "--years", "2022-2023")
-    return home
+    return Installation(home, home / "regions.geojson")
 
 
 def artifact(installation: Installation, asset: str, partition: str) -> Artifact:

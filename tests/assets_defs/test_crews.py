@@ -1,6 +1,5 @@
 """Partitions made by several processes of the planner: the same bytes, runs like any other, and deaths that are told."""
 
-import json
 import os
 import signal
 import socket
@@ -19,22 +18,18 @@ from mining_platform.artifacts import Ref
 from mining_platform.processes import HOST_TAG, PROCESS_TAG, is_alive
 from mining_platform.region_files import REGIONS_VARIABLE
 from mining_platform.sessions import WORKERS_VARIABLE, RunnerError, workers_wanted
+from tests import monitored_regions
 from tests.conftest import ROOT, Installation
-from tests.monitored_regions import UPPER_LEFT, monitored, write_map
+from tests.monitored_regions import UPPER_LEFT
 
 
 @pytest.fixture
-def installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Installation:
-    """Two regions that are monitored by their land-cover maps of two years."""
-    for region in UPPER_LEFT:
-        write_map(tmp_path, region, 2022, 10)
-        write_map(tmp_path, region, 2023, 14)
-    collection = {"type": "FeatureCollection", "features": [monitored(tmp_path, region) for region in UPPER_LEFT]}
-    (tmp_path / "regions.geojson").write_text(json.dumps(collection))
-    monkeypatch.setenv(homes.HOME_VARIABLE, str(tmp_path / "home"))
-    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "home" / "dagster"))
-    monkeypatch.setenv(REGIONS_VARIABLE, str(tmp_path / "regions.geojson"))
-    return Installation(tmp_path / "home", tmp_path / "regions.geojson")
+def installation(mapped: Installation, monkeypatch: pytest.MonkeyPatch) -> Installation:
+    """The one of this process and of those that it starts."""
+    monkeypatch.setenv(homes.HOME_VARIABLE, str(mapped.home))
+    monkeypatch.setenv("DAGSTER_HOME", str(mapped.home / "dagster"))
+    monkeypatch.setenv(REGIONS_VARIABLE, str(mapped.regions))
+    return mapped
 
 
 def runs_of(instance: dg.DagsterInstance) -> dict[str, list[dg.DagsterRun]]:
@@ -52,7 +47,7 @@ def begun() -> None:
 
 def test_two_workers_make_the_bytes_of_one_and_each_run_names_its_process(installation: Installation, tmp_path: Path) -> None:
     asked = ("--assets", "changes", "--years", "2022")
-    alone = Installation(tmp_path / "alone", installation.regions)
+    alone = monitored_regions.mapped(tmp_path / "alone")
     expected = alone.states(*asked)
     found = installation.states(*asked, "--workers", "2")
     assert [(ref, row["state"], row["digest"]) for ref, row in found.items()] == [
