@@ -156,18 +156,6 @@ def test_a_second_run_skips_everything_and_changes_nothing(line: Line) -> None:
     assert line.installation.digests() == before
 
 
-def test_without_dagsters_database_a_run_changes_no_digest_and_dagster_knows_the_artifacts_again(line: Line) -> None:
-    before = line.installation.digests()
-    shutil.rmtree(line.installation.home / "dagster")
-    states = line.installation.states("--assets", "sim_ranges/candidates")
-    assert {row["state"] for row in states.values()} == {"skipped"}
-    assert line.installation.digests() == before
-    import dagster as dg
-
-    with dg.DagsterInstance.from_config(str(line.installation.home / "dagster")) as instance:
-        assert "sim-serra|2024" in instance.get_materialized_partitions(dg.AssetKey(["sim_ranges", "candidates"]))
-
-
 @pytest.mark.parametrize("damage", ["garbage", ""])
 def test_a_damaged_pointer_is_restored_by_the_next_run_and_nothing_else_is_made(line: Line, damage: str) -> None:
     before = line.installation.digests()
@@ -299,3 +287,19 @@ print("success", yearly_refresh.execute_in_process(run_config=config).success)
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=200, check=False)
     assert "success True" in done.stdout, done.stderr[-3000:]
     assert line.installation.digests() == before
+
+
+def test_without_dagsters_database_a_run_changes_no_digest_and_dagster_knows_the_artifacts_again(line: Line) -> None:
+    import dagster as dg
+
+    before, databases = line.installation.digests(), line.installation.home / "dagster"
+    aside = databases.rename(databases.with_name("dagster-aside"))
+    try:
+        states = line.installation.states("--assets", "sim_ranges/candidates")
+        assert {row["state"] for row in states.values()} == {"skipped"}
+        assert line.installation.digests() == before
+        with dg.DagsterInstance.from_config(str(databases)) as instance:
+            assert "sim-serra|2024" in instance.get_materialized_partitions(dg.AssetKey(["sim_ranges", "candidates"]))
+    finally:
+        shutil.rmtree(databases)
+        aside.rename(databases)
