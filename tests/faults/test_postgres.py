@@ -26,8 +26,8 @@ from tests.postgres_server import ENCODED, PASSWORD, PostgresServer, running_ser
 from tests.ui.test_web_ui import BACKFILL, asked, wait_for
 
 pytestmark = pytest.mark.slow
-PARTS = int(os.environ.get("MINING_PLATFORM_TEST_BACKFILL", "4"))
-"""Partitions of the backfill, at most 40: each is a process that loads the platform, 3 to 5 s of one core."""
+PARTS = int(os.environ.get("MINING_PLATFORM_TEST_BACKFILL", "40"))
+"""Partitions of the backfill: each is a process that loads the platform, 3 to 5 s of one core."""
 RUN_S = 25
 """The most that a partition's run takes of the time on a busy machine, s."""
 SELECTION = ("--assets", "land_cover,sim_ranges/candidates", "--regions", REGION, "--years", "2023-2024")
