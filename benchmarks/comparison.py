@@ -94,12 +94,12 @@ def peak_memory(target: str) -> int:
 def _growth(target: str) -> int:
     module, _, name = target.partition(":")
     function = getattr(importlib.import_module(module), name)()
-    before = _resident_bytes("VmRSS")
+    before = resident_bytes("VmRSS")
     function()
-    return _resident_bytes("VmHWM") - before
+    return resident_bytes("VmHWM") - before
 
 
-def _resident_bytes(field: str) -> int:
+def resident_bytes(field: str) -> int:
     """A field of /proc/self/status; where there is none, the highest resident size so far.
 
     On Linux `ru_maxrss` is no substitute: a process inherits it from the one that started it.

@@ -9,7 +9,6 @@ manifests and pointers are the real ones.
 import argparse
 import gc
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -19,7 +18,7 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks.comparison import ROOT, Row, enough, print_table
+from benchmarks.comparison import ROOT, Row, enough, print_table, resident_bytes
 from mining_platform import lineage, plans, staleness
 from mining_platform.artifacts import ArtifactStore, Ref
 from mining_platform.datasets import DATASETS
@@ -125,8 +124,7 @@ def planned_and_told(folder: Path, regions: int) -> dict[str, float]:
     status_s, told = _timed(lambda: plans.standings(platform, steps, selection))
     assert {item.state for item in told} == {"fresh", "not asked"}
     assert len(told) == len(planned)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return {"partitions": len(planned), "plan_s": plan_s, "status_s": status_s, "peak_bytes": peak}
+    return {"partitions": len(planned), "plan_s": plan_s, "status_s": status_s, "peak_bytes": resident_bytes("VmHWM")}
 
 
 def _timed(work: Callable[[], list[staleness.Planned]]) -> tuple[float, list[staleness.Planned]]:

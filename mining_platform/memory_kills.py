@@ -90,7 +90,7 @@ def memory_cause(told: str | None) -> str | None:
 
 def own_bounds() -> Iterator[str]:
     """The most memory that this process has used and may take, in words."""
-    yield f"most used {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / MB:,.0f} MB"
+    yield f"most used {_most_used() / MB:,.0f} MB"
     most, _ = resource.getrlimit(resource.RLIMIT_AS)
     if most != resource.RLIM_INFINITY:
         yield f"limit of its address space {most / MB:,.0f} MB"
@@ -100,6 +100,12 @@ def own_bounds() -> Iterator[str]:
 
 
 REMEDY = "Give it more memory, or let fewer runs work at once (max_concurrent_runs in dagster.yaml)."
+
+
+def _most_used() -> int:
+    """Bytes of resident memory of this process at its highest; the count of getrusage begins with that of its parent."""
+    found = re.search(r"^VmHWM:\s+(\d+) kB$", _text(PROC / "self" / "status") or "", re.MULTILINE)
+    return (int(found[1]) if found else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss) * 1024
 
 
 def _own_group() -> Path | None:
