@@ -29,6 +29,7 @@ from mining_platform.processes import HOST_TAG, PROCESS_TAG
 from mining_platform.runs import Crew, Execute, Outcome
 from mining_platform.sessions import open_session
 
+UNFINISHED = [dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED]
 GRACE_S = 30.0  # what a worker whose planner is gone may take to end its run
 
 
@@ -83,7 +84,7 @@ class _Worker:
     def _begun(self) -> ProcessPoolExecutor:
         if self._pool is None:
             spawned = multiprocessing.get_context("spawn")  # a fork would copy the databases' connections and their locks
-            pool = ProcessPoolExecutor(1, mp_context=spawned)
+            pool, self._pid = ProcessPoolExecutor(1, mp_context=spawned), 0
             try:
                 self._pid = pool.submit(_open).result()
             except BaseException:
@@ -95,7 +96,11 @@ class _Worker:
     def _buried(self) -> str:
         """Fail the run of a process that is gone, which cannot any more, and tell what became of it."""
         self._pool = None
-        told = f"Process {self._pid} of this run was killed. {REMEDY}"
+        told = (
+            f"Process {self._pid} of this run was killed. {REMEDY}"
+            if self._pid
+            else f"A worker was killed in its start. {REMEDY}"
+        )
         wanted = dg.RunsFilter(tags={PROCESS_TAG: str(self._pid), HOST_TAG: socket.gethostname()}, statuses=UNFINISHED)
         for run in self._instance.get_runs(wanted):
             cause = memory_cause(run.tags.get(MEMORY_TAG))
@@ -103,8 +108,6 @@ class _Worker:
             self._instance.report_run_failed(run, told)
         return told
 
-
-UNFINISHED = [dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED]
 
 _opened = ExitStack()
 """In a worker: what it holds open for as long as it lives."""
@@ -126,10 +129,8 @@ def _open() -> int:
 
 
 def _made(ref: Ref) -> Outcome:
-    with (
-        _busy,
-        usable_databases(),
-    ):  # Dagster's own errors do not all travel between processes; those that this turns them into do
+    """Dagster's own errors do not all travel between processes; those of the databases that they are turned into do."""
+    with _busy, usable_databases():
         return _execute[0](ref)
 
 
