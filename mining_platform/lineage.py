@@ -226,6 +226,8 @@ def _is_own(stored: bytes, content: Mapping[str, Any]) -> bool:
     The hash is of all bytes but its own, so these are as they were, in their one spelling; keys are sorted, so the next one is
     known. Only a field of the record can stand there: one further down would leave the record without a hash.
     """
+    if not isinstance(content["hash"], str):
+        return False
     before, own, after = stored.partition(b'"hash":' + digests.spelled(content["hash"]).rstrip() + b",")
     return bool(own) and after.startswith(_AFTER_HASH) and digests.digest_of(before + after) == content["hash"]
 

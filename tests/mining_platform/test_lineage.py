@@ -65,6 +65,15 @@ def test_a_hash_that_stands_elsewhere_is_an_alteration(directory: Path, before: 
         lineage.read_record(directory, 2)
 
 
+@pytest.mark.parametrize("hash_of_another_kind", ["NaN", "7", "null", "{}"])
+def test_a_hash_that_is_no_text_is_an_alteration(directory: Path, hash_of_another_kind: str) -> None:
+    path = directory / "000002.json"
+    written = path.read_text()
+    path.write_text(written.replace(f'"hash":"{json.loads(written)["hash"]}"', f'"hash":{hash_of_another_kind}'))
+    with pytest.raises(lineage.LineageError, match=r"000002.json was altered"):
+        lineage.read_record(directory, 2)
+
+
 def test_a_record_holds_what_the_production_rested_on(directory: Path) -> None:
     record = lineage.read_record(directory, 1)
     assert (record.number, record.asset, record.partition, record.digest) == (1, "mosaic", "lourenco|2022", "d" * 64)
