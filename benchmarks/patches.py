@@ -70,7 +70,7 @@ class Size:
 
 
 FULL = Size(2_048, 256, written=1_024, rounds=3)
-QUICK = Size(512, 128, written=512, rounds=2)
+QUICK = Size(512, 128, written=512, rounds=3)
 Patches = tuple[NDArray[np.uint16], NDArray[np.uint8]]
 
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from types import ModuleType
+from typing import Protocol
 
 import numpy as np
 import pytest
@@ -14,10 +14,24 @@ from tests.conftest import REALDATA
 HELD_BYTES = 48 * 2**20
 
 
-def assert_enough(module: ModuleType, *, quick: bool = True) -> None:
-    rows = module.measure(quick=quick)
-    assert rows
-    assert not enough(rows), f"below {comparison.FAILING_SHARE:.0%} of the aim:\n{table(enough(rows))}"
+class Measured(Protocol):
+    """A module of benchmarks."""
+
+    def measure(self, *, quick: bool) -> list[Row]: ...
+
+
+def assert_enough(module: Measured, *, quick: bool = True) -> None:
+    """A comparison fails where it misses twice: one that another load disturbed is measured again."""
+    missed: list[list[Row]] = []
+    for _ in range(2):
+        rows = module.measure(quick=quick)
+        assert rows
+        missed.append(enough(rows))
+        again = {(row.path, row.peer) for row in missed[0]} & {(row.path, row.peer) for row in missed[-1]}
+        if not again:
+            return
+    told = "\n".join(table(rows) for rows in missed)
+    raise AssertionError(f"below {comparison.FAILING_SHARE:.0%} of the aim, twice:\n{told}")
 
 
 @pytest.mark.slow
@@ -104,6 +118,24 @@ def test_only_a_ratio_below_its_share_of_the_aim_fails() -> None:
     assert enough(rows, share=1.0) == rows[:2]
     assert [row.verdict for row in rows] == ["close", "MISSED", "-"]
     assert Row("a", "b", 10.0, 10.0).verdict == "reached"
+
+
+@pytest.mark.parametrize(("ratios", "fails"), [((1.0, 1.0), True), ((1.0, 9.0), False), ((9.0, 1.0), False)])
+def test_a_comparison_that_misses_once_is_measured_again(ratios: tuple[float, float], fails: bool) -> None:
+    left = list(ratios)
+
+    class Module:
+        @staticmethod
+        def measure(*, quick: bool) -> list[Row]:
+            assert quick
+            return [Row("a", "b", left.pop(0), 10.0), Row("c", "d", 10.0, 10.0)]
+
+    if fails:
+        with pytest.raises(AssertionError, match="twice"):
+            assert_enough(Module)
+    else:
+        assert_enough(Module)
+        assert len(left) == (ratios[0] == 9.0)
 
 
 def test_the_table_is_aligned() -> None:
