@@ -1,6 +1,5 @@
 """The command with which people look at detections before and after and decide on them, in a browser or by files."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,7 +13,7 @@ from mining_platform.reviews.detection_decisions import (
     CHANGES,
     SHOWN,
     DetectionEntry,
-    detection_log_path,
+    detection_log,
     read_detection_log,
     standing,
 )
@@ -22,6 +21,7 @@ from mining_platform.reviews.detection_desks import DetectionDesk, described_det
 from mining_platform.reviews.detection_files import read_detection_proposals
 from mining_platform.reviews.detection_pages import MOST_INSIDE, MOST_PLACES, rows_shown, shown_detections, static_detections
 from mining_platform.reviews.detection_publishing import publish_detection_reviews
+from mining_platform.reviews.log_places import Place
 from mining_platform.runs import Session
 from mining_platform.sessions import open_session
 
@@ -51,11 +51,11 @@ def review_detections(  # noqa: PLR0913 - the options of a command
         raise CommandError(f"--of is one of {', '.join(SHOWN)}, not {of!r}.")
     with open_session() as session:
         _check(session, region, year)
-        path = detection_log_path(session.platform.home, region)
-        tell_torn(path, read_detection_log(path).torn)
+        log = detection_log(session.platform, region)
+        tell_torn(log, read_detection_log(log).torn)
         _publish(session, region, year)  # what an earlier start could not publish any more
         if list_all:
-            _print_decisions(path, region, year, as_json=as_json)
+            _print_decisions(log, region, year, as_json=as_json)
             return
         desk = open_detection_desk(session.platform, session.platform.regions[region], year, of)
         command = f"mining-platform review-detections --region {region} --year {year} --of {of}"
@@ -96,8 +96,8 @@ def _publish(session: Session, region_id: str, year: int) -> dict[str, str]:
     return told_of(session, [publish_detection_reviews(session.platform, region_id, year)])
 
 
-def _print_decisions(path: Path, region_id: str, year: int, *, as_json: bool) -> None:
-    entries = [entry for entry in read_detection_log(path).entries if entry.year == year]
+def _print_decisions(log: Place, region_id: str, year: int, *, as_json: bool) -> None:
+    entries = [entry for entry in read_detection_log(log).entries if entry.year == year]
     kept, history = ([described_detection(entry) for entry in each] for each in (standing(entries), entries))
     print_history(kept, history, f"{len(kept)} outlines of {region_id} in {year} are decided on:", as_json=as_json)
 

@@ -9,6 +9,8 @@ HOME_VARIABLE = "MINING_PLATFORM_HOME"
 STORE_VARIABLE = "MINING_PLATFORM_STORE"
 """Address of an object store for the artifacts, such as `s3://bucket/prefix`; they are below the home without it."""
 DEFAULT_HOME = ".mining_platform"
+ARTIFACTS_NAME = "artifacts"
+"""Folder of a home in which its artifacts lie."""
 
 
 def platform_home() -> Path:
@@ -23,7 +25,7 @@ def dagster_home() -> Path:
 
 def artifacts_root() -> Path:
     """Where published versions and their lineage records lie."""
-    return platform_home() / "artifacts"
+    return platform_home() / ARTIFACTS_NAME
 
 
 def copies_root(address: str) -> Path:

@@ -13,7 +13,7 @@ from mining_platform.review_options import Apply, ForSeconds, ListAll, NoBrowser
 from mining_platform.review_serving import print_history, print_taken, served, tell_torn, told_of, write_page
 from mining_platform.reviews.decision_files import read_proposals
 from mining_platform.reviews.desks import described, open_desk, take_down
-from mining_platform.reviews.logs import Entry, log_path, read_log
+from mining_platform.reviews.logs import Entry, dataset_log, read_log
 from mining_platform.reviews.pages import shown_patches, static_page
 from mining_platform.reviews.publishing import publish_reviews
 from mining_platform.reviews.tables import in_force
@@ -39,8 +39,8 @@ def review(  # noqa: PLR0913 - the options of a command
     check_one_task(static, apply, list_all)
     row, region_ids = _row(dataset, year), _regions(dataset, words(region))
     with open_session() as session:
-        path = log_path(session.platform.home, row.id)
-        tell_torn(path, read_log(path).torn)
+        log = dataset_log(session.platform, row.id)
+        tell_torn(log, read_log(log).torn)
         publish(session, row, year, row.regions)  # what an earlier start could not publish any more
         if list_all:
             _print_decisions(session, row, year, region_ids, as_json=as_json)
@@ -103,7 +103,7 @@ def _publish_taken(session: Session, row: Dataset, year: int, entries: list[Entr
 def _print_decisions(session: Session, row: Dataset, year: int, region_ids: tuple[str, ...], *, as_json: bool) -> None:
     entries = [
         entry
-        for entry in read_log(log_path(session.platform.home, row.id)).entries
+        for entry in read_log(dataset_log(session.platform, row.id)).entries
         if entry.year == year and entry.region in (region_ids or row.regions)
     ]
     standing, history = ([described(entry) for entry in each] for each in (in_force(entries), entries))

@@ -14,6 +14,7 @@ from mining_platform.consoles import CommandError, console, errors, print_rows
 from mining_platform.lineage import LineageError
 from mining_platform.reviews.chains import Link
 from mining_platform.reviews.decisions import ReviewError
+from mining_platform.reviews.log_places import Place
 from mining_platform.reviews.server import ReviewServer, serve
 from mining_platform.reviews.shown import Shown
 from mining_platform.runs import Session
@@ -25,10 +26,10 @@ UNPUBLISHED = (ArtifactError, LineageError, ReviewError)
 """Why decisions that are taken down cannot be published yet."""
 
 
-def tell_torn(path: Path, torn: bytes) -> None:
+def tell_torn(log: Place, torn: bytes) -> None:
     """Say that a crash cut off the last line of a log, if it did."""
     if torn:
-        told = f"The last line of {path} is torn ({len(torn)} bytes): a crash cut it off, it was no decision yet."
+        told = f"The last line of {log} is torn ({len(torn)} bytes): a crash cut it off, it was no decision yet."
         errors.print(f"[yellow]note[/yellow] {escape(told)} All lines before it stand.")
 
 

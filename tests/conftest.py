@@ -6,7 +6,8 @@ import shutil
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,8 @@ class Installation:
 
     home: Path
     regions: Path
+    variables: Mapping[str, str] = field(default_factory=dict, kw_only=True)
+    """Further variables of its environment."""
 
     @property
     def environment(self) -> dict[str, str]:
@@ -47,6 +50,7 @@ class Installation:
             "MINING_PLATFORM_HOME": str(self.home),
             "MINING_PLATFORM_REGIONS": str(self.regions),
             "MINING_PLATFORM_REALDATA": str(REALDATA),
+            **self.variables,
         }
 
     def run(self, *arguments: str, code: int = 0, timeout: float = 280) -> str:

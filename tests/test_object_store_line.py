@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,21 +15,10 @@ ADDRESS = f"s3://{object_stores.BUCKET}/line"
 YEAR = ("--years", "2024")
 
 
-@dataclass(frozen=True)
-class InBucket(Installation):
-    """An installation whose artifacts are in a bucket."""
-
-    variables: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def environment(self) -> dict[str, str]:
-        return {**super().environment, **self.variables, "MINING_PLATFORM_STORE": ADDRESS}
-
-
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, str]]:
     with object_stores.s3_server(tmp_path_factory.mktemp("moto")) as environment:
-        yield environment
+        yield {**environment, "MINING_PLATFORM_STORE": ADDRESS}
 
 
 def make_patches(home: Installation) -> dict[str, dict[str, str]]:
@@ -41,14 +30,14 @@ def make_patches(home: Installation) -> dict[str, dict[str, str]]:
 def test_a_dataset_made_in_a_bucket_has_the_digests_of_one_in_a_directory_and_another_home_finds_it_made(
     line: Line, fresh_home: Installation, server: Mapping[str, str], tmp_path: Path
 ) -> None:
-    first = InBucket(fresh_home.home, fresh_home.regions, server)
+    first = replace(fresh_home, variables=server)
     made = make_patches(first)
     in_directory = {key.replace("/@", "@").replace("+", "|"): each for key, each in line.installation.digests().items()}
     assert {ref: row["digest"] for ref, row in made.items()} == {ref: in_directory[ref] for ref in made}
     assert {"sim_ranges_48/patches@sim-igarape|2024", "mosaic@sim-igarape|2024"} <= set(made)
     assert not (first.home / "artifacts").exists()
 
-    second = InBucket(tmp_path / "second", fresh_home.regions, server)
+    second = replace(first, home=tmp_path / "second")
     second.home.mkdir()
     (second.home / "archive").symlink_to(line.installation.home / "archive")
     patches = second.states("--only", "--assets", "sim_ranges_48/patches", "--regions", "sim-igarape", *YEAR)

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import replace
 
 import pytest
 
@@ -13,17 +13,6 @@ from tests.postgres_server import PostgresServer, running_server
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
 ADDRESS = f"s3://{object_stores.BUCKET}/demo"
 DEMO_S = 2000
-
-
-@dataclass(frozen=True)
-class PastOneMachine(Installation):
-    """An installation of which only the archive, the copies and the logs lie in its home."""
-
-    variables: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def environment(self) -> dict[str, str]:
-        return {**super().environment, **self.variables}
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +48,7 @@ def test_the_demonstration_on_workers_a_bucket_and_postgres_has_the_digests_of_o
         "MINING_PLATFORM_DASK": "local:2",
         "MINING_PLATFORM_POSTGRES": server.new_database("demo"),
     }
-    home = PastOneMachine(fresh_home.home, fresh_home.regions, variables)
+    home = replace(fresh_home, variables=variables)
     home.run_anew("demo", timeout=DEMO_S)
 
     found = digests_in(bucket)

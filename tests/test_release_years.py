@@ -25,7 +25,7 @@ from mining_platform.plans import Selection, plan, select
 from mining_platform.profiles import PROFILES
 from mining_platform.reviews.decisions import Decision
 from mining_platform.reviews.desks import open_desk
-from mining_platform.reviews.logs import append_decisions, log_path
+from mining_platform.reviews.logs import append_decisions, dataset_log
 from mining_platform.reviews.publishing import publish_reviews
 from mining_platform.sources import router
 from mining_platform.splits.rules import SplitRule
@@ -260,7 +260,7 @@ def test_reviewers_of_the_earlier_year_see_the_splits_of_the_release(made: Made)
 def test_a_window_rejected_in_the_earlier_year_leaves_both(made: Made, tmp_path: Path) -> None:
     name, store = window(OLD[1]), ArtifactStore(Path(shutil.copytree(made.platform.home / "artifacts", tmp_path / "artifacts")))
     mine = replace(made, platform=replace(made.platform, home=tmp_path, artifacts=store))
-    append_decisions(log_path(tmp_path, ROW.id), [Decision(ROW.id, "tiny", 2023, name, "reject", "", "Ana", "a hut", "")])
+    append_decisions(dataset_log(mine.platform, ROW.id), [Decision(ROW.id, "tiny", 2023, name, "reject", "", "Ana", "a hut", "")])
     publish_reviews(mine.platform, ROW.id, "tiny", 2023)
     stale = {str(item.ref) for item in plan(mine.platform, mine.steps, Selection((ROW.id,))) if item.state == "stale"}
     assert {f"{ROW.id}/quotas@2024", f"{ROW.id}/sample@tiny|2023", f"{ROW.id}/sample@tiny|2024"} <= stale

@@ -1,22 +1,17 @@
-"""Logs of decisions: a file that only grows, a line a decision, each line hashed and chained to the one before.
+"""Logs of decisions: lines that are only ever added, a line a decision, each line hashed and chained to the one before.
 
-A line is canonical JSON of the decision, its number, its time and `previous` and `hash` (blake3 of the rest of the line). One
-writer at a time holds the file's lock. A crash can leave a torn last line: the lines before it stand, and the next writer puts
-the torn bytes aside beside the log. A changed, removed or exchanged line breaks the chain and is named.
+A line is canonical JSON of the decision, its number, its time and `previous` and `hash` (blake3 of the rest of the line). A
+changed, removed or exchanged line breaks the chain and is named. Where logs lie, `log_places` says.
 """
 
-import fcntl
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any, BinaryIO, ClassVar, Generic, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from mining_platform.reviews.decisions import ReviewError
-from mining_platform.store import digests, durable
+from mining_platform.store import digests
 
-FOLDER = "reviews"
 _REMEDY = "Restore the file from a backup; decisions are not taken down or used while it is like this."
 
 
@@ -49,7 +44,7 @@ class Form(Generic[E]):
     entry: type[E]
     """The decision with its Link."""
     subject: str
-    """The field that names the log: its files are called `<subject>.jsonl`."""
+    """The field that names the log, the same in all of its lines."""
 
 
 @dataclass(frozen=True)
@@ -61,41 +56,32 @@ class Log(Generic[E]):
     """What a crash left of a last line; it was no decision yet."""
 
 
-def read(path: Path, form: Form[E]) -> Log[E]:
-    """The log at `path`, hashes and chain checked; empty where there is none. ReviewError names the first bad line."""
-    try:
-        return _parsed(path.read_bytes(), path, form)
-    except FileNotFoundError:
-        return Log()
-    except OSError as error:
-        raise ReviewError(f"The log of decisions {path} cannot be read: {error.strerror or error}.") from error
+@dataclass(frozen=True)
+class Name:
+    """Of a log: how messages call it, and what its decisions are on."""
+
+    place: str
+    subject: str
+    """Value of the form's field `subject` in each line."""
 
 
-def append(path: Path, form: Form[E], decisions: Sequence[Decided], now: datetime | None = None) -> list[E]:
-    """Take decisions down and bring them to the disk, all or none; waits for a writer who is at work. The new lines.
+def parsed(content: bytes, form: Form[E], name: Name) -> Log[E]:
+    """The log whose bytes these are, hashes and chain checked. ReviewError names the first bad line."""
+    *lines, rest = content.split(b"\n")
+    entries: list[E] = []
+    for line in lines:
+        entries.append(_entry(line, entries[-1] if entries else None, form, name))
+    if not rest:
+        return Log(tuple(entries))
+    try:  # where only its end of line was lost
+        return Log((*entries, _entry(rest, entries[-1] if entries else None, form, name)))
+    except ReviewError:
+        return Log(tuple(entries), rest)
 
-    ReviewError where the log is not sound or the disk refuses; nothing was taken down then.
-    """
+
+def chained(before: Sequence[E], form: Form[E], decisions: Sequence[Decided], now: datetime | None = None) -> list[E]:
+    """Decisions as the next lines after `before`, taken down now."""
     time = (now or datetime.now(UTC)).isoformat(timespec="milliseconds")
-    try:
-        durable.make_directory(path.parent)
-        with path.open("a+b") as handle:
-            fcntl.flock(handle, fcntl.LOCK_EX)
-            handle.seek(0)
-            log = _parsed(handle.read(), path, form)
-            if log.torn:
-                _set_aside(handle, path, log.torn)
-            entries = _chained(log.entries, form, decisions, time)
-            _write(handle, b"".join(_line(entry) for entry in entries))
-        durable.sync(path.parent)
-    except OSError as error:
-        raise ReviewError(
-            f"The decisions could not be written to {path}: {error.strerror or error}. Mend that, decide again."
-        ) from error
-    return entries
-
-
-def _chained(before: Sequence[E], form: Form[E], decisions: Sequence[Decided], time: str) -> list[E]:
     entries: list[E] = []
     last = before[-1] if before else None
     for decision in decisions:
@@ -106,66 +92,46 @@ def _chained(before: Sequence[E], form: Form[E], decisions: Sequence[Decided], t
     return entries
 
 
-def _line(entry: Link) -> bytes:
-    return digests.canonical_json(asdict(entry), f"Decision {entry.number}")
+def lines_of(entries: Sequence[Link]) -> bytes:
+    """Entries as their log keeps them."""
+    return b"".join(digests.canonical_json(asdict(entry), f"Decision {entry.number}") for entry in entries)
+
+
+def missing_lines(place: object, here: bytes, content: bytes) -> bytes:
+    """The lines of a sound log's `content` that the log at `place` lacks, which has its first ones or all and more.
+
+    ReviewError where it has others.
+    """
+    known = here if here.endswith(b"\n") or not here else here + b"\n"
+    if not content.startswith(known) and not known.startswith(content):
+        raise ReviewError(f"{differs(place)}.")
+    return content[len(known) :]
+
+
+def differs(place: object) -> str:
+    """What is wrong with a copy of a log that is to follow another."""
+    return (
+        f"{place} has decisions that the log it is to follow lacks. Move it away, and take in with --apply what still holds of it"
+    )
 
 
 def _hash(content: dict[str, Any]) -> str:
     return digests.digest_of(digests.canonical_json({key: content[key] for key in content if key != "hash"}, "A decision"))
 
 
-def _write(handle: BinaryIO, lines: bytes) -> None:
-    """Append lines and bring them to the disk; on failure the file is as long as before."""
-    size = handle.seek(0, os.SEEK_END)
-    try:
-        if size and not _ends_a_line(handle, size):
-            lines = b"\n" + lines
-        handle.write(lines)
-        handle.flush()
-        os.fsync(handle.fileno())
-    except OSError:
-        os.ftruncate(handle.fileno(), size)
-        raise
-
-
-def _ends_a_line(handle: BinaryIO, size: int) -> bool:
-    handle.seek(size - 1)
-    return handle.read(1) == b"\n"
-
-
-def _set_aside(handle: BinaryIO, path: Path, torn: bytes) -> None:
-    """Move a torn last line to `<log>.torn`, which keeps all of them."""
-    with path.with_name(f"{path.name}.torn").open("ab") as aside:
-        aside.write(torn + b"\n")
-        aside.flush()
-        os.fsync(aside.fileno())
-    handle.truncate(handle.seek(0, os.SEEK_END) - len(torn))
-
-
-def _parsed(content: bytes, path: Path, form: Form[E]) -> Log[E]:
-    *lines, rest = content.split(b"\n")
-    entries: list[E] = []
-    for line in lines:
-        entries.append(_entry(line, entries[-1] if entries else None, path, form))
-    if not rest:
-        return Log(tuple(entries))
-    try:  # where only its end of line was lost
-        return Log((*entries, _entry(rest, entries[-1] if entries else None, path, form)))
-    except ReviewError:
-        return Log(tuple(entries), rest)
-
-
-def _entry(line: bytes, before: E | None, path: Path, form: Form[E]) -> E:
+def _entry(line: bytes, before: E | None, form: Form[E], name: Name) -> E:
     number, previous = (before.number + 1, before.hash) if before else (1, "")
     try:
         content = digests.read_json(line)
     except ValueError:
-        raise ReviewError(f"{path}, line {number} is no JSON: it was altered. {_REMEDY}") from None
+        raise ReviewError(f"{name.place}, line {number} is no JSON: it was altered. {_REMEDY}") from None
     names = {field.name for field in fields(form.entry)}
     if not isinstance(content, dict) or content.keys() != names or _hash(content) != content["hash"]:
-        raise ReviewError(f"{path}, line {number} was altered. {_REMEDY}")
+        raise ReviewError(f"{name.place}, line {number} was altered. {_REMEDY}")
     if (content["number"], content["previous"]) != (number, previous):
-        raise ReviewError(f"{path}, line {number} does not follow the line before: lines were removed or exchanged. {_REMEDY}")
-    if content[form.subject] != path.stem:
-        raise ReviewError(f"{path}, line {number} is a decision on {content[form.subject]}, not on {path.stem}. {_REMEDY}")
+        told = "does not follow the line before: lines were removed or exchanged"
+        raise ReviewError(f"{name.place}, line {number} {told}. {_REMEDY}")
+    if content[form.subject] != name.subject:
+        told = f"is a decision on {content[form.subject]}, not on {name.subject}"
+        raise ReviewError(f"{name.place}, line {number} {told}. {_REMEDY}")
     return form.entry(**content)

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -14,7 +13,8 @@ from mining_platform.datasets import RANGES, Dataset
 from mining_platform.pipeline import Platform, ref
 from mining_platform.ranges import range_of
 from mining_platform.reviews.decisions import RELABEL, Decision, ReviewError, problems
-from mining_platform.reviews.logs import Entry, append_decisions, log_path, read_log
+from mining_platform.reviews.log_places import Place
+from mining_platform.reviews.logs import Entry, append_decisions, dataset_log, read_log
 from mining_platform.reviews.tables import in_force
 from mining_platform.stages.files import SAMPLE_FILE, SPLITS_FILE
 
@@ -54,9 +54,9 @@ class Desk:
         }
 
     @property
-    def log(self) -> Path:
+    def log(self) -> Place:
         """The dataset's log of decisions."""
-        return log_path(self.platform.home, self.dataset.id)
+        return dataset_log(self.platform, self.dataset.id)
 
     @property
     def simulated(self) -> bool:

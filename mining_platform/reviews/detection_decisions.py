@@ -3,14 +3,15 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
 import shapely
 from shapely.geometry.base import BaseGeometry
 
+from mining_platform.pipeline import Platform
 from mining_platform.regions import Region
-from mining_platform.reviews import chains
+from mining_platform.reviews import chains, log_places
 from mining_platform.reviews.decisions import LONGEST_REASON, LONGEST_REVIEWER, text_problems
+from mining_platform.reviews.log_places import Place
 
 CONFIRM, REJECT, WITHDRAW = "confirm", "reject", "withdraw"
 DETECTION_DECISIONS = (CONFIRM, REJECT, WITHDRAW)
@@ -53,24 +54,24 @@ class DetectionEntry(chains.Link, DetectionDecision):
     """A decision as taken down."""
 
 
-_FORM = chains.Form(DetectionEntry, "region")
+DETECTION_FORM = chains.Form(DetectionEntry, "region")
 
 
-def detection_log_path(home: Path, region_id: str) -> Path:
-    """Where the decisions on the detections of a region are kept, below the installation's folder."""
-    return home / chains.FOLDER / DETECTIONS / f"{region_id}.jsonl"
+def detection_log(platform: Platform, region_id: str) -> Place:
+    """Where the decisions on the detections of a region are kept."""
+    return log_places.place_of(platform, DETECTIONS, region_id)
 
 
-def read_detection_log(path: Path) -> chains.Log[DetectionEntry]:
-    """As `chains.read`, the decisions on a region's detections."""
-    return chains.read(path, _FORM)
+def read_detection_log(place: Place) -> chains.Log[DetectionEntry]:
+    """As `log_places.read`, the decisions on a region's detections."""
+    return log_places.read(place, DETECTION_FORM)
 
 
 def append_detection_decisions(
-    path: Path, decisions: Sequence[DetectionDecision], now: datetime | None = None
+    place: Place, decisions: Sequence[DetectionDecision], now: datetime | None = None
 ) -> list[DetectionEntry]:
-    """As `chains.append`, decisions on a region's detections."""
-    return chains.append(path, _FORM, decisions, now)
+    """As `log_places.append`, decisions on a region's detections."""
+    return log_places.append(place, DETECTION_FORM, decisions, now)
 
 
 def newest(entries: Iterable[DetectionEntry]) -> list[DetectionEntry]:

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from pathlib import Path
 from typing import Any, cast
 
 import geopandas as gpd
@@ -29,12 +28,13 @@ from mining_platform.reviews.detection_decisions import (
     DetectionDecision,
     DetectionEntry,
     append_detection_decisions,
-    detection_log_path,
+    detection_log,
     detection_problems,
     newest,
     read_detection_log,
     written,
 )
+from mining_platform.reviews.log_places import Place
 from mining_platform.reviews.mask_pictures import mask_picture
 
 YES, NO = "yes", ""
@@ -72,9 +72,9 @@ class DetectionDesk:
         return self.shown.ref.asset
 
     @property
-    def log(self) -> Path:
+    def log(self) -> Place:
         """The region's log of decisions."""
-        return detection_log_path(self.platform.home, self.region.id)
+        return detection_log(self.platform, self.region.id)
 
     @property
     def simulated(self) -> bool:
@@ -156,7 +156,7 @@ def _with_decided(places: gpd.GeoDataFrame, entries: Sequence[DetectionEntry], l
 
 
 def _entries(platform: Platform, region: Region, year: int) -> list[DetectionEntry]:
-    entries = read_detection_log(detection_log_path(platform.home, region.id)).entries
+    entries = read_detection_log(detection_log(platform, region.id)).entries
     return [entry for entry in entries if entry.year == year]
 
 

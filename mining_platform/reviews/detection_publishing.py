@@ -5,7 +5,7 @@ from typing import Any
 
 from mining_platform.artifacts import Produced, Ref
 from mining_platform.pipeline import Platform, ref
-from mining_platform.reviews.detection_decisions import DETECTION_DECISIONS, WITHDRAW, detection_log_path, read_detection_log
+from mining_platform.reviews.detection_decisions import DETECTION_DECISIONS, WITHDRAW, detection_log, read_detection_log
 from mining_platform.reviews.detection_tables import detection_review_table
 from mining_platform.reviews.publishing import publish_entries
 from mining_platform.reviews.tables import REVIEWS_FILE
@@ -21,8 +21,8 @@ def detection_reviews_ref(region_id: str, year: int) -> Ref:
 
 def publish_detection_reviews(platform: Platform, region_id: str, year: int) -> Produced | None:
     """Publish the decisions in force of one region and year, as `publishing.publish_entries`: `reviews.parquet`, GeoParquet."""
-    path = detection_log_path(platform.home, region_id)
-    entries = [entry for entry in read_detection_log(path).entries if entry.year == year]
+    log = detection_log(platform, region_id)
+    entries = [entry for entry in read_detection_log(log).entries if entry.year == year]
 
     def write(out: Path) -> dict[str, Any]:
         table = detection_review_table(entries)
@@ -31,4 +31,4 @@ def publish_detection_reviews(platform: Platform, region_id: str, year: int) -> 
         return {"outlines": len(table), **counts, "simulated": platform.regions[region_id].simulated}
 
     published = detection_reviews_ref(region_id, year)
-    return publish_entries(platform, published, entries, path, write, version=DETECTION_REVIEWS_VERSION)
+    return publish_entries(platform, published, entries, log, write, version=DETECTION_REVIEWS_VERSION)

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
-from mining_platform.reviews import chains
+from mining_platform.pipeline import Platform
+from mining_platform.reviews import chains, log_places
 from mining_platform.reviews.decisions import Decision
+from mining_platform.reviews.log_places import Place
 
 
 @dataclass(frozen=True)
@@ -14,19 +15,19 @@ class Entry(chains.Link, Decision):
     """A decision as taken down."""
 
 
-_FORM = chains.Form(Entry, "dataset")
+DATASET_FORM = chains.Form(Entry, "dataset")
 
 
-def log_path(home: Path, dataset_id: str) -> Path:
-    """Where the decisions on a dataset are kept, below the installation's folder."""
-    return home / chains.FOLDER / f"{dataset_id}.jsonl"
+def dataset_log(platform: Platform, dataset_id: str) -> Place:
+    """Where the decisions on a dataset are kept."""
+    return log_places.place_of(platform, "", dataset_id)
 
 
-def read_log(path: Path) -> chains.Log[Entry]:
-    """As `chains.read`, the decisions on a dataset."""
-    return chains.read(path, _FORM)
+def read_log(place: Place) -> chains.Log[Entry]:
+    """As `log_places.read`, the decisions on a dataset."""
+    return log_places.read(place, DATASET_FORM)
 
 
-def append_decisions(path: Path, decisions: Sequence[Decision], now: datetime | None = None) -> list[Entry]:
-    """As `chains.append`, decisions on a dataset."""
-    return chains.append(path, _FORM, decisions, now)
+def append_decisions(place: Place, decisions: Sequence[Decision], now: datetime | None = None) -> list[Entry]:
+    """As `log_places.append`, decisions on a dataset."""
+    return log_places.append(place, DATASET_FORM, decisions, now)

@@ -8,7 +8,8 @@ from mining_platform.artifacts import Artifact, Json, Produced, Ref, current_dig
 from mining_platform.pipeline import Platform, ref
 from mining_platform.reviews.chains import Link, Log
 from mining_platform.reviews.decisions import DECISIONS, ReviewError
-from mining_platform.reviews.logs import Entry, log_path, read_log
+from mining_platform.reviews.log_places import Place
+from mining_platform.reviews.logs import Entry, dataset_log, read_log
 from mining_platform.reviews.tables import REVIEWS_FILE, review_table
 
 REVIEWS_VERSION = "1"
@@ -21,8 +22,8 @@ def reviews_ref(dataset_id: str, region_id: str, year: int) -> Ref:
 
 def publish_reviews(platform: Platform, dataset_id: str, region_id: str, year: int) -> Produced | None:
     """Publish the decisions in force of one region and year of a dataset, as `publish_entries`."""
-    path = log_path(platform.home, dataset_id)
-    entries = of_partition(read_log(path), region_id, year)
+    log = dataset_log(platform, dataset_id)
+    entries = of_partition(read_log(log), region_id, year)
 
     def write(out: Path) -> dict[str, Any]:
         table = review_table(entries)
@@ -30,23 +31,23 @@ def publish_reviews(platform: Platform, dataset_id: str, region_id: str, year: i
         counts = {name: int((table["decision"] == name).sum()) for name in DECISIONS}
         return {"windows": len(table), **counts, "simulated": platform.regions[region_id].simulated}
 
-    return publish_entries(platform, reviews_ref(dataset_id, region_id, year), entries, path, write, version=REVIEWS_VERSION)
+    return publish_entries(platform, reviews_ref(dataset_id, region_id, year), entries, log, write, version=REVIEWS_VERSION)
 
 
 def publish_entries(
     platform: Platform,
     published: Ref,
     entries: Sequence[Link],
-    path: Path,
+    log: Place,
     write: Callable[[Path], dict[str, Any]],
     *,
     version: str,
 ) -> Produced | None:
-    """Publish what `write` makes of a partition's decisions, oldest first, of the log at `path`; None where nobody ever decided.
+    """Publish what `write` makes of a partition's decisions, oldest first, of the log; None where nobody ever decided.
 
     May be repeated: without new decisions nothing is made. ReviewError where the log lacks decisions that were published before.
     """
-    _check_whole(platform, published, entries, path)
+    _check_whole(platform, published, entries, log)
     if not entries:
         return None
 
@@ -62,13 +63,13 @@ def of_partition(log: Log[Entry], region_id: str, year: int) -> list[Entry]:
     return [entry for entry in log.entries if (entry.region, entry.year) == (region_id, year)]
 
 
-def _check_whole(platform: Platform, published: Ref, entries: Sequence[Link], path: Path) -> None:
+def _check_whole(platform: Platform, published: Ref, entries: Sequence[Link], log: Place) -> None:
     """The chain cannot tell that its end is missing; the lineage record of what was published from it can."""
     if current_digest(platform.artifacts, published) is None:
         return
     last = records(platform.artifacts, published)[-1].configuration["last"]
     if last not in {entry.hash for entry in entries}:
         raise ReviewError(
-            f"{path} lacks decisions that {published} was published from: its end is missing. Restore the file from a backup; "
+            f"{log} lacks decisions that {published} was published from: its end is missing. Restore it from a backup; "
             "nothing is published until then."
         )

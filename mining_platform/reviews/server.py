@@ -134,6 +134,9 @@ class _Handler(BaseHTTPRequestHandler):
         except ReviewError as error:
             self._refuse(HTTPStatus.BAD_REQUEST, str(error))
             return
+        except ArtifactError as error:  # the object store in which the log lies
+            self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
+            return
         self._answer_json(self.server.shown.described(entry))
 
     def _body(self) -> dict[str, str]:

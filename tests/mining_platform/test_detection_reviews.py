@@ -19,7 +19,6 @@ from mining_platform.reviews.decisions import ReviewError
 from mining_platform.reviews.detection_decisions import (
     DetectionDecision,
     append_detection_decisions,
-    detection_log_path,
     read_detection_log,
     standing,
 )
@@ -145,8 +144,13 @@ def test_decisions_are_an_input_of_the_changes_of_their_year_and_later_ones(plat
         assert {each.partition for each in inputs if each.asset == "detections/reviews"} == expected
 
 
+def log_of(home: Path, region: str = REGION) -> Path:
+    """Where the page on reviews says that the log lies."""
+    return home / "reviews" / "detections" / f"{region}.jsonl"
+
+
 def said(*decisions: DetectionDecision, home: Path) -> gpd.GeoDataFrame:
-    entries = append_detection_decisions(detection_log_path(home, REGION), decisions)
+    entries = append_detection_decisions(log_of(home), decisions)
     return detection_review_table(entries)
 
 
@@ -171,7 +175,7 @@ def test_of_decisions_on_the_same_ground_the_later_year_stands_and_of_one_year_t
 
 
 def test_the_newest_decision_on_an_outline_stands_and_one_that_is_withdrawn_does_not(tmp_path: Path) -> None:
-    log = detection_log_path(tmp_path, REGION)
+    log = log_of(tmp_path)
     append_detection_decisions(log, [REJECTED, CONFIRMED, replace(REJECTED, detection_id="b")])
     append_detection_decisions(log, [replace(REJECTED, detection_id="b", decision="withdraw")])
 
@@ -193,7 +197,7 @@ def test_the_newest_decision_on_an_outline_stands_and_one_that_is_withdrawn_does
 def test_an_altered_log_is_named_and_nothing_is_decided_or_published(
     platform: Platform, spoil: Callable[[list[str]], list[str]], message: str
 ) -> None:
-    desk, log = desk_of(platform, 2023), detection_log_path(platform.home, REGION)
+    desk, log = desk_of(platform, 2023), log_of(platform.home)
     append_detection_decisions(log, [REJECTED, CONFIRMED])
     log.write_text("\n".join(spoil(log.read_text().splitlines())) + "\n")
 
@@ -204,11 +208,11 @@ def test_an_altered_log_is_named_and_nothing_is_decided_or_published(
 
 
 def test_a_log_of_another_region_is_not_used(tmp_path: Path) -> None:
-    log = detection_log_path(tmp_path, REGION)
+    log = log_of(tmp_path)
     append_detection_decisions(log, [REJECTED])
 
     with pytest.raises(ReviewError, match=r"sim-serra\.jsonl, line 1 is a decision on sim-igarape, not on sim-serra"):
-        read_detection_log(log.rename(detection_log_path(tmp_path, "sim-serra")))
+        read_detection_log(log.rename(log_of(tmp_path, "sim-serra")))
 
 
 def test_the_published_table_has_the_decisions_in_force_with_their_outlines(platform: Platform) -> None:
@@ -235,7 +239,7 @@ def test_the_published_table_has_the_decisions_in_force_with_their_outlines(plat
 def test_a_log_that_lost_its_end_is_not_published(platform: Platform) -> None:
     decide(platform, 2023, SANDBANK, "reject")
     decide(platform, 2023, PIT, "confirm")
-    log = detection_log_path(platform.home, REGION)
+    log = log_of(platform.home)
     log.write_text(log.read_text().splitlines(keepends=True)[0])
 
     with pytest.raises(ReviewError, match=r"lacks decisions that detections/reviews@sim-igarape\|2023 was published from"):
@@ -284,7 +288,7 @@ def test_every_decision_that_is_not_sound_is_named_and_none_is_taken_down(platfo
         "nobody decided on it",
     ):
         assert part in str(raised.value)
-    assert not detection_log_path(platform.home, REGION).exists()
+    assert not log_of(platform.home).exists()
 
 
 def test_without_maps_there_is_nothing_to_review(platform: Platform) -> None:
@@ -295,7 +299,7 @@ def test_without_maps_there_is_nothing_to_review(platform: Platform) -> None:
 def test_a_line_of_the_log_holds_the_whole_decision(platform: Platform) -> None:
     decide(platform, 2023, SANDBANK, "reject", later="yes")
 
-    (line,) = detection_log_path(platform.home, REGION).read_text().splitlines()
+    (line,) = log_of(platform.home).read_text().splitlines()
 
     told = json.loads(line)
     assert {name: told[name] for name in ("region", "year", "asset", "detection_id", "decision", "also_later", "reason")} == {

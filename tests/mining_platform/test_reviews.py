@@ -22,7 +22,7 @@ from mining_platform.point_files import PointsFile
 from mining_platform.region_files import load_regions
 from mining_platform.reviews.decisions import Decision, ReviewError, problems, relabel_choices
 from mining_platform.reviews.effects import honoured
-from mining_platform.reviews.logs import Entry, append_decisions, log_path, read_log
+from mining_platform.reviews.logs import Entry, append_decisions, read_log
 from mining_platform.reviews.publishing import publish_reviews
 from mining_platform.reviews.tables import REVIEW_TYPES, in_force, read_reviews, review_table
 from tests.conftest import ROOT
@@ -39,7 +39,7 @@ RELABELLED = replace(ACCEPTED, decision="relabel", range="010_020", reason="pit 
 
 @pytest.fixture
 def log(tmp_path: Path) -> Path:
-    return log_path(tmp_path, "sim_ranges")
+    return tmp_path / "reviews" / "sim_ranges.jsonl"
 
 
 def lines_of(path: Path) -> list[dict[str, object]]:
@@ -94,7 +94,7 @@ def test_a_changed_removed_or_exchanged_line_is_named_and_nothing_is_added(
 
 def test_a_log_of_another_dataset_is_not_used(log: Path) -> None:
     append_decisions(log, [ACCEPTED, REJECTED])
-    copied = log.rename(log_path(log.parents[1], "sim_points"))
+    copied = log.rename(log.with_name("sim_points.jsonl"))
     with pytest.raises(ReviewError, match=r"sim_points\.jsonl, line 1 is a decision on sim_ranges, not on sim_points"):
         read_log(copied)
 

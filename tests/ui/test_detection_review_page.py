@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, sync_playwright
 
 from mining_platform.pipeline import Platform
-from mining_platform.reviews.detection_decisions import detection_log_path, read_detection_log
+from mining_platform.reviews.detection_decisions import detection_log, read_detection_log
 from mining_platform.reviews.detection_files import read_detection_proposals
 from mining_platform.reviews.detection_pages import shown_detections, static_detections
 from mining_platform.reviews.server import ReviewServer, serve
@@ -67,7 +67,7 @@ def served(platform: Platform) -> Iterator[str]:
 
 
 def decided(platform: Platform) -> list[tuple[str, str, bool, str, str]]:
-    entries = read_detection_log(detection_log_path(platform.home, REGION)).entries
+    entries = read_detection_log(detection_log(platform, REGION)).entries
     return [(each.detection_id, each.decision, each.also_later, each.reviewer, each.reason) for each in entries]
 
 
