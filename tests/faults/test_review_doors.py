@@ -11,6 +11,7 @@ import pytest
 
 from mining_platform.reviews.pages import shown_patches
 from mining_platform.reviews.server import LARGEST_BODY_BYTES, ReviewServer
+from mining_platform.store.refs import StoreUnreachable
 
 TAKEN: list[Any] = []
 """Decisions that were let through."""
@@ -116,3 +117,11 @@ def test_a_decision_that_the_page_would_not_send_is_refused(server: ReviewServer
 @pytest.mark.parametrize("body", ["[" * 16_000, "9" * 16_000, "{", "\x00", '{"window_id": 1}', "null", '"a"'])
 def test_a_body_that_is_no_decision_is_refused(server: ReviewServer, body: str) -> None:
     assert posted(server, body) == 400
+
+
+def test_a_store_of_logs_that_does_not_answer_is_told_to_the_page(server: ReviewServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unreachable(_told: dict[str, str]) -> None:
+        raise StoreUnreachable("The artifact store s3://bucket cannot be reached. Run again.")
+
+    monkeypatch.setattr(server, "take", unreachable)
+    assert posted(server, json.dumps(dict.fromkeys(server.shown.fields, ""))) == 503
