@@ -28,6 +28,11 @@ def test_every_file_that_a_document_names_exists(path: Path) -> None:
     assert [name for name in files if not (ROOT / name).exists()] == []
 
 
+def test_the_readme_leads_to_every_page() -> None:
+    linked = set(re.findall(r"\]\(docs/([\w-]+)\.md\)", (ROOT / "README.md").read_text()))
+    assert linked == {path.stem for path in (ROOT / "docs").glob("*.md")}
+
+
 def test_every_make_target_that_the_readme_names_exists() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
     assert set(re.findall(r"`?make ([a-z][a-z-]*)", (ROOT / "README.md").read_text())) <= targets
