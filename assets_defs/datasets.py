@@ -9,7 +9,7 @@ import dagster as dg
 from assets_defs.partitions import REGIONS
 from assets_defs.results import published
 from assets_defs.specs import spec
-from mining_platform.datasets import Dataset
+from mining_platform.dataset_rows import Dataset
 from mining_platform.graph import active_datasets
 from mining_platform.pipeline import Platform
 from mining_platform.stages import datasets, packages

@@ -10,8 +10,8 @@ from datetime import datetime
 
 import dagster as dg
 
-from mining_platform.dataset_rules import ALL_YEARS
-from mining_platform.datasets import DATASETS, Dataset
+from mining_platform.dataset_rows import ALL_YEARS, Dataset
+from mining_platform.datasets import DATASETS
 from mining_platform.graph import active_experiments, build_steps
 from mining_platform.monitoring_steps import has_map_beside, monitored_regions, required_monitoring
 from mining_platform.pipeline import Reach, Step, key_parts

@@ -28,7 +28,6 @@ from shapely.geometry import box
 from benchmarks import class_maps
 from benchmarks.comparison import Row, enough, peak_memory, print_table
 from benchmarks.patches import CHANNELS, PX, cut_patches
-from mining_platform.datasets import RANGES
 from mining_platform.footprints import bounds_of
 from mining_platform.grids import PIXEL_M, WindowGrid, project
 from mining_platform.labels.recipes import MINING, RECIPES, label_of
@@ -42,7 +41,7 @@ from mining_platform.packages.verification import verify_package
 from mining_platform.packages.writing import write_package
 from mining_platform.patch_arrays import create_arrays, shard_patches, write_patches
 from mining_platform.proportions import window_shares
-from mining_platform.ranges import range_of
+from mining_platform.ranges import RANGES, range_of
 from mining_platform.resampling import read_on_grid
 from mining_platform.zarr_arrays import create_group, open_array, read_rows
 

@@ -14,10 +14,10 @@ from shapely.geometry.base import BaseGeometry
 
 from mining_platform.candidate_tables import candidate_table, thinned, window_boxes
 from mining_platform.computing import HERE, Compute
-from mining_platform.datasets import RANGES, Dataset
+from mining_platform.dataset_rows import Dataset
 from mining_platform.grids import WindowGrid
 from mining_platform.labels.recipes import recipe as recipe_of
-from mining_platform.ranges import range_of
+from mining_platform.ranges import RANGES, range_of
 from mining_platform.reviews.effects import first_negative
 from mining_platform.sliding import shifted_grids
 from mining_platform.surroundings import class_table, footprint_distances_m

@@ -10,9 +10,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mining_platform import bands, figures, patches
-from mining_platform.datasets import RANGES
 from mining_platform.orders import window_order
 from mining_platform.patch_sheets import SheetRow, patch_sheet, true_colour
+from mining_platform.ranges import RANGES
 
 STORE_ACROSS, RELEASE_ACROSS = 3, 6  # patches of a range
 ORDER_SEED = 0  # of the hash that draws them; the window alone decides, so more patches move none

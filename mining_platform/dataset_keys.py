@@ -5,8 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from mining_platform.artifacts import Ref, current_digest
-from mining_platform.dataset_rules import ALL_YEARS
-from mining_platform.datasets import Dataset
+from mining_platform.dataset_rows import ALL_YEARS, Dataset
 from mining_platform.labels.recipes import RECIPES
 from mining_platform.pipeline import Platform, Reach, key_parts
 from mining_platform.regions import Region

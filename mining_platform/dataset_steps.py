@@ -19,8 +19,7 @@ from mining_platform.dataset_keys import (
     reviewed,
     with_map,
 )
-from mining_platform.dataset_rules import ALL_YEARS
-from mining_platform.datasets import Dataset
+from mining_platform.dataset_rows import ALL_YEARS, Dataset
 from mining_platform.negatives import NEGATIVES
 from mining_platform.pipeline import Platform, Reach, Step, key_parts, ref
 from mining_platform.point_files import PointsFile

@@ -5,114 +5,19 @@ A new dataset is one row of `DATASETS`; its family of assets (`<dataset>/candida
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import MappingProxyType
-from typing import Literal
 
-from mining_platform.dataset_rules import ALL_YEARS, POINTS_MINING, apportioned, problems
+from mining_platform.dataset_rows import ALL_YEARS, POINTS_MINING, Dataset
 from mining_platform.file_terms import SIMULATED_TERMS
 from mining_platform.grids import PIXEL_M
 from mining_platform.labels.recipes import MINING, RECIPES
 from mining_platform.negatives import CURATED, GRID, RANDOM
 from mining_platform.point_files import PointsFile
+from mining_platform.ranges import RANGES
 from mining_platform.site_files import SitesFile
 from mining_platform.splits.rules import SplitRule
 from mining_platform.window_filters import WindowFilter
-
-RANGES: tuple[str, ...] = ("000", *(f"{low:03d}_{low + 10:03d}" for low in range(0, 100, 10)))
-"""Mining-proportion ranges in per cent: exactly 0, then (0, 10], (10, 20] ... (90, 100]."""
-
-SampleUnit = Literal["mosaic", "scene"]
-ReleaseRule = Literal["yearly", "all-years"]
-
-
-@dataclass(frozen=True)
-class Dataset:
-    """One published dataset over regions and years."""
-
-    id: str
-    """`[a-z][a-z0-9_]*`: first part of the asset keys of its family."""
-    title: str
-    regions: tuple[str, ...]
-    """Region ids of regions.geojson; all simulated or all not."""
-    years: tuple[int, ...]
-    release: ReleaseRule
-    """`yearly`: each year is drawn and released by itself. `all-years`: one release, named by the last year, of the same windows
-    in every year."""
-    px: int
-    """Pixels per side of a patch."""
-    pixel_m: int
-    """Ground size of a patch's pixels in metres: 10, the mosaics' own, or, of scenes, a multiple of it near their own."""
-    sample_unit: SampleUnit
-    """`mosaic`: one patch a window and year. `scene`: one a window and scene, on its own pixels, for labels with clouds."""
-    profile: str
-    """Channels, a row of profiles.PROFILES."""
-    recipe: str
-    """Label recipe, a row of labels.recipes.RECIPES."""
-    quotas: Mapping[str, int]
-    """Windows wanted over all regions of one release: per range, or, of a dataset of points, of "mining" and of each
-    negative recipe by its id."""
-    negatives: Mapping[str, float]
-    """Share of the windows at exactly 0 % by negative recipe (rows of negatives.NEGATIVES), summing to 1; a window counts
-    for the first whose rule it meets. Empty for a dataset of points."""
-    split: SplitRule
-    window_filter: WindowFilter
-    max_masked_share: float
-    """Largest share of a patch's pixels without any clear observation."""
-    max_masked_share_other: float | None
-    """The same of patches without mining, where it is another."""
-    zero_candidates: int
-    """Windows at exactly 0 % kept as candidates per region and year, drawn by hash."""
-    allow_overlap: bool
-    """Whether two windows of a region may share ground; if not, the one in the higher range stays."""
-    sliding_px: int
-    """Step in pixels of windows beside the aligned ones, a divisor of `px`; 0 means aligned windows only."""
-    sliding_from: float
-    """Share above which windows beside the aligned ones are looked for, 0 to 1."""
-    layout: str
-    """How the asset `package` lays out the release, a row of packages.layouts.LAYOUTS."""
-    points: PointsFile | SitesFile | None
-    """Where windows are centred on people's points or cover the sites that they drew, whether or not there is a land-cover map;
-    None for windows of the grid."""
-    seed: int
-
-    def __post_init__(self) -> None:
-        """ValueError naming the dataset and what in its row does not fit together."""
-        if wrong := problems(self, RANGES):
-            raise ValueError(f"Dataset {self.id!r}: {'; '.join(wrong)}. Mend its row in mining_platform/datasets.py.")
-
-    @property
-    def releases(self) -> tuple[int, ...]:
-        """The releases by their year, sorted."""
-        return tuple(sorted({self.release_of(year) for year in self.years}))
-
-    def release_of(self, year: int) -> int:
-        """The release that holds a year of the dataset; a year that is none of its years has only itself."""
-        return max(self.years) if self.release == ALL_YEARS and year in self.years else year
-
-    def years_of(self, release: int) -> tuple[int, ...]:
-        """The years whose patches a release holds, sorted."""
-        return tuple(sorted(self.years)) if self.release == ALL_YEARS else (release,)
-
-    @property
-    def window_px(self) -> int:
-        """Side of a window in pixels of the 10 m lattice, as its id has it."""
-        return self.px * self.pixel_m // PIXEL_M
-
-    @property
-    def strata(self) -> Mapping[tuple[str, str], int]:
-        """Windows wanted by stratum (range, negative recipe), in order.
-
-        Windows with mining have the recipe "". The range is "" in a dataset of points, whose windows may have none. Shares of the
-        0 % range that do not divide go to the recipes with the largest remainders.
-        """
-        if self.points is not None:
-            return {("", "" if name == POINTS_MINING else name): number for name, number in self.quotas.items()}
-        zero = apportioned(self.quotas["000"], self.negatives)
-        return {
-            **{("000", name): number for name, number in zero.items()},
-            **{(each, ""): self.quotas[each] for each in RANGES[1:]},
-        }
 
 
 def _quotas(zero: int, each: int) -> Mapping[str, int]:

@@ -9,8 +9,9 @@ from typing import Any
 
 from mining_platform.artifacts import Ref
 from mining_platform.bands import band
+from mining_platform.dataset_rows import Dataset
 from mining_platform.dataset_steps import drawing_steps, outline_of
-from mining_platform.datasets import DATASETS, Dataset
+from mining_platform.datasets import DATASETS
 from mining_platform.experiment_trials import trial_settings
 from mining_platform.experiments import EXPERIMENTS, Experiment
 from mining_platform.grid_steps import grid_steps, region_years

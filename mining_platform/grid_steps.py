@@ -8,7 +8,8 @@ from mining_platform import profiles, stacks
 from mining_platform.artifacts import Ref
 from mining_platform.clouds.rules import cloud_rule, model_digest
 from mining_platform.compositing.recipes import PIXELS_VERSION, mosaic_recipe
-from mining_platform.datasets import Dataset, mining_codes
+from mining_platform.dataset_rows import Dataset
+from mining_platform.datasets import mining_codes
 from mining_platform.osm_keys import OSM_KEYS
 from mining_platform.pipeline import Platform, Reach, Step, key_parts
 from mining_platform.radar import declared_recipe

@@ -11,11 +11,10 @@ import pandera.pandas as pa
 import shapely
 from numpy.typing import NDArray
 
-from mining_platform.datasets import RANGES
 from mining_platform.footprints import bounds_of
 from mining_platform.grids import PIXEL_M
 from mining_platform.negatives import NEGATIVES
-from mining_platform.ranges import range_of
+from mining_platform.ranges import RANGES, range_of
 from mining_platform.reviews.decisions import DECISIONS, REJECT, RELABEL
 from mining_platform.reviews.effects import reviewed_rows
 from mining_platform.reviews.tables import review_table

@@ -35,8 +35,8 @@ from mining_platform.chunks import (
     window_slices,
 )
 from mining_platform.clouds.rules import cloud_rule, model_digest
-from mining_platform.compositing.composites import Composite
 from mining_platform.compositing.recipes import PIXELS_VERSION, MosaicRecipe
+from mining_platform.compositing.results import Composite
 from mining_platform.computing import HERE, Compute
 from mining_platform.layers import create_axes, create_image
 from mining_platform.patch_conventions import quantity_of

@@ -14,6 +14,7 @@ from rich.markup import escape
 from mining_platform import datasets
 from mining_platform.artifacts import open_artifact
 from mining_platform.consoles import CommandError, console, errors, print_rows
+from mining_platform.dataset_rows import Dataset
 from mining_platform.options import numbers
 from mining_platform.packages.archives import ARCHIVES
 from mining_platform.packages.checksums import CHECKSUMS
@@ -85,7 +86,7 @@ def _day(date: str) -> str | None:
         raise CommandError(f"{date!r} is no day. Write it as 2026-01-31.") from None
 
 
-def _releases(row: datasets.Dataset, years: Sequence[int]) -> tuple[int, ...]:
+def _releases(row: Dataset, years: Sequence[int]) -> tuple[int, ...]:
     """The releases that years name, sorted; CommandError for no year, and for a year whose release is named by another."""
     if not years:
         raise CommandError("Name a year with --year.")

@@ -11,7 +11,8 @@ from typing import Any, Literal
 
 from mining_platform.artifacts import ArtifactStore, Ref, current_digest, open_artifact
 from mining_platform.computing import HERE, Compute
-from mining_platform.datasets import DATASETS, Dataset
+from mining_platform.dataset_rows import Dataset
+from mining_platform.datasets import DATASETS
 from mining_platform.experiment_trials import Trial
 from mining_platform.experiments import EXPERIMENTS
 from mining_platform.regions import Region

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from pyproj import Transformer
 
 from mining_platform.candidate_tables import candidate_table, thinned, window_boxes, window_polygons
-from mining_platform.dataset_rules import POINTS_MINING
-from mining_platform.datasets import Dataset
+from mining_platform.dataset_rows import POINTS_MINING, Dataset
 from mining_platform.grids import PIXEL_M, WindowGrid, window_ids
 from mining_platform.labels.recipes import recipe as recipe_of
 from mining_platform.negatives import CURATED, NEGATIVES, NegativeRecipe

@@ -18,11 +18,10 @@ from pyproj.exceptions import CRSError
 from rasterio.io import DatasetReader
 from rasterio.warp import transform, transform_bounds
 
-from mining_platform.datasets import RANGES
 from mining_platform.grids import PIXEL_M, WindowGrid, lattice_geobox, utm_epsg, window_grid
 from mining_platform.pixel_areas import inverse_areal_scale
 from mining_platform.proportions import iter_shares
-from mining_platform.ranges import range_of
+from mining_platform.ranges import RANGES, range_of
 from mining_platform.raster_files import opened_raster_file
 from mining_platform.shares.class_rasters import ClassRaster, ClassRasterError, opened_classes
 

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mining_platform.datasets import RANGES
 from mining_platform.evaluation_figures import SIZE_IN, counts_line, titled
 from mining_platform.figures import INK, MUTED, PALETTE, styled
+from mining_platform.ranges import RANGES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -4,7 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from mining_platform.datasets import RANGES
+RANGES: tuple[str, ...] = ("000", *(f"{low:03d}_{low + 10:03d}" for low in range(0, 100, 10)))
+"""Mining-proportion ranges in per cent: exactly 0, then (0, 10], (10, 20] ... (90, 100]."""
 
 
 def range_of(share: float | np.ndarray) -> Any:

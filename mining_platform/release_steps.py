@@ -19,7 +19,7 @@ from mining_platform.dataset_keys import (
     reviewed,
     with_map,
 )
-from mining_platform.datasets import Dataset
+from mining_platform.dataset_rows import Dataset
 from mining_platform.packages.credits import credits_of
 from mining_platform.packages.layouts import LAYOUTS
 from mining_platform.pipeline import Inputs, Platform, Reach, Step, ref

@@ -7,7 +7,7 @@ import typer
 
 from mining_platform import datasets
 from mining_platform.consoles import CommandError, console
-from mining_platform.datasets import Dataset
+from mining_platform.dataset_rows import Dataset
 from mining_platform.options import Json, words
 from mining_platform.review_options import Apply, ForSeconds, ListAll, NoBrowser, Port, Static, check_one_task
 from mining_platform.review_serving import print_history, print_taken, served, tell_torn, told_of, write_page

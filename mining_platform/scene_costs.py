@@ -6,7 +6,7 @@ from odc.geo.crs import CRS
 from odc.geo.geobox import GeoBox
 
 from mining_platform.artifacts import Ref, current_digest, open_artifact
-from mining_platform.datasets import Dataset
+from mining_platform.dataset_rows import Dataset
 from mining_platform.pipeline import Platform, Step, dataset_of
 from mining_platform.profiles import profile
 from mining_platform.regions import Region

@@ -22,7 +22,7 @@ from mining_platform import bands
 from mining_platform.bands import band_of_role
 from mining_platform.candidate_tables import window_polygons
 from mining_platform.clouds.rules import CloudRule, clear_and_observed
-from mining_platform.indices import normalised_difference
+from mining_platform.index_images import normalised_difference
 from mining_platform.labels.label_errors import LabelError
 from mining_platform.labels.polygon_labels import holding, polygon_mask
 from mining_platform.labels.recipes import NO_LABEL, LabelRecipe

@@ -11,7 +11,8 @@ from typing import Any
 
 from mining_platform.artifacts import ArtifactError, Ref, current_digest
 from mining_platform.chunks import CHUNK_PX
-from mining_platform.datasets import DATASETS, Dataset
+from mining_platform.dataset_rows import Dataset
+from mining_platform.datasets import DATASETS
 from mining_platform.experiments import EXPERIMENTS
 from mining_platform.pipeline import Platform, Step, key_parts
 from mining_platform.regions import Region, required_scenes

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from mining_platform import figures
-from mining_platform.datasets import RANGES
 from mining_platform.footprints import bounds_of
+from mining_platform.ranges import RANGES
 from mining_platform.splits.rules import SPLIT_ORDER
 from mining_platform.splits.summaries import ranges_of, split_summary
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mining_platform import bands, indices
+from mining_platform import bands, index_images, indices
 from mining_platform.layers import Layer, open_layer, read_layer
 from mining_platform.mosaics import Mosaic, open_mosaic, read_window
 
@@ -74,7 +74,7 @@ def read_stack(stack: Stack, bounds: Sequence[float]) -> NDArray[np.uint16]:
     for channel in stack.channels:
         if channel not in found:
             values = {name: bands.as_values(name, found[name]) for name in stack.mosaic.channels}
-            found[channel] = bands.as_stored(channel, indices.index_of(channel, values))
+            found[channel] = bands.as_stored(channel, index_images.index_of(channel, values))
     return np.stack([found[channel] for channel in stack.channels])
 
 

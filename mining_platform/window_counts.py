@@ -1,6 +1,7 @@
 """How many windows the partitions of a dataset's family look at or hold at most, known before anything is made."""
 
-from mining_platform.datasets import DATASETS, Dataset
+from mining_platform.dataset_rows import Dataset
+from mining_platform.datasets import DATASETS
 from mining_platform.grids import window_grid
 from mining_platform.pipeline import Platform, Step, key_parts
 

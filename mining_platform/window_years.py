@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mining_platform.candidate_tables import CANDIDATE_TYPES
-from mining_platform.datasets import Dataset
+from mining_platform.dataset_rows import Dataset
 from mining_platform.grids import WindowGrid
 from mining_platform.surveys import Search, survey_windows
 from mining_platform.window_filters import TOO_LITTLE_VALID, TOO_NEAR_OR_FAR

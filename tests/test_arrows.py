@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -37,6 +38,24 @@ def test_resources_never_import_assets() -> None:
 
 def test_only_the_assembly_point_imports_resources() -> None:
     assert {path.name for path in files("assets_defs") if "resources" in imported(path)} == {"definitions.py"}
+
+
+def modules_imported(path: Path, known: set[str]) -> set[str]:
+    """Modules of the project that a file imports, wherever in it; `from package import module` names the module."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names |= {f"{node.module}.{alias.name}" for alias in node.names} | {str(node.module)}
+    return names & known
+
+
+def test_no_files_import_each_other_not_even_inside_functions() -> None:
+    packages = ("mining_platform", "assets_defs", "resources", "benchmarks")
+    named = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for each in packages for path in files(each)}
+    imports = {name: modules_imported(path, set(named)) for name, path in named.items()}
+    assert len(list(TopologicalSorter(imports).static_order())) == len(named)  # CycleError names those that do
 
 
 def test_asset_files_do_not_postpone_annotations() -> None:

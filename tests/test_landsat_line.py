@@ -18,13 +18,15 @@ from mining_platform import mosaics, patches, verdicts
 from mining_platform.artifacts import Artifact, ArtifactStore, Ref, open_artifact, produce
 from mining_platform.bands import as_values
 from mining_platform.clouds.rules import QA_CLOUD_BITS
-from mining_platform.datasets import DATASETS, RANGES, Dataset
+from mining_platform.dataset_rows import Dataset
+from mining_platform.datasets import DATASETS
 from mining_platform.graph import build_steps
 from mining_platform.labels.mapbiomas import LABEL_NAME, read_classes
 from mining_platform.packages.verification import verify_package
 from mining_platform.patch_datasets import PatchDataset
 from mining_platform.pipeline import Platform, Step, inputs_now
 from mining_platform.profiles import PROFILES
+from mining_platform.ranges import RANGES
 from mining_platform.regions import LandCover, Scenes
 from mining_platform.simulation.land_cover_maps import write_land_cover
 from mining_platform.simulation.landsat import write_landsat

@@ -10,9 +10,10 @@ import pytest
 from benchmarks import proportions as benchmark
 from benchmarks.class_maps import LEGAL_AMAZON, write_map
 from mining_platform.artifacts import ArtifactStore, Ref, open_artifact
-from mining_platform.datasets import DATASETS, RANGES
+from mining_platform.datasets import DATASETS
 from mining_platform.leakage.audits import audit
 from mining_platform.patch_tables import read_patch_table
+from mining_platform.ranges import RANGES
 from tests.conftest import ROOT, Installation
 
 ZONES = tuple(f"legal-amazon-{zone}" for zone in range(18, 24))

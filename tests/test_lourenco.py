@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from mining_platform.artifacts import ArtifactStore, Ref, open_artifact
-from mining_platform.datasets import RANGES
+from mining_platform.ranges import RANGES
 from tests.conftest import ROOT, Installation
 
 MINING_PIXELS = {2016: 19_874, 2017: 19_893, 2018: 20_060, 2019: 20_069, 2020: 20_153, 2021: 20_161, 2022: 20_235}

@@ -19,7 +19,8 @@ from shapely.geometry import box
 
 from mining_platform import patches, verdicts
 from mining_platform.artifacts import Artifact, ArtifactStore, Ref, open_artifact, produce
-from mining_platform.datasets import DATASETS, RANGES, Dataset
+from mining_platform.dataset_rows import Dataset
+from mining_platform.datasets import DATASETS
 from mining_platform.experiment_trials import Trial
 from mining_platform.experiments import EXPERIMENTS
 from mining_platform.graph import build_steps, inactive_reason
@@ -29,6 +30,7 @@ from mining_platform.packages.verification import verify_package
 from mining_platform.pipeline import Platform, Step, inputs_now
 from mining_platform.plans import Selection, plan
 from mining_platform.point_files import PointsFile
+from mining_platform.ranges import RANGES
 from mining_platform.regions import Region
 from mining_platform.sources import router
 from mining_platform.splits.rules import SplitRule

@@ -16,13 +16,15 @@ import pytest
 
 from mining_platform import patches, verdicts
 from mining_platform.artifacts import Artifact, ArtifactStore, Ref, open_artifact, produce
-from mining_platform.datasets import DATASETS, RANGES, Dataset
+from mining_platform.dataset_rows import Dataset
+from mining_platform.datasets import DATASETS
 from mining_platform.experiments import EXPERIMENTS
 from mining_platform.graph import build_steps
 from mining_platform.packages.verification import verify_package
 from mining_platform.pipeline import Platform, Step, inputs_now
 from mining_platform.plans import Selection, plan, select
 from mining_platform.profiles import PROFILES
+from mining_platform.ranges import RANGES
 from mining_platform.reviews.decisions import Decision
 from mining_platform.reviews.desks import open_desk
 from mining_platform.reviews.logs import append_decisions, dataset_log

@@ -19,8 +19,8 @@ import rasterio
 from affine import Affine
 from rasterio.errors import NotGeoreferencedWarning
 
-from mining_platform.compositing.composites import Composite
 from mining_platform.compositing.recipes import RECIPES
+from mining_platform.compositing.results import Composite
 from mining_platform.grids import lattice_geobox
 from mining_platform.regions import SCENE_SOURCES, Region, Scenes
 from mining_platform.scenes import Scene, scenes_of, solar_days

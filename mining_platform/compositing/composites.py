@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,11 +14,10 @@ from mining_platform.clouds.rules import clear_and_observed, cloud_rule
 from mining_platform.compositing import reducers
 from mining_platform.compositing.medians import median_of_values
 from mining_platform.compositing.recipes import MosaicRecipe
+from mining_platform.compositing.results import Composite
 from mining_platform.regions import Region
 from mining_platform.scenes import Scene, SolarDay, harmonised, solar_days
-
-if TYPE_CHECKING:
-    from mining_platform.sources.protocol import PixelSource
+from mining_platform.sources.protocol import PixelSource
 
 STRIP_BYTES = 24 * 2**20
 """Most bytes that a strip takes for all its days; more days make lower strips."""
@@ -37,25 +36,10 @@ class DayTakes:
 
 
 @dataclass(frozen=True)
-class Composite:
-    """One composite of a year's scenes."""
-
-    image: NDArray[np.uint16]
-    """(band, y, x) numbers of `bands.stored_as`, at least 1: reflectance x 10,000, offset removed, and temperature in its steps.
-
-    0 in all bands where one of them has no clear day.
-    """
-    clear_count: NDArray[np.uint16]
-    """(y, x) solar days on which the pixel is clear; 0 where the image is."""
-    observed_count: NDArray[np.uint16]
-    """(y, x) solar days on which a scene has data there, cloud or not."""
-
-
-@dataclass(frozen=True)
 class _Work:
     """What the functions below read scenes with."""
 
-    source: "PixelSource"
+    source: PixelSource
     region: Region
     channels: tuple[str, ...]
     recipe: MosaicRecipe
@@ -70,7 +54,7 @@ class _Work:
 
 
 def compose_locally(
-    source: "PixelSource", region: Region, scenes: Sequence[Scene], channels: Sequence[str], geobox: GeoBox, recipe: MosaicRecipe
+    source: PixelSource, region: Region, scenes: Sequence[Scene], channels: Sequence[str], geobox: GeoBox, recipe: MosaicRecipe
 ) -> Composite:
     """The composite of scenes that are read band by band.
 

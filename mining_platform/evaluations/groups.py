@@ -5,12 +5,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mining_platform.datasets import RANGES
 from mining_platform.evaluations.bootstraps import resampled_shares, unit_codes, unit_sums
 from mining_platform.evaluations.counts import ranking_scores, ratio, threshold_scores
 from mining_platform.evaluations.curves import roc_auc
 from mining_platform.evaluations.intervals import percentile_interval, wilson_interval
 from mining_platform.evaluations.predictions import NOT_KNOWN
+from mining_platform.ranges import RANGES
 
 NOT_KNOWN_NAME = "not known"
 """Key of the patches with mining whose range is not known; there only if there are any."""

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from mining_platform.dataset_rules import POINTS_MINING
+from mining_platform.dataset_rows import POINTS_MINING
 from mining_platform.evaluations.predictions import NOT_KNOWN
 
 NO_RANGE_REASON = "no range: there is no land-cover map that tells how much of a patch is mining"

@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from mining_platform.datasets import RANGES
 from mining_platform.evaluations.pixel_columns import has_pixel_columns, pixel_counts
 from mining_platform.patch_table_files import RawTable, TableError, column_of, named, read_raw, text_of
 from mining_platform.patch_table_ids import ID_COLUMNS
+from mining_platform.ranges import RANGES
 
 YES, NO = ("1", "true", "yes", "mining"), ("0", "false", "no")
 RANGE_PREFIX = "range_"

@@ -14,13 +14,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mining_platform import profiles
-from mining_platform.datasets import RANGES
 from mining_platform.imports.channels import channels_of, left_out
 from mining_platform.imports.findings import Finding, PatchImportError, found, named
 from mining_platform.imports.found import Found, Request, rows_of, side_of
 from mining_platform.imports.image_files import PNG_SUFFIX, TIFF_SUFFIXES, files_below, read_header, read_image
 from mining_platform.imports.table_columns import column_named, numbers, only_table, whole_years
 from mining_platform.labels.recipes import NO_LABEL
+from mining_platform.ranges import RANGES
 
 LAYOUT = "proportion-ranges"
 RANGE_FOLDER = re.compile(r"range_(\d{3}(?:_\d{3})?)", re.IGNORECASE)

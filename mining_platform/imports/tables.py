@@ -8,11 +8,10 @@ import pandera.pandas as pa
 from numpy.typing import NDArray
 from pyproj import Transformer
 
-from mining_platform.datasets import RANGES
 from mining_platform.imports.findings import Finding, PatchImportError, found
 from mining_platform.imports.found import Found
 from mining_platform.imports.measuring import Measured
-from mining_platform.ranges import range_of
+from mining_platform.ranges import RANGES, range_of
 
 DROPPED_EMPTY = "no pixel with data"
 GROUND_COLUMNS = ("epsg", "minx", "miny", "maxx", "maxy")

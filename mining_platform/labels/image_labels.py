@@ -9,7 +9,7 @@ import geopandas as gpd
 import numpy as np
 from numpy.typing import NDArray
 
-from mining_platform.indices import normalised_difference
+from mining_platform.index_images import normalised_difference
 from mining_platform.ingest.cloud_stacks import CloudStack, StackBands
 from mining_platform.labels.detections import confident
 from mining_platform.labels.label_errors import LabelError

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from mining_platform.datasets import RANGES
 from mining_platform.manifests import SPLITS
 from mining_platform.negatives import NEGATIVES
+from mining_platform.ranges import RANGES
 from mining_platform.reviews.decisions import DECISIONS
 
 

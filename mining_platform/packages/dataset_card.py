@@ -3,10 +3,10 @@
 import pandas as pd
 
 from mining_platform import figures
-from mining_platform.datasets import RANGES
 from mining_platform.packages import citation
 from mining_platform.packages.contents import Contents, Release
 from mining_platform.packages.credits import licence_of
+from mining_platform.ranges import RANGES
 from mining_platform.splits.rules import SPLIT_ORDER
 
 BANNER = (

@@ -21,7 +21,6 @@ from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
 from mining_platform import bands
-from mining_platform.datasets import RANGES
 from mining_platform.figures import RGB_ROLES
 from mining_platform.footprints import bounds_of
 from mining_platform.grids import WindowGrid
@@ -31,6 +30,7 @@ from mining_platform.packages.patch_files import GEOTIFF, PNG, new_geotiff, plac
 from mining_platform.packages.patch_pixels import PackageInput, write_patches
 from mining_platform.packages.written import Written
 from mining_platform.proportions import window_shares
+from mining_platform.ranges import RANGES
 from mining_platform.spreadsheets import write_csv
 
 CLIP_MARGIN_PX = 1  # native pixels around a window's outline, so that rounding never cuts one off

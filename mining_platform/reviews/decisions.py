@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from mining_platform.dataset_rules import POINTS_MINING
-from mining_platform.datasets import RANGES, Dataset
+from mining_platform.dataset_rows import POINTS_MINING, Dataset
 from mining_platform.footprints import bounds_of
+from mining_platform.ranges import RANGES
 from mining_platform.spreadsheets import is_formula
 
 ACCEPT, REJECT, RELABEL = "accept", "reject", "relabel"

@@ -9,9 +9,9 @@ import pandas as pd
 
 from mining_platform import patches
 from mining_platform.artifacts import Artifact, Ref, current_digest, open_artifact, records
-from mining_platform.datasets import RANGES, Dataset
+from mining_platform.dataset_rows import Dataset
 from mining_platform.pipeline import Platform, ref
-from mining_platform.ranges import range_of
+from mining_platform.ranges import RANGES, range_of
 from mining_platform.reviews.decisions import RELABEL, Decision, ReviewError, problems
 from mining_platform.reviews.log_places import Place
 from mining_platform.reviews.logs import Entry, append_decisions, dataset_log, read_log

@@ -2,8 +2,8 @@
 
 import pandas as pd
 
-from mining_platform.dataset_rules import POINTS_MINING
-from mining_platform.datasets import RANGES, Dataset
+from mining_platform.dataset_rows import POINTS_MINING, Dataset
+from mining_platform.ranges import RANGES
 from mining_platform.reviews.decisions import REJECT, RELABEL
 
 REJECTED = "rejected in review"

@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from mining_platform import figures
-from mining_platform.datasets import RANGES, caveat
+from mining_platform.datasets import caveat
+from mining_platform.ranges import RANGES
 from mining_platform.reviews.decision_files import COLUMNS
 from mining_platform.reviews.decisions import relabel_choices
 from mining_platform.reviews.desks import Desk, Proposal, decisions_on, described, take_down

@@ -21,8 +21,9 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
 from mining_platform import bands
-from mining_platform.compositing.composites import Composite, compose_locally
+from mining_platform.compositing.composites import compose_locally
 from mining_platform.compositing.recipes import MosaicRecipe
+from mining_platform.compositing.results import Composite
 from mining_platform.regions import Region, required_scenes
 from mining_platform.scenes import Scene, scenes_table
 from mining_platform.sources import rasters

@@ -17,8 +17,8 @@ from blake3 import blake3
 from odc.geo.geobox import GeoBox
 
 from mining_platform.clouds.rules import cloud_rule
-from mining_platform.compositing.composites import Composite
 from mining_platform.compositing.recipes import MosaicRecipe
+from mining_platform.compositing.results import Composite
 from mining_platform.grids import PIXEL_M
 from mining_platform.regions import Region, required_scenes
 from mining_platform.scenes import Scene, scenes_table

@@ -8,8 +8,8 @@ from typing import Any, NoReturn
 import geopandas as gpd
 from odc.geo.geobox import GeoBox
 
-from mining_platform.compositing.composites import Composite
 from mining_platform.compositing.recipes import MosaicRecipe
+from mining_platform.compositing.results import Composite
 from mining_platform.regions import STAC_APIS, Region, expand
 from mining_platform.scenes import Scene
 from mining_platform.sources.protocol import (

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
-from mining_platform.compositing.composites import Composite
 from mining_platform.compositing.recipes import MosaicRecipe
+from mining_platform.compositing.results import Composite
 from mining_platform.radar import RadarScene
 from mining_platform.regions import Region
 from mining_platform.scenes import Scene

@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 import geopandas as gpd
 from odc.geo.geobox import GeoBox
 
-from mining_platform.compositing.composites import Composite
 from mining_platform.compositing.recipes import MosaicRecipe
+from mining_platform.compositing.results import Composite
 from mining_platform.regions import Region, required_scenes
 from mining_platform.scenes import Scene
 from mining_platform.sources import archive, earth_engine, earth_engine_maps, mapbiomas, polygons, stac

@@ -11,8 +11,9 @@ from blake3 import blake3
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
-from mining_platform.compositing.composites import Composite, compose_locally
+from mining_platform.compositing.composites import compose_locally
 from mining_platform.compositing.recipes import MosaicRecipe
+from mining_platform.compositing.results import Composite
 from mining_platform.regions import Region, expand, required_scenes
 from mining_platform.scenes import Scene, scenes_table
 from mining_platform.sources import rasters

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from mining_platform.datasets import RANGES
+from mining_platform.ranges import RANGES
 from mining_platform.splits.rules import BUFFER, SPLIT_ORDER, SplitRule
 
 ALL = "all"

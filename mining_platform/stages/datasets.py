@@ -12,7 +12,8 @@ from mining_platform.artifacts import Artifact, Ref
 from mining_platform.band_figures import band_preview
 from mining_platform.candidates import candidates
 from mining_platform.dataset_figures import store_sheet
-from mining_platform.datasets import RANGES, Dataset, caveat
+from mining_platform.dataset_rows import Dataset
+from mining_platform.datasets import caveat
 from mining_platform.labels.mapbiomas import LABEL_NAME
 from mining_platform.labels.recipes import recipe as recipe_of
 from mining_platform.layers import layer_name
@@ -20,6 +21,7 @@ from mining_platform.manifests import NO_COLLECTION, PartitionSources, build_man
 from mining_platform.mosaics import MOSAIC_NAME
 from mining_platform.pipeline import Platform, key_parts, ref
 from mining_platform.point_windows import point_candidates
+from mining_platform.ranges import RANGES
 from mining_platform.release_steps import scene_rule, scene_sites
 from mining_platform.reviews import effects
 from mining_platform.reviews.tables import read_reviews

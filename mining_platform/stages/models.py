@@ -19,7 +19,8 @@ from mining_platform import (
     training_figures,
 )
 from mining_platform.artifacts import Artifact, Ref
-from mining_platform.datasets import DATASETS, Dataset, caveat
+from mining_platform.dataset_rows import Dataset
+from mining_platform.datasets import DATASETS, caveat
 from mining_platform.evaluations.baseline_scores import (
     ALWAYS_NO,
     NAMES,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mining_platform import patches, profiles, sampling
 from mining_platform.artifacts import Artifact, Ref, open_artifact
-from mining_platform.datasets import Dataset
+from mining_platform.dataset_rows import Dataset
 from mining_platform.labels.recipes import RECIPES
 from mining_platform.packages.contents import Release
 from mining_platform.packages.credits import credits_of

@@ -9,7 +9,8 @@ import rasterio
 from affine import Affine
 from pyproj import Transformer
 
-from mining_platform.datasets import DATASETS, Dataset
+from mining_platform.dataset_rows import Dataset
+from mining_platform.datasets import DATASETS
 from mining_platform.grids import WindowGrid
 from mining_platform.window_filters import WindowFilter
 

@@ -13,11 +13,11 @@ from affine import Affine
 from PIL import Image
 from pyproj import Transformer
 
-from mining_platform.datasets import RANGES
 from mining_platform.labels.recipes import MINING, RECIPES
 from mining_platform.manifests import PATCH_TABLE
 from mining_platform.packages.contents import MANIFEST_CSV, MANIFEST_PARQUET, SHORTAGE_CSV, Contents, FileKind, Release, TableFile
 from mining_platform.packages.credits import Credit
+from mining_platform.ranges import RANGES
 
 PX, EPSG, YEAR = 16, 32721, 2024
 CHANNELS = ("B02", "B03", "B04", "B08")

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from mining_platform.datasets import RANGES
+from mining_platform.ranges import RANGES
 
 
 def predictions(rows: list[tuple[str, float]]) -> pd.DataFrame:

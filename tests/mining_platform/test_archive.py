@@ -11,8 +11,8 @@ import rasterio
 from affine import Affine
 
 from mining_platform.bands import CLOUD_PROBABILITY, QA_PIXEL, SCL
-from mining_platform.compositing.composites import Composite
 from mining_platform.compositing.recipes import mosaic_recipe
+from mining_platform.compositing.results import Composite
 from mining_platform.regions import Region
 from mining_platform.scenes import Scene, scenes_of
 from mining_platform.sources import archive, stac

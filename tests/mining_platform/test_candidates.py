@@ -13,13 +13,12 @@ from affine import Affine
 
 from mining_platform.candidate_tables import CANDIDATE_COLUMNS, OVERLAPS_EQUAL, OVERLAPS_HIGHER, thinned
 from mining_platform.candidates import RANGES_DIFFER, candidates
-from mining_platform.datasets import RANGES
 from mining_platform.footprints import close_pairs, window_footprints
 from mining_platform.grids import WindowGrid, project, window_grid
 from mining_platform.labels.recipes import RECIPES
 from mining_platform.orders import lattice_order, window_order
 from mining_platform.proportions import window_shares
-from mining_platform.ranges import range_of
+from mining_platform.ranges import RANGES, range_of
 from mining_platform.region_files import load_regions
 from mining_platform.shares.class_rasters import ClassRasterError
 from mining_platform.sliding import shifted_grids

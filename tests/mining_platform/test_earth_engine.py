@@ -12,8 +12,9 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 from pyproj import Transformer
 
-from mining_platform.compositing.composites import Composite, compose_locally
+from mining_platform.compositing.composites import compose_locally
 from mining_platform.compositing.recipes import RECIPES
+from mining_platform.compositing.results import Composite
 from mining_platform.grids import lattice_geobox
 from mining_platform.profiles import PROFILES
 from mining_platform.regions import Region

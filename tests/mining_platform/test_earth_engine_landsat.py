@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from mining_platform.bands import as_values, band
-from mining_platform.compositing.composites import Composite
 from mining_platform.compositing.recipes import RECIPES
+from mining_platform.compositing.results import Composite
 from mining_platform.grids import lattice_geobox
 from mining_platform.profiles import PROFILES
 from mining_platform.regions import Region, required_scenes

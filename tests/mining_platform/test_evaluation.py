@@ -6,10 +6,10 @@ import pandas as pd
 import pytest
 from sklearn import metrics
 
-from mining_platform.datasets import RANGES
 from mining_platform.evaluations.counts import precision_at
 from mining_platform.evaluations.intervals import wilson_interval
 from mining_platform.evaluations.patch_scores import evaluate, range_table
+from mining_platform.ranges import RANGES
 from tests.mining_platform.prediction_tables import SIX, noisy, predictions
 
 SEEDS = pytest.mark.parametrize("seed", range(8))

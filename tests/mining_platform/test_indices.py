@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import rasterio
 
-from mining_platform import bands, indices, profiles
+from mining_platform import bands, index_images, indices, profiles
 from mining_platform.labels.recipes import RECIPES
 from mining_platform.regions import required_scenes
 from mining_platform.scenes import harmonised
@@ -41,7 +41,7 @@ def pixels(profile: str, spectrum: dict[str, float] = SPECTRUM) -> dict[str, np.
 @pytest.mark.parametrize("profile", ["s2-12", "landsat-6", "landsat-7"])
 @pytest.mark.parametrize("name", KNOWN)
 def test_an_index_has_its_formula_s_value_on_every_sensor(name: str, profile: str) -> None:
-    assert indices.index_of(name, pixels(profile)) == pytest.approx(KNOWN[name], abs=1e-6)
+    assert index_images.index_of(name, pixels(profile)) == pytest.approx(KNOWN[name], abs=1e-6)
 
 
 def test_every_index_has_a_known_answer_here_and_says_where_it_comes_from() -> None:
@@ -52,16 +52,16 @@ def test_every_index_has_a_known_answer_here_and_says_where_it_comes_from() -> N
 
 def test_a_zero_denominator_and_no_data_have_no_index_and_noise_stays_within_one() -> None:
     nir, red = np.array([0.0, np.nan, 0.3, 0.02, -0.02]), np.array([0.0, 0.1, np.nan, -0.01, 0.01])
-    found = indices.index_of("NDVI", {"B08": nir, "B04": red})
+    found = index_images.index_of("NDVI", {"B08": nir, "B04": red})
     assert found.dtype == np.float32
     np.testing.assert_array_equal(found, np.array([np.nan, np.nan, np.nan, 1, 1], np.float32))
 
 
 def test_an_index_without_its_bands_names_the_role_that_lacks() -> None:
     with pytest.raises(KeyError, match="NDVI needs a channel of the role 'nir'; given are B04, B03"):
-        indices.index_of("NDVI", {"B04": np.zeros(1), "B03": np.zeros(1)})
+        index_images.index_of("NDVI", {"B04": np.zeros(1), "B03": np.zeros(1)})
     with pytest.raises(KeyError, match=r"Unknown index 'EVI'; known: NDVI, .*mining_platform/indices\.py"):
-        indices.index_of("EVI", {})
+        index_images.index_of("EVI", {})
 
 
 def test_an_index_survives_being_stored_to_half_a_ten_thousandth() -> None:
@@ -76,9 +76,9 @@ def test_a_new_index_is_one_row() -> None:
 import numpy as np
 from mining_platform import indices
 indices.INDICES["GNDVI"] = indices.Index("GNDVI", "Chlorophyll", ("nir",), ("green",), "Gitelson, Kaufman and Merzlyak 1996")
-from mining_platform import bands, profiles
+from mining_platform import bands, index_images, profiles
 assert bands.band("GNDVI").role == "gndvi" and profiles.PROFILES["s2-12+indices"].channels[-1] == "GNDVI"
-values = indices.index_of("GNDVI", {"L-green": np.array([0.1]), "L-nir": np.array([0.3])})
+values = index_images.index_of("GNDVI", {"L-green": np.array([0.1]), "L-nir": np.array([0.3])})
 print(bands.as_stored("GNDVI", values).tolist())
 """
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
@@ -87,10 +87,10 @@ print(bands.as_stored("GNDVI", values).tolist())
 
 def test_the_swir_composite_shows_forest_green_soil_magenta_and_no_data_black() -> None:
     swir2, nir, red = np.array([[0.05, 0.4, np.nan]]), np.array([[0.4, 0.2, 0.2]]), np.array([[0.02, 0.3, 0.1]])
-    shown = indices.composite_uint8("SWIR", {"B12": swir2, "B08": nir, "B04": red})
+    shown = index_images.composite_uint8("SWIR", {"B12": swir2, "B08": nir, "B04": red})
     assert shown.tolist() == [[[32, 255, 13], [255, 128, 191], [0, 0, 0]]]
     with pytest.raises(KeyError, match="Unknown composite 'CIR'; known: SWIR"):
-        indices.composite_uint8("CIR", {})
+        index_images.composite_uint8("CIR", {})
 
 
 def test_profiles_have_the_bands_that_their_names_say() -> None:
@@ -138,8 +138,8 @@ def test_the_real_mtl_numbers_its_bands_as_the_table_does() -> None:
     for channel, name in zip(profiles.PROFILES["landsat-7"].channels, files, strict=True):
         with rasterio.open(folder / name) as source:
             values[channel] = source.read(1).astype(np.float32)
-    assert np.nanmedian(indices.index_of("NDVI", values)) > 0.6, "the scene is mostly forest"
-    assert (indices.index_of("NDVI", values)[values["L-nir"] < 10] < 0).all(), "what is black in near infrared is water"
+    assert np.nanmedian(index_images.index_of("NDVI", values)) > 0.6, "the scene is mostly forest"
+    assert (index_images.index_of("NDVI", values)[values["L-nir"] < 10] < 0).all(), "what is black in near infrared is water"
 
 
 def test_a_temperature_goes_through_a_mosaic_as_it_is(tmp_path: Path) -> None:

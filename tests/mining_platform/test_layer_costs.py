@@ -17,10 +17,11 @@ from shapely.geometry import Point
 from mining_platform import costs
 from mining_platform.artifacts import ArtifactStore, Ref, produce
 from mining_platform.chunks import all_blocks
-from mining_platform.datasets import DATASETS, RANGES
+from mining_platform.datasets import DATASETS
 from mining_platform.graph import build_steps
 from mining_platform.layers import write_layer
 from mining_platform.pipeline import Platform
+from mining_platform.ranges import RANGES
 from mining_platform.region_files import load_regions
 from mining_platform.regions import LAYERS_BESIDE, Region
 from mining_platform.runs import Outcome

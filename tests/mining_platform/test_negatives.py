@@ -13,7 +13,8 @@ from shapely.geometry import box
 
 from mining_platform import negatives
 from mining_platform.candidates import candidates
-from mining_platform.datasets import DATASETS, Dataset
+from mining_platform.dataset_rows import Dataset
+from mining_platform.datasets import DATASETS
 from mining_platform.grids import WindowGrid
 from mining_platform.point_files import PointsFile
 from mining_platform.zero_windows import first_in_order, holds_cell_centre

@@ -13,7 +13,7 @@ import shapely
 from pyproj import Transformer
 
 from mining_platform.candidate_tables import CANDIDATE_COLUMNS
-from mining_platform.datasets import Dataset
+from mining_platform.dataset_rows import Dataset
 from mining_platform.footprints import close_pairs, window_footprints
 from mining_platform.grids import project
 from mining_platform.point_files import PointsFile

@@ -14,10 +14,9 @@ from rasterio.enums import Resampling
 from rasterio.vrt import WarpedVRT
 
 from mining_platform import pixel_areas, proportions
-from mining_platform.datasets import RANGES
 from mining_platform.grids import WindowGrid, region_geobox, window_geobox, window_grid, window_id
 from mining_platform.proportion_tables import grid_over
-from mining_platform.ranges import range_of
+from mining_platform.ranges import RANGES, range_of
 from mining_platform.region_files import load_regions
 from mining_platform.shares.class_rasters import ClassRasterError, band_of_year
 from tests.mining_platform.class_maps import degree_map, grid_around, write_map

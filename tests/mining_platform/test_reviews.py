@@ -15,7 +15,8 @@ import pytest
 
 from mining_platform import manifests, sampling
 from mining_platform.artifacts import ArtifactStore, Ref, current_digest, records
-from mining_platform.datasets import DATASETS, Dataset
+from mining_platform.dataset_rows import Dataset
+from mining_platform.datasets import DATASETS
 from mining_platform.patches import read_labels
 from mining_platform.pipeline import Platform
 from mining_platform.point_files import PointsFile

@@ -5,10 +5,11 @@ import pytest
 from mining_platform import bands, profiles, regions, scene_collections
 from mining_platform.clouds.rules import CLOUD_RULES
 from mining_platform.compositing.recipes import RECIPES as MOSAIC_RECIPES
-from mining_platform.dataset_rules import POINTS_MINING
-from mining_platform.datasets import DATASETS, RANGES, dataset
+from mining_platform.dataset_rows import POINTS_MINING
+from mining_platform.datasets import DATASETS, dataset
 from mining_platform.labels.recipes import RECIPES
 from mining_platform.packages.credits import LAND_COVER_CREDITS, SCENE_CREDITS
+from mining_platform.ranges import RANGES
 from mining_platform.sources import router
 
 

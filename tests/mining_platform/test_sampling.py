@@ -7,9 +7,9 @@ import pytest
 from shapely.geometry import Point
 
 from mining_platform import sampling
-from mining_platform.datasets import RANGES
 from mining_platform.footprints import bounds_of
 from mining_platform.orders import block_ranks, window_order
+from mining_platform.ranges import RANGES
 from mining_platform.sampling import Stratum
 
 RANDOM = ("000", "random")

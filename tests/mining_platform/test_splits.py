@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from mining_platform import split_figures
-from mining_platform.datasets import RANGES
+from mining_platform.ranges import RANGES
 from mining_platform.splits.grounds import footprint_conflicts
 from mining_platform.splits.methods import split_windows
 from mining_platform.splits.rules import SplitRule

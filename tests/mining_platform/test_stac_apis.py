@@ -12,8 +12,8 @@ import pytest
 from shapely.geometry import Point, box
 
 from mining_platform.bands import BANDS
-from mining_platform.compositing.composites import Composite
 from mining_platform.compositing.recipes import RECIPES
+from mining_platform.compositing.results import Composite
 from mining_platform.regions import Region
 from mining_platform.scenes import scenes_of
 from mining_platform.sources.protocol import SourceError

@@ -10,7 +10,8 @@ import pytest
 
 from mining_platform.candidate_tables import CANDIDATE_COLUMNS
 from mining_platform.candidates import RANGES_DIFFER, candidates
-from mining_platform.datasets import DATASETS, Dataset
+from mining_platform.dataset_rows import Dataset
+from mining_platform.datasets import DATASETS
 from mining_platform.grids import WindowGrid
 from mining_platform.point_windows import HOLDS_MINING, point_candidates
 from mining_platform.proportions import window_shares
