@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks.comparison import ROOT, Row, enough, print_table, resident_bytes
-from mining_platform import lineage, plans, staleness
+from mining_platform import environments, lineage, plans, staleness
 from mining_platform.artifacts import ArtifactStore, Ref
 from mining_platform.datasets import DATASETS
 from mining_platform.graph import build_steps
@@ -109,7 +109,7 @@ def _publish(platform: Platform, step: Step, ref: Ref, inputs: Sequence[lineage.
 def _record(made: lineage.Production) -> dict[str, object]:
     """A first record, as `lineage.append_record` makes it."""
     moments = {"started": made.started.isoformat(), "finished": made.finished.isoformat()}
-    content = {**asdict(made), **asdict(lineage.environment()), **moments, "number": 1, "previous": ""}
+    content = {**asdict(made), **asdict(environments.environment()), **moments, "number": 1, "previous": ""}
     return {**content, "hash": digests.digest_of(digests.canonical_json(content, "record"))}
 
 

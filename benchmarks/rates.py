@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from mining_platform.artifacts import ArtifactStore
+from mining_platform.environments import environment
 from mining_platform.graph import build_steps
-from mining_platform.lineage import environment
 from mining_platform.pipeline import Platform
 from mining_platform.rates import Line, Made, Rate, measured, rate
 from mining_platform.region_files import load_regions

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from mining_platform import lineage
+from mining_platform.lineage_changes import changes
 from mining_platform.memory_kills import own_bounds
 from mining_platform.store import digests, durable, publishing, uploads, versions
 from mining_platform.store.holding import held
@@ -156,7 +157,7 @@ def _staleness(store: ArtifactStore, task: _Task) -> tuple[str, ...]:
     if (record.digest, record.hash) != (pointer.digest, pointer.record_hash):
         return (f"its pointer and lineage record {record.number} tell of different versions",)
     inputs = [lineage.Input(ref.asset, ref.partition, digest or "") for ref, digest in current.items()]
-    return lineage.changes(record, inputs=inputs, code_version=task.code_version, configuration=task.spelled_configuration)
+    return changes(record, inputs=inputs, code_version=task.code_version, configuration=task.spelled_configuration)
 
 
 def _damaged(damage: Sequence[str]) -> str:

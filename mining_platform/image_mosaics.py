@@ -20,7 +20,7 @@ from mining_platform.imports.findings import PatchImportError
 from mining_platform.imports.found import LEFT_OUT, Pixels
 from mining_platform.imports.image_files import place_of, scaled
 from mining_platform.labels.mapbiomas import SIMULATED_MARK
-from mining_platform.mosaics import create_mosaic
+from mining_platform.mosaic_arrays import create_mosaic
 from mining_platform.sources.rasters import RasterError, check_declared_size, opened_raster, reading
 
 SAMPLE_PX = 1_024

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mining_platform import mosaic_exports, mosaics, region_files, region_options, regions, scene_collections
+from mining_platform import mosaic_arrays, mosaic_exports, mosaics, region_files, region_options, regions, scene_collections
 from mining_platform.clouds.sun import sun_position
 from mining_platform.compositing.recipes import RECIPES, mosaic_recipe
 from mining_platform.consoles import CommandError, console, progress_bar
@@ -37,8 +37,8 @@ def mosaic(  # noqa: PLR0913 - the options of a command
     folder = out.with_name(f"{out.name}.parts") if is_cog else out
     facts = _composed(region, year, folder)
     if is_cog:
-        mosaic_exports.write_cog(folder / mosaics.MOSAIC_NAME, out)
-        shutil.rmtree(folder / mosaics.MOSAIC_NAME)
+        mosaic_exports.write_cog(folder / mosaic_arrays.MOSAIC_NAME, out)
+        shutil.rmtree(folder / mosaic_arrays.MOSAIC_NAME)
         if not any(folder.iterdir()):
             folder.rmdir()
     console.print_json(data=facts)

@@ -127,7 +127,7 @@ def open_layer(path: Path) -> Layer:
 
 
 def read_layer(layer: Layer | Path, bounds: Sequence[float]) -> NDArray[np.uint16]:
-    """Numbers (band, y, x) of the pixels in bounds (minx, miny, maxx, maxy, metres); raises as mosaics.read_window."""
+    """Numbers (band, y, x) of the pixels in bounds (minx, miny, maxx, maxy, metres); raises as mosaic_arrays.read_window."""
     opened = open_layer(layer) if isinstance(layer, Path) else layer
     rows, columns = window_slices(opened.geobox, bounds)
     return zarr_arrays.read_box(opened.image, (slice(0, len(opened.channels)), rows, columns))

@@ -6,45 +6,15 @@ Records need nothing but the files: they outlive any database.
 """
 
 import os
-import platform
 import re
-import subprocess
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
-from functools import cache
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from mining_platform.environments import environment
 from mining_platform.store import digests, durable
-
-MOST_CHARACTERS = 24  # of a value in the words on what changed
-PROJECT_DIRECTORY = Path(__file__).resolve().parent.parent
-GIT_TIMEOUT_S = 10
-KEY_PACKAGES = (
-    "mining-platform",
-    "blake3",
-    "dagster",
-    "earthengine-api",
-    "geopandas",
-    "numba",
-    "numpy",
-    "odc-geo",
-    "pandas",
-    "pyarrow",
-    "pyproj",
-    "rasterio",
-    "safetensors",
-    "scikit-learn",
-    "scipy",
-    "shapely",
-    "tensorstore",
-    "torch",
-    "xarray",
-    "zarr",
-)
-"""Distributions whose version can change a result."""
 
 _RECORD_NAME = re.compile(r"[0-9]{6,}\.json")
 
@@ -83,21 +53,6 @@ class Production:
 
 
 @dataclass(frozen=True)
-class Environment:
-    """The program and machine a production ran on."""
-
-    git_commit: str | None
-    """None where the project is not a git checkout."""
-    git_dirty: bool | None
-    """True where files differ from the commit or are not in it."""
-    packages: Mapping[str, str]
-    """Versions of those of KEY_PACKAGES that are installed."""
-    python: str
-    platform: str
-    processor: str
-
-
-@dataclass(frozen=True)
 class Record:
     """One production as it is kept."""
 
@@ -125,61 +80,6 @@ class Record:
     """Hash of the record before, empty for the first."""
     hash: str
     """blake3 of the canonical JSON of all other fields."""
-
-
-def environment() -> Environment:
-    """The running program and machine; looked up once per process, as the code in memory does not change either."""
-    commit, dirty = git_state(PROJECT_DIRECTORY)
-    return Environment(commit, dirty, _packages(), platform.python_version(), platform.platform(), _processor())
-
-
-@cache
-def _packages() -> dict[str, str]:
-    versions = {}
-    for name in KEY_PACKAGES:
-        try:
-            versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return versions
-
-
-@cache
-def _processor() -> str:
-    """Processor type with its model, since results of floating-point libraries may differ between models."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(errors="replace").splitlines()
-    except OSError:
-        lines = []
-    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return " ".join([platform.machine(), *(models[:1] or [platform.processor()])]).strip()
-
-
-@cache
-def git_state(directory: Path) -> tuple[str | None, bool | None]:
-    """Commit and dirty flag of a checkout whose top is `directory`; (None, None) for anything else."""
-    top, commit = _git(directory, "rev-parse", "--show-toplevel"), _git(directory, "rev-parse", "--verify", "HEAD")
-    if not top or Path(top).resolve() != directory.resolve() or not commit:
-        return None, None
-    changes = _git(directory, "status", "--porcelain")
-    return commit, None if changes is None else bool(changes)
-
-
-def _git(directory: Path, *arguments: str) -> str | None:
-    """Output of a git command that only reads; None where it fails, hangs or git is absent."""
-    variables = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    try:
-        done = subprocess.run(
-            ["git", "-C", str(directory), *arguments],
-            capture_output=True,
-            text=True,
-            timeout=GIT_TIMEOUT_S,
-            check=True,
-            env={**variables, "GIT_OPTIONAL_LOCKS": "0"},
-        )
-    except (OSError, subprocess.SubprocessError, UnicodeDecodeError):
-        return None
-    return done.stdout.strip()
 
 
 def append_record(directory: Path, production: Production, commit: Callable[[str, bytes], None] = lambda *_: None) -> Record:
@@ -217,7 +117,7 @@ def _record_name(number: int) -> str:
 
 def has_record(directory: Path, number: int) -> bool:
     """Whether there is a record of that number."""
-    return os.path.exists(f"{directory}{os.sep}{_record_name(number)}")  # noqa: PTH110 - asked of all partitions of a plan
+    return Path(f"{directory}{os.sep}{_record_name(number)}").exists()
 
 
 def _is_own(stored: bytes, content: Mapping[str, Any]) -> bool:
@@ -286,47 +186,3 @@ def check_anchor(directory: Path, chain: Sequence[Record], *, number: int, recor
         raise LineageError(f"Lineage record {place} is missing. {_REMEDY}")
     if chain[number - 1].hash != record_hash:
         raise LineageError(f"Lineage record {place} was replaced by another. {_REMEDY}")
-
-
-def changes(record: Record, *, inputs: Sequence[Input], code_version: str, configuration: bytes) -> tuple[str, ...]:
-    """Why a record no longer answers to these inputs, code and configuration; () where it does.
-
-    Inputs come first, in their order, then code, then configuration values by their path. `configuration` is canonical JSON.
-    """
-    before = {(each.asset, each.partition): each.digest for each in record.inputs}
-    now = {(each.asset, each.partition): each.digest for each in inputs}
-    found = [f"input {_name(key)} {'changed' if key in before else 'is new'}" for key in now if now[key] != before.get(key)]
-    found += [f"input {_name(key)} is no longer used" for key in before if key not in now]
-    if record.code_version != code_version:
-        found.append(f"code version {record.code_version} -> {code_version}")
-    if digests.spelled(record.configuration) == configuration:
-        return tuple(found)
-    return (*found, *_changed_values(dict(_spelled(record.configuration)), dict(_spelled(digests.read_json(configuration)))))
-
-
-def _changed_values(old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[str]:
-    for path in sorted({**old, **new}):
-        if path not in old:
-            yield f"configuration {path} is new: {_short(new[path])}"
-        elif path not in new:
-            yield f"configuration {path} is gone, it was {_short(old[path])}"
-        elif old[path] != new[path]:
-            yield f"configuration {path} changed: {_short(old[path])} -> {_short(new[path])}"
-
-
-def _spelled(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
-    """Each value below a mapping, by its path, in its canonical spelling, which parts `true` from `1` as `==` does not."""
-    if isinstance(value, Mapping) and (value or not path):
-        for key, each in value.items():
-            yield from _spelled(each, f"{path}.{key}" if path else key)
-    else:
-        yield path, digests.canonical_json(value, path).decode().strip()
-
-
-def _short(spelled: str) -> str:
-    return spelled if len(spelled) <= MOST_CHARACTERS else f"{spelled[: MOST_CHARACTERS - 1]}…"
-
-
-def _name(key: tuple[str, str]) -> str:
-    asset, partition = key
-    return f"{asset}@{partition}" if partition else asset

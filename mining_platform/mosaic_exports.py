@@ -10,7 +10,7 @@ from mining_platform import zarr_arrays
 from mining_platform.bands import S2_NODATA, band, stored_as
 from mining_platform.chunks import CHUNK_PX, block_slices
 from mining_platform.labels.mapbiomas import SIMULATED_MARK
-from mining_platform.mosaics import computed_blocks, open_mosaic
+from mining_platform.mosaic_arrays import computed_blocks, open_mosaic
 
 COG = {"COMPRESS": "DEFLATE", "PREDICTOR": "YES", "OVERVIEW_RESAMPLING": "NEAREST", "BIGTIFF": "IF_SAFER"}
 

@@ -12,8 +12,8 @@ from mining_platform.bands import band_of_role
 from mining_platform.chunks import block_slices
 from mining_platform.figures import RGB_ROLES, rgb_uint8
 from mining_platform.grids import PIXEL_M
+from mining_platform.mosaic_arrays import Mosaic, computed_blocks, open_mosaic
 from mining_platform.mosaic_quality import remnant_map
-from mining_platform.mosaics import Mosaic, computed_blocks, open_mosaic
 
 PICTURE_WIDTH_IN = 6.2
 QUALITY_PX = 400

@@ -18,7 +18,7 @@ from mining_platform import bands, zarr_arrays
 from mining_platform.bands import band_of_role
 from mining_platform.chunks import Block, block_slices, geobox_of, grid_attributes
 from mining_platform.labels.mapbiomas import NO_CLASS_CODES
-from mining_platform.mosaics import Mosaic, computed_blocks, open_mosaic
+from mining_platform.mosaic_arrays import Mosaic, computed_blocks, open_mosaic
 
 FENCE_SIGMAS = 5.0
 """A pixel stands out beyond this many standard deviations (1.4826 x median absolute deviation) above the median."""

@@ -23,7 +23,7 @@ from mining_platform.computing import HERE, Compute
 from mining_platform.grids import PIXEL_M
 from mining_platform.labels.recipes import NO_LABEL, SCENE_KIND
 from mining_platform.labels.recipes import recipe as recipe_of
-from mining_platform.mosaics import Mosaic
+from mining_platform.mosaic_arrays import Mosaic
 from mining_platform.patch_arrays import create_arrays, shard_patches, write_patches
 from mining_platform.stacks import open_stack
 from mining_platform.window_cuts import Bounds, Cut, clear_figures, cut_images, cut_labels, in_batches
@@ -78,7 +78,7 @@ def write_store(  # noqa: PLR0913 - what a store is made of, each by name
 
     Returns the index (INDEX_TYPES) and facts: windows, patches, dropped, px, channels, recipe, label_pixels (value -> pixels),
     simulated.
-    ValueError for repeated ids, windows that are not px x px, and channels that are nowhere; else as `mosaics.read_window`.
+    ValueError for repeated ids, windows that are not px x px, and channels that are nowhere; else as `mosaic_arrays.read_window`.
     """
     opened = open_stack(mosaic, layers, channels)
     ordered = windows.sort_values("window_id", ignore_index=True)

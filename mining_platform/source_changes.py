@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from mining_platform.artifacts import Ref, open_artifact, records
 from mining_platform.disclosure import scrubbed
-from mining_platform.lineage import changes
+from mining_platform.lineage_changes import changes
 from mining_platform.pipeline import Platform, Step, key_parts
 from mining_platform.regions import LandCover, expand
 from mining_platform.source_editions import Edition, place_of

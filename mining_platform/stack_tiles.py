@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
-from mining_platform import bands, layers, mosaics
+from mining_platform import bands, layers, mosaic_arrays
 from mining_platform.chunks import CHUNK_PX, Block, block_slices
 from mining_platform.stacks import Stack, channels_of_layer, read_stack
 
@@ -56,7 +56,7 @@ def half_overlapping(geobox: GeoBox, px: int) -> WindowLattice:
 
 def computed_in_all(mosaic: Path, beside: Sequence[Path]) -> frozenset[Block]:
     """Chunks that a mosaic and every layer beside it have."""
-    found = frozenset(mosaics.computed_blocks(mosaic))
+    found = frozenset(mosaic_arrays.computed_blocks(mosaic))
     return found.intersection(*(layers.computed_blocks(layer) for layer in beside))
 
 
@@ -119,7 +119,7 @@ def _read_chunk(stack: Stack, block: Block) -> tuple[NDArray[np.uint16], NDArray
     image = read_stack(stack, bounds)
     beside = {channel for layer in stack.layers for channel in channels_of_layer(layer, stack.channels)}
     void = (image[[channel in beside for channel in stack.channels]] == bands.S2_NODATA).any(axis=0)
-    return image, (mosaics.read_clear_count(stack.mosaic, bounds) > 0) & ~void
+    return image, (mosaic_arrays.read_clear_count(stack.mosaic, bounds) > 0) & ~void
 
 
 def _tile(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mining_platform import bands, index_images, indices
 from mining_platform.layers import Layer, open_layer, read_layer
-from mining_platform.mosaics import Mosaic, open_mosaic, read_window
+from mining_platform.mosaic_arrays import Mosaic, open_mosaic, read_window
 
 LAYERS: Mapping[str, str] = {"sentinel-1": "radar", "copernicus-dem": "elevation", "openstreetmap": "osm_context"}
 """Asset that holds the channels of a sensor; those of every other sensor are in the mosaic, or computed from it."""
@@ -66,7 +66,7 @@ def _is_computable(channel: str, available: Sequence[str]) -> bool:
 
 
 def read_stack(stack: Stack, bounds: Sequence[float]) -> NDArray[np.uint16]:
-    """Numbers (band, y, x) of the stack's channels in bounds, each by `bands.stored_as`; raises as mosaics.read_window does."""
+    """Numbers (band, y, x) of the stack's channels in bounds, each by `bands.stored_as`; raises as `read_window` of mosaics."""
     image, _ = read_window(stack.mosaic, bounds)
     found = dict(zip(stack.mosaic.channels, image, strict=True))
     for layer in stack.layers.values():

@@ -14,7 +14,7 @@ from mining_platform.computing import Compute
 from mining_platform.labels.mapbiomas import read_classes
 from mining_platform.labels.recipes import NO_LABEL, label_of
 from mining_platform.labels.recipes import recipe as recipe_of
-from mining_platform.mosaics import read_clear_count
+from mining_platform.mosaic_arrays import read_clear_count
 from mining_platform.stacks import open_stack, read_stack, read_voids
 
 BATCH_BYTES = 2**24

@@ -12,7 +12,7 @@ import pytest
 import rasterio
 from affine import Affine
 
-from mining_platform import mosaics
+from mining_platform import mosaic_arrays
 from mining_platform.artifacts import ArtifactStore, Ref, open_artifact
 from tests.conftest import REALDATA, Installation, Line
 from tests.earth_engine.server import Server, serve
@@ -32,12 +32,12 @@ def with_scenes(installation: Installation, path: Path, **changes: Any) -> Insta
 
 
 def pixels(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    opened = mosaics.open_mosaic(path)
-    return mosaics.read_window(opened, opened.geobox.boundingbox)
+    opened = mosaic_arrays.open_mosaic(path)
+    return mosaic_arrays.read_window(opened, opened.geobox.boundingbox)
 
 
 def published(installation: Installation, ref: Ref) -> Path:
-    return open_artifact(ArtifactStore(installation.home / "artifacts"), ref).path / mosaics.MOSAIC_NAME
+    return open_artifact(ArtifactStore(installation.home / "artifacts"), ref).path / mosaic_arrays.MOSAIC_NAME
 
 
 def test_one_word_of_a_regions_entry_changes_the_source_and_nothing_else(

@@ -14,7 +14,7 @@ import pytest
 import rasterio
 from numpy.typing import NDArray
 
-from mining_platform import mosaics, patches, verdicts
+from mining_platform import mosaic_arrays, patches, verdicts
 from mining_platform.artifacts import Artifact, ArtifactStore, Ref, open_artifact, produce
 from mining_platform.bands import as_values
 from mining_platform.clouds.rules import QA_CLOUD_BITS
@@ -74,8 +74,8 @@ class Made:
     @property
     def kelvin(self) -> NDArray[np.float32]:
         """Temperature of the mosaic (y, x)."""
-        mosaic = mosaics.open_mosaic(self.artifact("mosaic").path / mosaics.MOSAIC_NAME)
-        image, _ = mosaics.read_window(mosaic, mosaic.geobox.boundingbox.bbox)
+        mosaic = mosaic_arrays.open_mosaic(self.artifact("mosaic").path / mosaic_arrays.MOSAIC_NAME)
+        image, _ = mosaic_arrays.read_window(mosaic, mosaic.geobox.boundingbox.bbox)
         return as_values("L-thermal", image[THERMAL])
 
 

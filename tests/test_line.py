@@ -15,7 +15,7 @@ from mining_platform import patches
 from mining_platform.artifacts import Artifact, ArtifactStore, Ref, open_artifact, records
 from mining_platform.dataset_steps import DATASET_STAGES
 from mining_platform.datasets import DATASETS
-from mining_platform.mosaics import MOSAIC_NAME, computed_blocks
+from mining_platform.mosaic_arrays import MOSAIC_NAME, computed_blocks
 from mining_platform.packages.proportion_ranges import share_of
 from mining_platform.ranges import range_of
 from mining_platform.region_files import load_regions
@@ -110,7 +110,7 @@ def test_one_window_asks_for_one_chunk_of_a_sampled_region_and_for_all_of_a_full
 
 
 def test_patches_have_the_declared_size_and_their_pixels_are_the_mosaics(line: Line) -> None:
-    from mining_platform.mosaics import read_window
+    from mining_platform.mosaic_arrays import read_window
 
     store = opened(line, "sim_ranges/patches", "sim-igarape|2024").path
     mosaic = opened(line, "mosaic", "sim-igarape|2024").path / MOSAIC_NAME

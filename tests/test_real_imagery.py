@@ -15,8 +15,9 @@ from mining_platform.clouds.sun import sun_position
 from mining_platform.clouds.whole_scenes import write_cloud_probability
 from mining_platform.compositing.recipes import RECIPES
 from mining_platform.ingest.stacks import ingest_stack
+from mining_platform.mosaic_arrays import read_window
 from mining_platform.mosaic_quality import evidence
-from mining_platform.mosaics import compose, read_window
+from mining_platform.mosaics import compose
 from mining_platform.region_options import region_of_bounds
 from mining_platform.regions import Region
 from mining_platform.sources import archive

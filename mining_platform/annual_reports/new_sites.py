@@ -17,7 +17,7 @@ from mining_platform.bands import band_of_role
 from mining_platform.chunks import CHUNK_PX
 from mining_platform.figures import RGB_ROLES, rgb_uint8
 from mining_platform.grids import PIXEL_M, project
-from mining_platform.mosaics import Mosaic, open_mosaic, read_window
+from mining_platform.mosaic_arrays import Mosaic, open_mosaic, read_window
 
 SHOWN = 6
 """Places of a report."""

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from mining_platform import lineage
 from mining_platform.artifacts import Ref
 from mining_platform.audits.walk import Since
+from mining_platform.lineage_changes import changes
 from mining_platform.pipeline import Platform, Step, inputs_now
 from mining_platform.sources.protocol import NotAskedError
 from mining_platform.staleness import UNASKED, UNTOLD, offline
@@ -39,4 +40,4 @@ def _differences(platform: Platform, step: Step, ref: Ref, record: lineage.Recor
     except NotAskedError:
         config = digests.spelled(record.configuration)
         yield f"whether its source changed is not known: {UNASKED}"
-    yield from lineage.changes(record, inputs=record.inputs, code_version=step.version, configuration=config)
+    yield from changes(record, inputs=record.inputs, code_version=step.version, configuration=config)

@@ -140,6 +140,6 @@ def _create(path: Path, geobox: GeoBox, *, simulated: bool) -> ts.TensorStore:
 
 
 def read_classes(path: Path, bounds: Sequence[float]) -> NDArray[np.uint8]:
-    """Class codes (y, x) of a `label.zarr` in bounds (minx, miny, maxx, maxy, metres); raises as mosaics.read_window does."""
+    """Class codes (y, x) of a `label.zarr` in bounds (minx, miny, maxx, maxy, metres); raises as `read_window` of mosaics."""
     rows, columns = window_slices(geobox_of(zarr_arrays.group_attributes(path)), bounds)
     return zarr_arrays.read_box(zarr_arrays.open_array(path / "classes"), (rows, columns))

@@ -16,7 +16,7 @@ from mining_platform.artifacts import Artifact, current_digest, open_artifact
 from mining_platform.change_polygons import M2_PER_HA
 from mining_platform.detection_maps import MASK_NAME
 from mining_platform.monitoring_steps import required_monitoring
-from mining_platform.mosaics import MOSAIC_NAME, open_mosaic
+from mining_platform.mosaic_arrays import MOSAIC_NAME, open_mosaic
 from mining_platform.pipeline import Platform, ref
 from mining_platform.regions import Region
 from mining_platform.reviews.decisions import ReviewError

@@ -18,7 +18,7 @@ from mining_platform.area_publishing import AREA_FILE, area_ref
 from mining_platform.artifacts import Artifact, Ref
 from mining_platform.grids import PIXEL_M
 from mining_platform.monitoring_steps import model_layers, monitored_regions, required_monitoring
-from mining_platform.mosaics import MOSAIC_NAME
+from mining_platform.mosaic_arrays import MOSAIC_NAME
 from mining_platform.packages.credits import credits_of, licence_of
 from mining_platform.pipeline import Platform
 from mining_platform.regions import OtherSystem, Region, TerritoryLayer

@@ -18,7 +18,7 @@ from mining_platform.labels.mapbiomas import LABEL_NAME
 from mining_platform.labels.recipes import recipe as recipe_of
 from mining_platform.layers import layer_name
 from mining_platform.manifests import NO_COLLECTION, PartitionSources, build_manifest, label_ranges
-from mining_platform.mosaics import MOSAIC_NAME
+from mining_platform.mosaic_arrays import MOSAIC_NAME
 from mining_platform.pipeline import Platform, key_parts, ref
 from mining_platform.point_windows import point_candidates
 from mining_platform.ranges import RANGES

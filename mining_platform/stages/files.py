@@ -1,6 +1,6 @@
 """Names of the files inside published versions, said once for those who write and those who read them.
 
-Rasters and arrays are named where they are made: `protocol.LAND_COVER_FILE`, `mosaics.MOSAIC_NAME`,
+Rasters and arrays are named where they are made: `protocol.LAND_COVER_FILE`, `mosaic_arrays.MOSAIC_NAME`,
 `mapbiomas.LABEL_NAME`, `patches.STORE_NAME` and `INDEX_NAME`.
 """
 

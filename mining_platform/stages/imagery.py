@@ -8,7 +8,7 @@ from typing import Any
 import geopandas as gpd
 import numpy as np
 
-from mining_platform import mosaic_quality, mosaics
+from mining_platform import mosaic_arrays, mosaic_quality, mosaics
 from mining_platform.artifacts import Artifact, Ref
 from mining_platform.chunks import Block, blocks_of_windows
 from mining_platform.compositing.recipes import mosaic_recipe
@@ -56,7 +56,7 @@ def compose_mosaic(platform: Platform, key: str, inputs: Mapping[Ref, Artifact],
     region, year = platform.region_year(key)
     scenes = required_scenes(region)
     for left in out.iterdir():
-        if left.name != mosaics.MOSAIC_NAME:
+        if left.name != mosaic_arrays.MOSAIC_NAME:
             durable.remove(left)
     facts = mosaics.compose(
         region,
@@ -68,8 +68,8 @@ def compose_mosaic(platform: Platform, key: str, inputs: Mapping[Ref, Artifact],
         source=platform.scenes,
         compute=platform.compute,
     )
-    (out / PREVIEW_FILE).write_bytes(mosaic_picture(out / mosaics.MOSAIC_NAME, f"Mosaic {year}, {region.name}"))
-    return {**facts, **mosaic_quality.evidence(out / mosaics.MOSAIC_NAME)}
+    (out / PREVIEW_FILE).write_bytes(mosaic_picture(out / mosaic_arrays.MOSAIC_NAME, f"Mosaic {year}, {region.name}"))
+    return {**facts, **mosaic_quality.evidence(out / mosaic_arrays.MOSAIC_NAME)}
 
 
 def judge_mosaic(platform: Platform, key: str, inputs: Mapping[Ref, Artifact], out: Path) -> dict[str, Any]:
@@ -79,8 +79,8 @@ def judge_mosaic(platform: Platform, key: str, inputs: Mapping[Ref, Artifact], o
     facts = {name: mosaic.facts[name] for name in EVIDENCE}
     if label is not None:
         codes = mining_codes(region.id)
-        facts |= mosaic_quality.bright_soil_loss(mosaic.path / mosaics.MOSAIC_NAME, label.path / LABEL_NAME, codes)
+        facts |= mosaic_quality.bright_soil_loss(mosaic.path / mosaic_arrays.MOSAIC_NAME, label.path / LABEL_NAME, codes)
     (out / QUALITY_FILE).write_text(json.dumps(facts, indent=1, sort_keys=True) + "\n")
-    picture = quality_picture(mosaic.path / mosaics.MOSAIC_NAME, facts, f"Evidence {year}, {region.name}")
+    picture = quality_picture(mosaic.path / mosaic_arrays.MOSAIC_NAME, facts, f"Evidence {year}, {region.name}")
     (out / PREVIEW_FILE).write_bytes(picture)
     return facts

@@ -16,7 +16,7 @@ from mining_platform.detection_rules import detection_rule
 from mining_platform.layers import layer_name
 from mining_platform.models.classifier import load_model
 from mining_platform.monitoring_steps import monitored_regions, required_monitoring
-from mining_platform.mosaics import MOSAIC_NAME
+from mining_platform.mosaic_arrays import MOSAIC_NAME
 from mining_platform.pipeline import Platform, key_parts
 from mining_platform.raster_files import opened_raster_file
 from mining_platform.regions import Monitoring

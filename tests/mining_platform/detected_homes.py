@@ -14,7 +14,7 @@ from mining_platform import changes, detections
 from mining_platform.artifacts import Artifact, ArtifactStore, Produced, Ref, open_artifact, produce
 from mining_platform.detection_maps import MASK_NAME, mask_polygons
 from mining_platform.monitoring_steps import monitoring_steps
-from mining_platform.mosaics import MOSAIC_NAME
+from mining_platform.mosaic_arrays import MOSAIC_NAME
 from mining_platform.pipeline import Platform, ref
 from mining_platform.region_files import load_regions
 from mining_platform.reviews.detection_desks import DetectionDesk, DetectionProposal, open_detection_desk, take_down_detections

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mining_platform import lineage
+from mining_platform import environments
 from mining_platform.artifacts import ArtifactStore, MissingArtifact, Ref, produce
 from mining_platform.audits.changes import changes_between, changes_json
 from mining_platform.audits.made_by import UnknownFile, made_by_lines, origin_of
@@ -106,7 +106,7 @@ def test_a_difference_that_nothing_recorded_explains_is_called_unexplained(store
 
 def test_other_packages_are_told_beside_what_they_explain(store: ArtifactStore, monkeypatch: pytest.MonkeyPatch) -> None:
     before = version_path(store, MODEL).name
-    monkeypatch.setattr(lineage, "_packages", lambda: {"numpy": "9.9.9"})
+    monkeypatch.setattr(environments, "_packages", lambda: {"numpy": "9.9.9"})
     put(store, MODEL, PATCHES, content="other numbers", version="1", config={"experiment": {"id": "cnn", "seed": 7}, "again": 1})
     put(store, MODEL, PATCHES, content="other numbers", version="1", config={"experiment": {"id": "cnn", "seed": 7}})
     told = changes_json(side_of(store, before), side_of(store, "model@cnn|2024"))

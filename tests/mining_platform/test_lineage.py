@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from blake3 import blake3
 
-from mining_platform import lineage
+from mining_platform import environments, lineage
 from mining_platform.artifacts import ArtifactStore, Ref, produce, records
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -86,7 +86,7 @@ def test_a_record_holds_what_the_production_rested_on(directory: Path) -> None:
 def test_a_record_names_program_and_machine(directory: Path) -> None:
     record = lineage.read_record(directory, 1)
     assert record.packages["numpy"].count(".") == 2
-    assert set(record.packages) <= set(lineage.KEY_PACKAGES)
+    assert set(record.packages) <= set(environments.KEY_PACKAGES)
     assert record.python.startswith("3.")
     assert record.platform
     assert record.processor
@@ -182,27 +182,27 @@ def checkout(tmp_path: Path) -> Path:
 
 
 def test_a_clean_checkout_gives_its_commit(checkout: Path) -> None:
-    assert lineage.git_state(checkout) == (git(checkout, "rev-parse", "HEAD").strip(), False)
+    assert environments.git_state(checkout) == (git(checkout, "rev-parse", "HEAD").strip(), False)
 
 
 def test_a_changed_or_new_file_makes_a_checkout_dirty(checkout: Path) -> None:
     (checkout / "b.py").write_text("b = 1")
-    assert lineage.git_state(checkout)[1] is True
+    assert environments.git_state(checkout)[1] is True
 
 
 def test_a_directory_inside_another_projects_checkout_has_no_commit(checkout: Path) -> None:
     (checkout / "site-packages").mkdir()
-    assert lineage.git_state(checkout / "site-packages") == (None, None)
+    assert environments.git_state(checkout / "site-packages") == (None, None)
 
 
 def test_a_directory_outside_any_checkout_has_no_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, checkout: Path) -> None:
     monkeypatch.setenv("GIT_DIR", str(checkout / ".git"))
-    assert lineage.git_state(tmp_path) == (None, None)
+    assert environments.git_state(tmp_path) == (None, None)
 
 
 def test_a_checkout_without_a_commit_or_git_has_no_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     git(tmp_path, "init", "--quiet")
-    assert lineage.git_state(tmp_path) == (None, None)
-    lineage.git_state.cache_clear()
+    assert environments.git_state(tmp_path) == (None, None)
+    environments.git_state.cache_clear()
     monkeypatch.setenv("PATH", "")
-    assert lineage.git_state(tmp_path) == (None, None)
+    assert environments.git_state(tmp_path) == (None, None)

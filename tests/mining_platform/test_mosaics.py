@@ -12,8 +12,9 @@ import zarr
 
 from mining_platform.chunks import blocks_of_windows
 from mining_platform.compositing.recipes import RECIPES, MosaicRecipe
+from mining_platform.mosaic_arrays import computed_blocks, open_mosaic, read_window
 from mining_platform.mosaic_figures import MISSING_GREY, preview
-from mining_platform.mosaics import MosaicError, compose, computed_blocks, open_mosaic, read_window
+from mining_platform.mosaics import MosaicError, compose
 from mining_platform.scenes import Scene, harmonised, scenes_of, solar_days
 from mining_platform.sources import router, stac
 from mining_platform.sources.protocol import SourceError

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from mining_platform.bands import BANDS
 from mining_platform.clouds.whole_scenes import write_cloud_probability
 from mining_platform.compositing.recipes import RECIPES
-from mining_platform.mosaics import compose, read_window
+from mining_platform.mosaic_arrays import read_window
+from mining_platform.mosaics import compose
 from mining_platform.profiles import PROFILES
 from mining_platform.region_options import region_of_bounds
 from mining_platform.regions import Region, required_scenes

@@ -10,7 +10,7 @@ from odc.geo.geobox import GeoBox
 
 from mining_platform import bands
 from mining_platform.layers import write_layer
-from mining_platform.mosaics import open_mosaic
+from mining_platform.mosaic_arrays import open_mosaic
 from mining_platform.patch_datasets import PatchDataset
 from mining_platform.patches import read_attributes, read_images
 from mining_platform.stacks import open_stack

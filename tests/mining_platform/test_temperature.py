@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from shapely.geometry import box
 
-from mining_platform import mosaic_exports, mosaics, zarr_arrays
+from mining_platform import mosaic_arrays, mosaic_exports, mosaics, zarr_arrays
 from mining_platform.bands import as_values
 from mining_platform.clouds.rules import CLOUD_RULES
 from mining_platform.compositing.composites import compose_locally
@@ -49,7 +49,7 @@ def written(tmp_path: Path, *products: Landsat, profile: str = "landsat-7", year
     channels = required_scenes(place).channels
     table = archive.list_scenes(place, year)
     facts = mosaics.compose(place, table, channels, tmp_path, recipe=RECIPES["qa-median"], blocks=None, source=archive)
-    return tmp_path / mosaics.MOSAIC_NAME, facts
+    return tmp_path / mosaic_arrays.MOSAIC_NAME, facts
 
 
 # Asking for it
@@ -112,8 +112,8 @@ def test_items_without_temperature_are_left_out_only_where_it_is_wanted() -> Non
 def test_a_mosaic_holds_kelvin_beside_reflectance_and_says_so(tmp_path: Path, name: str, band: str, year: int) -> None:
     red = "SR_B4" if band == "ST_B10" else "SR_B3"
     path, facts = written(tmp_path, Landsat(name=name, values={band: K300, red: 10_909}), year=year)
-    mosaic = mosaics.open_mosaic(path)
-    image, _ = mosaics.read_window(mosaic, mosaic.geobox.boundingbox.bbox)
+    mosaic = mosaic_arrays.open_mosaic(path)
+    image, _ = mosaic_arrays.read_window(mosaic, mosaic.geobox.boundingbox.bbox)
     assert facts["channels"] == list(CHANNELS)
     assert as_values("L-thermal", np.unique(image[CHANNELS.index("L-thermal")])) == pytest.approx([300.0], abs=0.01)
     assert as_values("L-red", np.unique(image[CHANNELS.index("L-red")])) == pytest.approx([0.1], abs=1e-6)
@@ -133,7 +133,7 @@ def test_a_pixel_without_temperature_is_a_gap_in_all_bands(tmp_path: Path) -> No
     thermal = np.full((40, 40), K300)
     thermal[:10] = 0
     path, facts = written(tmp_path, Landsat(values={"ST_B10": thermal}))
-    image, clear = mosaics.read_window(path, mosaics.open_mosaic(path).geobox.boundingbox.bbox)
+    image, clear = mosaic_arrays.read_window(path, mosaic_arrays.open_mosaic(path).geobox.boundingbox.bbox)
     assert facts["gap_share"] == pytest.approx(0.25)
     assert not image[:, :30].any()
     assert (clear[:30] == 0).all()
@@ -192,5 +192,5 @@ def test_statistics_and_what_models_see_are_in_the_channels_own_unit() -> None:
 
 def test_reflectance_of_landsat_has_the_statistics_of_what_is_stored(tmp_path: Path) -> None:
     path, _ = written(tmp_path, Landsat(values={"SR_B4": 10_909}), profile="")
-    image, _ = mosaics.read_window(path, mosaics.open_mosaic(path).geobox.boundingbox.bbox)
+    image, _ = mosaic_arrays.read_window(path, mosaic_arrays.open_mosaic(path).geobox.boundingbox.bbox)
     assert channel_statistics([image[None]], PROFILES["landsat-6"].channels).mean[2] == pytest.approx(0.1)
