@@ -1,4 +1,8 @@
-"""Yearly masks of mining: of a model's scores by a rule of detection, or of a land-cover map's classes."""
+"""Yearly masks of mining: of a model's scores by a rule of detection, or of a land-cover map's classes.
+
+Rasters cover the box around a region; `within` is its outline in EPSG:4326. Cells whose middles lie outside are NOT_OBSERVED, so
+that the hectares of regions that border on each other can be added up. Without an outline the whole raster counts.
+"""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -10,15 +14,17 @@ import geopandas as gpd
 import numpy as np
 import rasterio
 import rasterio.shutil
+import shapely
 from numpy.typing import NDArray
 from rasterio.io import DatasetReader, DatasetWriter
 from rasterio.windows import Window
+from shapely.geometry.base import BaseGeometry
 
 from mining_platform.chunks import CHUNK_PX
 from mining_platform.detection_polygons import COLUMNS, detection_polygons
 from mining_platform.detection_rules import DetectionRule, isolated
-from mining_platform.first_years import FOUND, NOT_OBSERVED, windows
-from mining_platform.grids import project
+from mining_platform.first_years import FOUND, NOT_OBSERVED, cells_within, windows
+from mining_platform.grids import project, projected_outline
 from mining_platform.labels.mapbiomas import NO_CLASS_CODES, SIMULATED_MARK
 from mining_platform.mask_outlines import area_m2, outline_id, outlines
 from mining_platform.mosaic_exports import COG
@@ -32,26 +38,30 @@ UNIT_M = 240.0
 """Smallest side, in metres, of what counts as one neighbour of a detection: a cell of models that score 480 m windows."""
 
 
-def write_scored(probability: Path, rule: DetectionRule, out: Path, *, own: float, simulated: bool) -> dict[str, Any]:
+def write_scored(
+    probability: Path, rule: DetectionRule, out: Path, *, own: float, simulated: bool, within: BaseGeometry | None = None
+) -> dict[str, Any]:
     """Write the COG `out` of FOUND where a map of scores has a detection by a rule, NOT_OBSERVED where it has no score, else 0.
 
-    `own` is the model's own threshold. Cells smaller than UNIT_M count as neighbours by squares of about UNIT_M. Facts: the two
-    thresholds, cells that were found, and cells that were left out as isolated.
+    `own` is the model's own threshold. Cells smaller than UNIT_M count as neighbours by squares of about UNIT_M, also those
+    outside of the region. Facts: the two thresholds, cells that were found, and cells that were left out as isolated.
     """
     least, if_isolated = rule.thresholds(own)
     with opened_raster_file(probability) as scores:
+        outline = _outline(within, scores)
         left_out = _isolated_units(scores, rule, least, if_isolated)
         found = alone = 0
         with _new_mask(out, scores, simulated=simulated) as mask:
             for window in windows(scores):
                 values = scores.read(1, window=window)
-                above = np.asarray(values >= np.float32(least))
+                ours = _ours(outline, scores, window)
+                above = np.asarray(values >= np.float32(least)) & ours
                 rows, columns = np.nonzero(above)
                 units = _units(rows + window.row_off, columns + window.col_off, scores)
                 dropped = np.isin(units, left_out) & (values[rows, columns] < np.float32(if_isolated))
                 above[rows[dropped], columns[dropped]] = False
                 found, alone = found + int(above.sum()), alone + int(dropped.sum())
-                mask.write(np.where(np.isnan(values), NOT_OBSERVED, above).astype(np.uint8), 1, window=window)
+                mask.write(np.where(np.isnan(values) | ~ours, NOT_OBSERVED, above).astype(np.uint8), 1, window=window)
     return {"threshold": least, "isolated_threshold": if_isolated, "cells_found": found, "cells_isolated": alone}
 
 
@@ -80,17 +90,19 @@ def _isolated_units(scores: DatasetReader, rule: DetectionRule, least: float, if
     return units[isolated(places_m, rule.neighbours, rule.within_m)]
 
 
-def write_outlined(squares: Path, outlining: Path, threshold: float, out: Path, *, simulated: bool) -> dict[str, Any]:
+def write_outlined(
+    squares: Path, outlining: Path, threshold: float, out: Path, *, simulated: bool, within: BaseGeometry | None = None
+) -> dict[str, Any]:
     """Write the COG `out` of FOUND where a mask of squares is FOUND and a map of pixel scores reaches a threshold.
 
     As a classifier finds mines and a segmenter outlines them; on the grid of `outlining`, whose upper left corner is that of
     `squares`, and whose cells are whole parts of theirs. NOT_OBSERVED where either is without data, else 0. Facts: cells_found,
-    and squares_without_outline, found ones in which no pixel reaches the threshold, which count no ground. ValueError for grids
-    that do not fit.
+    and squares_without_outline, found ones with ground of the region in which no pixel reaches the threshold, which count none.
+    ValueError for grids that do not fit.
     """
     with opened_raster_file(squares) as coarse, opened_raster_file(outlining) as fine:
-        side = _cells_in_a_square(coarse, fine)
-        outlined = np.zeros(coarse.shape, dtype=np.bool_)
+        side, outline = _cells_in_a_square(coarse, fine), _outline(within, fine)
+        outlined, reached = np.zeros((2, *coarse.shape), dtype=np.bool_)
         found = 0
         with _new_mask(out, fine, simulated=simulated) as mask:
             for window in windows(fine):
@@ -98,13 +110,16 @@ def write_outlined(squares: Path, outlining: Path, threshold: float, out: Path, 
                 around = Window(columns[0], rows[0], columns[-1] - columns[0] + 1, rows[-1] - rows[0] + 1)
                 square = coarse.read(1, window=around)[np.ix_(rows - rows[0], columns - columns[0])]
                 scores = fine.read(1, window=window)
-                cells = (square == FOUND) & (scores >= np.float32(threshold))
-                i, j = np.nonzero(cells)
-                outlined[rows[i], columns[j]] = True
-                found += len(i)
-                blind = np.isnan(scores) | (square == NOT_OBSERVED)
+                ours = _ours(outline, fine, window)
+                cells = (square == FOUND) & (scores >= np.float32(threshold)) & ours
+                for marks, where in ((outlined, cells), (reached, ours)):
+                    i, j = np.nonzero(where)
+                    marks[rows[i], columns[j]] = True
+                found += int(cells.sum())
+                blind = np.isnan(scores) | (square == NOT_OBSERVED) | ~ours
                 mask.write(np.where(blind, NOT_OBSERVED, cells).astype(np.uint8), 1, window=window)
-        lost = sum(int(((coarse.read(1, window=w) == FOUND) & ~outlined[w.toslices()]).sum()) for w in windows(coarse))
+        empty = reached & ~outlined
+        lost = sum(int(((coarse.read(1, window=w) == FOUND) & empty[w.toslices()]).sum()) for w in windows(coarse))
     return {"cells_found": found, "squares_without_outline": lost}
 
 
@@ -122,7 +137,7 @@ def _cells_in_a_square(coarse: DatasetReader, fine: DatasetReader) -> int:
     return side
 
 
-def write_mapped(land_cover: Path, codes: Iterable[int], out: Path) -> dict[str, Any]:
+def write_mapped(land_cover: Path, codes: Iterable[int], out: Path, *, within: BaseGeometry | None = None) -> dict[str, Any]:
     """Write the COG `out` of FOUND where a map of class codes has one of `codes`, NOT_OBSERVED where it has none, else 0.
 
     On the map's own grid. Facts: cells_found.
@@ -130,15 +145,31 @@ def write_mapped(land_cover: Path, codes: Iterable[int], out: Path) -> dict[str,
     wanted = sorted(codes)
     with opened_raster_file(land_cover) as source:
         simulated = source.tags().get("TIFFTAG_IMAGEDESCRIPTION", "").startswith(SIMULATED_MARK)
+        outline = _outline(within, source)
         blind = sorted({*NO_CLASS_CODES, *([] if source.nodata is None else [int(source.nodata)])} - {*wanted})
         found = 0
         with _new_mask(out, source, simulated=simulated) as mask:
             for window in windows(source):
                 values = source.read(1, window=window)
-                cells = np.where(np.isin(values, blind), NOT_OBSERVED, np.isin(values, wanted)).astype(np.uint8)
+                unseen = np.isin(values, blind) | ~_ours(outline, source, window)
+                cells = np.where(unseen, NOT_OBSERVED, np.isin(values, wanted)).astype(np.uint8)
                 found += int((cells == FOUND).sum())
                 mask.write(cells, 1, window=window)
     return {"cells_found": found}
+
+
+def _outline(within: BaseGeometry | None, source: DatasetReader) -> BaseGeometry | None:
+    """A region's outline in a raster's CRS, prepared for many looks."""
+    if within is None:
+        return None
+    outline = projected_outline(within, source.crs.to_epsg())
+    shapely.prepare(outline)
+    return outline
+
+
+def _ours(outline: BaseGeometry | None, source: DatasetReader, window: Window) -> NDArray[np.bool_]:
+    """(y, x): cells of a part of a raster that are of the region."""
+    return np.ones((window.height, window.width), dtype=np.bool_) if outline is None else cells_within(outline, source, window)
 
 
 @contextmanager

@@ -28,7 +28,7 @@ from mining_platform.raster_files import opened_raster_file
 from mining_platform.store import durable
 
 FOUND, NOT_OBSERVED = 1, 255
-"""Values of a yearly mask, uint8: mining found; no data. Any other value is ground where none was found."""
+"""Values of a yearly mask, uint8: mining found; no data, or not of the region. Any other value: ground where none was found."""
 NEVER = 0
 """Value of the map of first years where mining was never found."""
 
@@ -119,8 +119,20 @@ def windows(source: DatasetReader) -> Iterator[Window]:
 
 def _false_alarms(source: DatasetReader, tree: STRtree, window: Window) -> NDArray[np.bool_]:
     """(y, x): cells whose middles false alarms hold."""
-    shape = (window.height, window.width)
     near = tree.geometries[tree.query(box(*bounds(window, source.transform)), predicate="intersects")]
-    if not len(near):
+    return _held_by(list(near), source, window)
+
+
+def cells_within(ground: BaseGeometry, source: DatasetReader, window: Window) -> NDArray[np.bool_]:
+    """(y, x): cells of a part of a raster whose middles an outline in its CRS holds; fast once the outline is prepared."""
+    frame = box(*bounds(window, source.transform))
+    if ground.contains(frame):
+        return np.ones((window.height, window.width), dtype=bool)
+    return _held_by([ground] if ground.intersects(frame) else [], source, window)
+
+
+def _held_by(shapes: Sequence[BaseGeometry], source: DatasetReader, window: Window) -> NDArray[np.bool_]:
+    shape = (window.height, window.width)
+    if not shapes:
         return np.zeros(shape, dtype=bool)
-    return np.asarray(rasterize(list(near), shape, transform=source.window_transform(window), dtype="uint8") == 1)
+    return np.asarray(rasterize(shapes, shape, transform=source.window_transform(window), dtype="uint8") == 1)

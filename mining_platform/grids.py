@@ -37,13 +37,14 @@ def project(geometry: BaseGeometry, from_epsg: int, to_epsg: int) -> BaseGeometr
     return _transform(transformer.transform, geometry)
 
 
-def region_geobox(geometry: BaseGeometry, epsg: int) -> GeoBox:
-    """Smallest 10 m lattice GeoBox that covers a geometry given in EPSG:4326.
+def projected_outline(geometry: BaseGeometry, epsg: int) -> BaseGeometry:
+    """A geometry given in EPSG:4326 in another CRS, its edges densified, since straight ones in degrees are curved there."""
+    return project(_shape(geometry).segmentize(0.05), 4326, epsg)
 
-    Edges are densified before projecting, so that curved outlines stay inside.
-    """
-    dense = _shape(geometry).segmentize(0.05)
-    minx, miny, maxx, maxy = project(dense, 4326, epsg).bounds
+
+def region_geobox(geometry: BaseGeometry, epsg: int) -> GeoBox:
+    """Smallest 10 m lattice GeoBox that covers a geometry given in EPSG:4326."""
+    minx, miny, maxx, maxy = projected_outline(geometry, epsg).bounds
     return lattice_geobox(minx, miny, maxx, maxy, epsg)
 
 

@@ -17,6 +17,7 @@ from mining_platform.profiles import PROFILES
 from mining_platform.regions import Monitoring, Region, RegionError
 from mining_platform.reviews.detection_publishing import DETECTION_REVIEWS, DETECTION_REVIEWS_VERSION
 from mining_platform.stacks import layers_of
+from mining_platform.store.digests import digest_of
 from mining_platform.territory_layers import layers_fingerprint, layers_of_regions
 
 
@@ -96,16 +97,17 @@ def _detections(monitored: Iterable[Region]) -> Step:
     def config(platform: Platform, key: str) -> dict[str, Any]:
         region, _ = platform.region_year(key)
         monitoring = required_monitoring(region)
+        told = {"source": monitoring.source, "outline": digest_of(region.geometry.normalize().wkb)}
         if monitoring.source == "land-cover":
-            return {"source": monitoring.source, "codes": list(mining_codes(region.id))}
+            return {**told, "codes": list(mining_codes(region.id))}
         rule = {name: value for name, value in vars(DETECTION_RULES[monitoring.rule]).items() if name != "description"}
         outlined = {"outlined_by": monitoring.outlined_by} if monitoring.outlined_by else {}
-        return {"source": monitoring.source, "deployed_model": monitoring.deployed_model, "rule": rule, **outlined}
+        return {**told, "deployed_model": monitoring.deployed_model, "rule": rule, **outlined}
 
     scored: tuple[tuple[str, Reach], ...] = tuple((name, "scored") for name in ("mosaic", *layers)) if by_model else ()
     deployed: tuple[tuple[str, Reach], ...] = (("model", "deployed"),) if by_model else ()
     after: tuple[tuple[str, Reach], ...] = (("land_cover", "mapped"), *scored, *deployed)
-    return Step("detections", "region|year", region_years(monitored), after, inputs, config, "2")
+    return Step("detections", "region|year", region_years(monitored), after, inputs, config, "3")
 
 
 def _reviews(monitored: Iterable[Region]) -> Step:

@@ -8,6 +8,7 @@ from typing import Any
 
 import geopandas as gpd
 import pandas as pd
+from shapely.geometry.base import BaseGeometry
 
 from mining_platform import change_figures, changes, detection_maps, detections, territories
 from mining_platform.artifacts import Artifact, Ref
@@ -44,7 +45,9 @@ def find_mining(platform: Platform, key: str, inputs: Mapping[Ref, Artifact], ou
         codes = mining_codes(region.id)
         land_cover = inputs[Ref("land_cover", key)]
         facts = {"codes": list(codes), "collection": land_cover.facts.get("collection")}
-        facts |= detection_maps.write_mapped(land_cover.path / LAND_COVER_FILE, codes, out / detection_maps.MASK_NAME)
+        facts |= detection_maps.write_mapped(
+            land_cover.path / LAND_COVER_FILE, codes, out / detection_maps.MASK_NAME, within=region.geometry
+        )
     scores = out / (detection_maps.PIXELS_NAME if monitoring.outlined_by else detections.MAP_NAME)
     told = scores if monitoring.source == "model" else None
     table = detection_maps.mask_polygons(out / detection_maps.MASK_NAME, told, simulated=simulated)
@@ -74,7 +77,12 @@ def _score(
     mosaic = inputs[Ref("mosaic", key)].path / MOSAIC_NAME
     facts = detections.detect(classifier, mosaic, beside, out, compute=platform.compute, model=model.path)
     told = detection_maps.write_scored(
-        out / detections.MAP_NAME, rule, out / detection_maps.MASK_NAME, own=classifier.threshold, simulated=simulated
+        out / detections.MAP_NAME,
+        rule,
+        out / detection_maps.MASK_NAME,
+        own=classifier.threshold,
+        simulated=simulated,
+        within=None if monitoring.outlined_by else _outline_of(platform, key),  # squares on the outline have pixels on both sides
     )
     facts |= told | {"deployed_model": monitoring.deployed_model, "model_digest": model.digest, "rule": rule.id}
     return facts | _outline(platform, key, monitoring, inputs, out, simulated=simulated) if monitoring.outlined_by else facts
@@ -94,11 +102,21 @@ def _outline(
         mosaic = inputs[Ref("mosaic", key)].path / MOSAIC_NAME
         scored = detections.detect(classifier, mosaic, beside, pixels, compute=platform.compute, model=model.path)
         told = detection_maps.write_outlined(
-            squares, pixels / detections.MAP_NAME, classifier.threshold, mask, simulated=simulated
+            squares,
+            pixels / detections.MAP_NAME,
+            classifier.threshold,
+            mask,
+            simulated=simulated,
+            within=_outline_of(platform, key),
         )
         (pixels / detections.MAP_NAME).rename(out / detection_maps.PIXELS_NAME)
     named = {"outlined_by": monitoring.outlined_by, "outline_model_digest": model.digest}
     return told | named | {"cell_m": scored["cell_m"], "outline_threshold": scored["threshold"]}
+
+
+def _outline_of(platform: Platform, key: str) -> BaseGeometry:
+    """A region's outline, EPSG:4326."""
+    return platform.region_year(key)[0].geometry
 
 
 def compare_years(platform: Platform, key: str, inputs: Mapping[Ref, Artifact], out: Path) -> dict[str, Any]:

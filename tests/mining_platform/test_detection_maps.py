@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 import rasterio
 from numpy.typing import NDArray
+from shapely.geometry import Polygon
+from shapely.geometry.base import BaseGeometry
 
 from mining_platform.detection_maps import mask_polygons, write_mapped, write_outlined, write_scored
 from mining_platform.detection_rules import DetectionRule, detection_rule
+from mining_platform.grids import project
 
 FIELDS = DetectionRule("fields", "", 0.4, 0.8, 2, 1_000.0)
 
@@ -150,3 +153,54 @@ def test_large_maps_are_outlined_block_by_block(tmp_path: Path) -> None:
 def test_maps_of_other_ground_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="does not part the cells"):
         outlined(tmp_path, np.zeros((1, 1)), np.zeros((48, 48)))
+
+
+WEST, NORTH = 500_000, 9_600_000
+
+
+def ground(*corners: tuple[float, float]) -> BaseGeometry:
+    """A polygon by corners in metres east and south of the rasters' corner, in EPSG:4326."""
+    return project(Polygon([(WEST + east, NORTH - south) for east, south in corners]), 32722, 4326)
+
+
+LOWER, UPPER = ground((0, 0), (0, 400), (400, 400)), ground((0, 0), (400, 0), (400, 400))
+"""Halves of a square, on both sides of its diagonal."""
+
+
+def test_cells_outside_of_the_outline_are_of_another_region(tmp_path: Path) -> None:
+    codes = raster(tmp_path / "c.tif", np.full((4, 4), 30, dtype=np.uint8), 100.0)
+    halves = []
+    for name, within in (("lower", LOWER), ("upper", UPPER)):
+        write_mapped(codes, {30}, tmp_path / f"{name}.tif", within=within)
+        with rasterio.open(tmp_path / f"{name}.tif") as mask:
+            halves.append(mask.read(1))
+    assert set(np.unique(halves)) == {1, 255}
+    off_diagonal = ~np.eye(4, dtype=bool)
+    np.testing.assert_array_equal((halves[0] == 1)[off_diagonal], np.tri(4, dtype=bool)[off_diagonal])
+    np.testing.assert_array_equal((halves[1] == 1)[off_diagonal], ~np.tri(4, dtype=bool)[off_diagonal])
+
+
+def test_neighbours_count_beyond_the_outline_and_are_not_found_there(tmp_path: Path) -> None:
+    scores = scored(tmp_path / "p.tif", (0, 0, 0.5), (0, 1, 0.5), (1, 0, 0.5), (8, 8, np.nan))
+    within = ground((0, 0), (480, 0), (480, 9_600), (0, 9_600))  # the first column
+    facts = write_scored(scores, FIELDS, tmp_path / "mask.tif", own=0.9, simulated=False, within=within)
+
+    with rasterio.open(tmp_path / "mask.tif") as mask:
+        cells = mask.read(1)
+    assert np.argwhere(cells == 1).tolist() == [[0, 0], [1, 0]]
+    assert (cells[:, 1:] == 255).all()
+    assert (cells[2:, 0] == 0).all()
+    assert (facts["cells_found"], facts["cells_isolated"]) == (2, 0)
+
+
+def test_a_square_on_the_outline_is_outlined_on_this_side(tmp_path: Path) -> None:
+    squares = raster(tmp_path / "squares.tif", np.array([[1, 1]], dtype=np.uint8), 240.0, 255)
+    scores = np.zeros((24, 48), dtype=np.float32)
+    scores[:, 4:12] = 0.9
+    fine = raster(tmp_path / "scores.tif", scores, 10.0, np.nan)
+    within = ground((0, 0), (80, 0), (80, 240), (0, 240))  # a third of the first square
+    facts = write_outlined(squares, fine, 0.5, tmp_path / "m.tif", simulated=False, within=within)
+
+    with rasterio.open(tmp_path / "m.tif") as mask:
+        assert np.unique(np.argwhere(mask.read(1) == 1)[:, 1]).tolist() == [4, 5, 6, 7]
+    assert facts == {"cells_found": 24 * 4, "squares_without_outline": 0}  # nothing is missed in the square outside
