@@ -14,7 +14,7 @@ from assets_defs.partitions import REGIONS
 from assets_defs.run_tags import REFRESH
 from assets_defs.summaries import concluded
 from mining_platform import plans, runs
-from mining_platform.refreshes import beyond, refresh_selection, regions_of_year
+from mining_platform.refreshes import beyond, ended, refresh_selection, regions_of_year
 from mining_platform.sessions import open_session, workers_wanted
 
 
@@ -30,6 +30,8 @@ class RefreshConfig(dg.Config):
 @dg.op
 def refresh(context: dg.OpExecutionContext, config: RefreshConfig) -> None:
     """Make everything of a year that is not fresh, but for experiments that are studies; fails naming what failed."""
+    if told := ended(REGIONS, config.year):
+        context.log.warning(told)
     with open_session() as session, session.crew(config.workers) as crew:
         selection = refresh_selection(config.regions, config.year)
         refs = plans.select(session.platform, session.steps, selection)

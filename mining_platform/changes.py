@@ -95,6 +95,15 @@ def areas_ha(masks: Mapping[int, Path], *, rejected: Mapping[int, Sequence[BaseG
     return {"found_ha": found, **sums}
 
 
+def followed(facts: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
+    """Of regions with their `changes.json` of one year, those that have an earlier year; all of them where none has.
+
+    Beside regions that were followed before, what is found in the first map of another is not new: nobody had looked.
+    """
+    before = tuple(region for region, told in facts.items() if len(told["years"]) > 1)
+    return before or tuple(facts)
+
+
 def _columns_and_rows(window: Window) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     return window.col_off + np.arange(window.width), window.row_off + np.arange(window.height)
 

@@ -19,6 +19,7 @@ from mining_platform.reviews.detection_publishing import DETECTION_REVIEWS, DETE
 from mining_platform.stacks import layers_of
 from mining_platform.store.digests import digest_of
 from mining_platform.territory_layers import layers_fingerprint, layers_of_regions
+from mining_platform.told_regions import told_regions
 
 
 def monitoring_steps(regions: Mapping[str, Region]) -> list[Step]:
@@ -171,15 +172,15 @@ def _territories(monitored: tuple[Region, ...]) -> Step:
     """Whichever regions have their changes; the others are named."""
 
     def inputs(_platform: Platform, key: str) -> tuple[Ref, ...]:
-        return tuple(ref("changes", each.id, key) for each in monitored if int(key) in each.years)
+        return tuple(ref("changes", each.id, key) for each in told_regions(monitored, int(key)).regions)
 
     def config(_platform: Platform, key: str) -> dict[str, Any]:
-        wanted = [each for each in monitored if int(key) in each.years]
+        wanted = told_regions(monitored, int(key)).regions
         return {"regions": list(_ids(wanted)), "layers": layers_fingerprint(layers_of_regions(wanted))}
 
     keys = tuple(sorted({key_parts(key)[1] for key in region_years(monitored)}))
     return Step(
-        "territories", "year", keys, (("changes", "year"),), inputs, config, "1", "published", regions=region_years(monitored)
+        "territories", "year", keys, (("changes", "year"),), inputs, config, "2", "published", regions=region_years(monitored)
     )
 
 
@@ -187,7 +188,7 @@ def _annual_report(monitored: tuple[Region, ...]) -> Step:
     """Whichever regions have their changes; the others are named. Pictures are of the year's mosaics and those before."""
 
     def inputs(_platform: Platform, key: str) -> tuple[Ref, ...]:
-        of_year = [each for each in monitored if int(key) in each.years]
+        of_year = told_regions(monitored, int(key)).regions
         scored = [each for each in of_year if required_monitoring(each).source == "model"]
         told = (ref(name, each.id, key) for each in of_year for name in ("changes", "detections", AREA_ASSET))
         compared = (ref("comparison", each.id, key) for each in compared_regions(of_year))
@@ -198,10 +199,11 @@ def _annual_report(monitored: tuple[Region, ...]) -> Step:
     def config(platform: Platform, key: str) -> dict[str, Any]:
         there = [each for each in inputs(platform, key) if current_digest(platform.artifacts, each) is not None]
         before = previous_release(platform.artifacts, Ref("annual_report", key), there)
-        wanted = [each for each in monitored if int(key) in each.years]
-        layers = layers_fingerprint(layers_of_regions(wanted))
-        names = {each.id: each.name for each in wanted}
-        return {"regions": names, "layers": layers, "previous": before.digest if before else None}
+        told = told_regions(monitored, int(key))
+        layers = layers_fingerprint(layers_of_regions(told.regions))
+        names = {each.id: each.name for each in told.regions}
+        beside = {"ended": told.last_years(int(key)), "simulated": list(_ids(told.simulated))}
+        return {"regions": names, **beside, "layers": layers, "previous": before.digest if before else None}
 
     keys = tuple(sorted({key_parts(key)[1] for key in region_years(monitored)}))
     scored = any(required_monitoring(each).source == "model" for each in monitored)
@@ -210,7 +212,7 @@ def _annual_report(monitored: tuple[Region, ...]) -> Step:
     compared: tuple[tuple[str, Reach], ...] = (("comparison", "year"),) if compared_regions(monitored) else ()
     after: tuple[tuple[str, Reach], ...] = (*yearly, *compared, ("territories", "same"), *pictured)
     of = region_years(monitored)
-    return Step("annual_report", "year", keys, after, inputs, config, "2", "published", regions=of, follows_last_year=True)
+    return Step("annual_report", "year", keys, after, inputs, config, "3", "published", regions=of, follows_last_year=True)
 
 
 def _ids(monitored: Iterable[Region]) -> tuple[str, ...]:

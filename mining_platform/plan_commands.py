@@ -5,10 +5,11 @@ from dataclasses import replace
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from mining_platform import costs, forecasts, plans, rates, refreshes, runs, staleness
 from mining_platform.artifacts import Ref
-from mining_platform.consoles import console
+from mining_platform.consoles import console, errors
 from mining_platform.line_commands import exit_by, make_within, selected, tell
 from mining_platform.options import (
     Assets,
@@ -82,6 +83,8 @@ def refresh(  # noqa: PLR0913 - the options of a command
     with open_session() as session:
         now = one_look(session, offline=offline and dry_run)
         chosen = refreshes.chosen_regions(now.platform.regions, year, words(region_ids))
+        if (missed := refreshes.ended(now.platform.regions, year)) and not region_ids:
+            errors.print(f"[yellow]note[/yellow] {escape(missed)}")
         selection = refreshes.refresh_selection(chosen, year)
         planned = plans.plan(now.platform, now.steps, selection)
         if dry_run:

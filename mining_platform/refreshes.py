@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from mining_platform.experiments import YEARLY
 from mining_platform.plans import Selection
 from mining_platform.regions import Region, RegionError
+from mining_platform.told_regions import told_regions
 
 
 def regions_of_year(regions: Mapping[str, Region], year: int) -> tuple[str, ...]:
@@ -32,6 +33,15 @@ def chosen_regions(regions: Mapping[str, Region], year: int, wanted: Iterable[st
             "Add the year to the region in the region file if its source has it."
         )
     return tuple(region_id for region_id in known if not named or region_id in named)
+
+
+def ended(regions: Mapping[str, Region], year: int) -> str:
+    """A sentence that names monitored regions which were followed before a year and do not declare it; empty where none is."""
+    told = told_regions([each for each in regions.values() if each.monitoring], year).last_years(year)
+    named = ", ".join(f"{region_id} (until {last})" for region_id, last in told.items())
+    if not named:
+        return ""
+    return f"Not refreshed, since {year} is not among their years: {named}. Add it in the region file if their sources have it."
 
 
 def beyond(regions: Mapping[str, Region], year: int) -> str:

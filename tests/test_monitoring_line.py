@@ -113,6 +113,21 @@ def test_a_region_that_fails_is_named_and_the_next_run_makes_what_it_lacked(foll
     assert artifact(followed, "annual_report", "2024").facts["left_out"] == []
 
 
+def test_a_region_that_does_not_declare_the_year_is_named_by_the_refresh_and_in_the_report(followed: Installation) -> None:
+    regions = json.loads(followed.regions.read_text())
+    regions["features"][1]["properties"]["years"] = [2022, 2023]
+    followed.regions.write_text(json.dumps(regions))
+    write_map(followed.home / "maps", "alto", 2024, 15)
+
+    printed = " ".join(followed.run("refresh", "--year", "2024").split())
+
+    assert "Not refreshed, since 2024 is not among their years: baixo (until 2023)" in printed
+    report = artifact(followed, "annual_report", "2024")
+    assert (report.facts["regions"], report.facts["ended"], report.facts["left_out"]) == (["alto"], ["Baixo"], [])
+    told = "Followed before and not in 2024, so in none of these numbers (in brackets their last year): Baixo (2023)."
+    assert told in (report.path / "report.en.html").read_text()
+
+
 def test_the_demonstrations_report_is_marked_and_rests_on_the_deployed_model(line: Line) -> None:
     report = artifact(line.installation, "annual_report", "2024")
     page = (report.path / "report.en.html").read_text()

@@ -44,10 +44,34 @@ class RegionYear:
     squares_without_outline: int = 0
     """Squares that the first model found and in which the second outlined nothing."""
 
+    is_first_map: bool = False
+    """Whether it is mapped for the first time while others were followed before: nothing of it counts as new."""
+
     @property
     def found_ha(self) -> float:
         """Hectares found in the report's year."""
         return float(self.facts["found_ha"][str(self.facts["year"])])
+
+    @property
+    def new_ha(self) -> float:
+        """Hectares that count as new in the report's year."""
+        return 0.0 if self.is_first_map else float(self.facts["new_ha"])
+
+    @property
+    def new_places(self) -> int:
+        """Places that count as new and are larger than the region's least area."""
+        return 0 if self.is_first_map else int(self.facts["new_polygons"])
+
+    @property
+    def first_year(self) -> int:
+        """The first year of its detections."""
+        return int(self.facts["years"][0])
+
+    @property
+    def year_before(self) -> int | None:
+        """The last year before the report's in which it was mapped; None where there is none."""
+        years = self.facts["years"]
+        return int(years[-2]) if len(years) > 1 else None
 
 
 @dataclass(frozen=True)
@@ -119,17 +143,30 @@ class Contents:
     """By region and system."""
     not_compared: tuple[tuple[str, str, str], ...] = ()
     """Region id, a system's name, and why it tells nothing of the year, one of `comparisons.systems.REASONS`."""
+    ended: tuple[tuple[str, int], ...] = ()
+    """Names of regions that were followed before and not in this year, and the last year in which they were."""
+    left_out_simulated: tuple[str, ...] = ()
+    """Names of simulated regions of the year, which are not told beside real ones."""
 
     @property
     def first_year(self) -> int:
         """First year of any region's detections."""
-        return min(int(region.facts["years"][0]) for region in self.regions)
+        return min(region.first_year for region in self.regions)
 
     @property
-    def simulated(self) -> str:
-        """`all`, `some` or `none` of the regions."""
-        marks = [region.simulated for region in self.regions]
-        return "all" if all(marks) else "some" if any(marks) else "none"
+    def simulated(self) -> bool:
+        """Whether anything is simulated."""
+        return any(region.simulated for region in self.regions)
+
+    @property
+    def new_ha(self) -> float:
+        """Hectares that count as new over the regions."""
+        return sum(region.new_ha for region in self.regions)
+
+    @property
+    def new_places(self) -> int:
+        """Places that count as new over the regions."""
+        return sum(region.new_places for region in self.regions)
 
     @property
     def estimated(self) -> tuple[float, float, float] | None:

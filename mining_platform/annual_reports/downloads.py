@@ -109,7 +109,7 @@ def _write_geopackage(table: gpd.GeoDataFrame, path: Path, layer: str) -> None:
 
 
 def _marked(contents: Contents) -> str:
-    return f"{SIMULATED_MARK}.\n" if contents.simulated != "none" else ""
+    return f"{SIMULATED_MARK}.\n" if contents.simulated else ""
 
 
 def _licence(contents: Contents) -> str:

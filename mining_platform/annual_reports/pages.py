@@ -41,7 +41,6 @@ def write_pages(contents: Contents, downloads: Sequence[Download], out: Path) ->
 def _shared(contents: Contents, downloads: Sequence[Download]) -> dict[str, Any]:
     """What is the same in every language."""
     new = [region.new.assign(region=region.id) for region in contents.regions]
-    large = {region.id: region.facts["new_polygons"] for region in contents.regions}
     places = pd.concat([table[table["is_large"]] for table in new], ignore_index=True)
     epsg = {region.id: region.epsg for region in contents.regions}
     return {
@@ -50,13 +49,17 @@ def _shared(contents: Contents, downloads: Sequence[Download]) -> dict[str, Any]
         "is_first": contents.first_year == contents.year,
         "simulated": contents.simulated,
         "left_out": contents.left_out,
+        "ended": [f"{name} ({last})" for name, last in contents.ended],
+        "left_out_simulated": contents.left_out_simulated,
+        "first_maps": [region for region in contents.regions if region.is_first_map],
+        "gaps": [region for region in contents.regions if region.year_before not in (None, contents.year - 1)],
         "names": {region.id: region.name for region in contents.regions},
         "region_names": " · ".join(region.name for region in contents.regions),
         "totals": {
-            "new_ha": contents.total("new_ha"),
+            "new_ha": contents.new_ha,
             "cumulative_ha": contents.total("cumulative_ha"),
             "found_ha": sum(region.found_ha for region in contents.regions),
-            "places": sum(large.values()),
+            "places": contents.new_places,
         },
         "reviewed": {name: contents.total(name) for name in REVIEWED},
         "sites": largest_sites(places, epsg, {region.id: region.mosaics for region in contents.regions}),
@@ -101,11 +104,12 @@ def _in_language(contents: Contents, language: str) -> dict[str, Any]:
 def _row(region: RegionYear, words: Mapping[str, str]) -> dict[str, Any]:
     by_model = words["outlined" if region.outlined_by else "by_model"].format(model=region.mapped_by, other=region.outlined_by)
     mapped_by = by_model if region.source == "model" else words["by_map"].format(collection=region.mapped_by)
-    told = {name: region.facts[name] for name in ("new_ha", "cumulative_ha", "not_found_again_ha", "not_observed_ha")}
+    told = {name: region.facts[name] for name in ("cumulative_ha", "not_found_again_ha", "not_observed_ha")}
     return {
         **told,
         "name": region.name,
-        "simulated": region.simulated,
+        "new_ha": None if region.is_first_map else region.new_ha,
+        "first_year": region.first_year,
         "found_ha": region.found_ha,
         "mapped_by": mapped_by,
         "cell_m": round(region.cell_m),
@@ -123,8 +127,9 @@ def _unscored(contents: Contents) -> list[str]:
 def _static_map(region: RegionYear, year: int, words: Mapping[str, str]) -> str:
     named, axes = (words["new"], words["earlier"]), (words["km_east"], words["km_north"])
     simulated = region.simulated
+    new_since = year + 1 if region.is_first_map else year
     picture = change_figures.change_picture(
-        region.first_years, year, title=region.name, simulated=simulated, words=named, axes=axes
+        region.first_years, new_since, title=region.name, simulated=simulated, words=named, axes=axes
     )
     return _encoded(picture)
 

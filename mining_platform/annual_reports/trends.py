@@ -26,8 +26,7 @@ def trend_figure(contents: Contents, words: Mapping[str, str]) -> "Figure | None
         years = sorted({int(year) for region in contents.regions for year in region.facts["found_ha"]})
         axes.set(ylabel=words["mining_ha"], xticks=years)
         axes.set_ylim(0, 1.08 * max(*axes.get_ylim(), 1.0))
-        marked = contents.simulated == "all"
-        title = figures.mark_title(words["by_year"], simulated=marked)
-        axes.set_title(title, color=figures.SIMULATED_INK if marked else figures.INK)
+        title = figures.mark_title(words["by_year"], simulated=contents.simulated)
+        axes.set_title(title, color=figures.SIMULATED_INK if contents.simulated else figures.INK)
         figure.legend(loc="outside lower left", ncols=3, fontsize=8)
         return figure

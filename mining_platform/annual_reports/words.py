@@ -11,11 +11,6 @@ _ROWS: Mapping[str, tuple[str, str, str]] = {
         "DADOS SIMULADOS: nenhuma imagem ou número desta página mostra um lugar real.",
         "DATOS SIMULADOS: ninguna imagen ni cifra de esta página muestra un lugar real.",
     ),
-    "partly_simulated": (
-        "PARTLY SIMULATED DATA: regions marked SIMULATED show no real place.",
-        "DADOS EM PARTE SIMULADOS: as regiões marcadas SIMULADO não mostram lugares reais.",
-        "DATOS EN PARTE SIMULADOS: las regiones marcadas SIMULADO no muestran lugares reales.",
-    ),
     "mark": ("SIMULATED", "SIMULADO", "SIMULADO"),
     "new": ("new mining in {year}", "nova mineração em {year}", "nueva minería en {year}"),
     "found": ("mining found in {year}", "mineração encontrada em {year}", "minería encontrada en {year}"),
@@ -29,6 +24,28 @@ _ROWS: Mapping[str, tuple[str, str, str]] = {
         "The first year that is mapped here: all that was found counts as new.",
         "O primeiro ano mapeado aqui: tudo o que foi encontrado conta como novo.",
         "El primer año cartografiado aquí: todo lo encontrado cuenta como nuevo.",
+    ),
+    "first_map": ("first map", "primeiro mapa", "primer mapa"),
+    "since": ("since {first}", "desde {first}", "desde {first}"),
+    "first_map_of": (
+        "{region} is mapped for the first time in {year}: the {ha} ha found there are not counted as new.",
+        "{region} é mapeada pela primeira vez em {year}: os {ha} ha encontrados ali não contam como novos.",
+        "{region} se cartografía por primera vez en {year}: las {ha} ha encontradas allí no cuentan como nuevas.",
+    ),
+    "gap": (
+        "{region} was last mapped in {before}: what is new there arose between {before} and {year}.",
+        "{region} foi mapeada pela última vez em {before}: o que é novo ali surgiu entre {before} e {year}.",
+        "{region} se cartografió por última vez en {before}: lo nuevo allí surgió entre {before} y {year}.",
+    ),
+    "ended": (
+        "Followed before and not in {year}, so in none of these numbers (in brackets their last year): {regions}.",
+        "Acompanhadas antes e não em {year}, por isso em nenhum destes números (entre parênteses seu último ano): {regions}.",
+        "Seguidas antes y no en {year}, por lo que no están en estas cifras (entre paréntesis su último año): {regions}.",
+    ),
+    "left_out_simulated": (
+        "Simulated regions of this year are not in this report: {regions}.",
+        "Regiões simuladas deste ano não estão neste relatório: {regions}.",
+        "Las regiones simuladas de este año no están en este informe: {regions}.",
     ),
     "left_out": (
         "Not in these numbers, because their maps could not be made: {regions}.",

@@ -25,6 +25,7 @@ from mining_platform.regions import OtherSystem, Region, TerritoryLayer
 from mining_platform.stages.comparisons import compared_systems
 from mining_platform.stages.files import PREVIEW_FILE, TERRITORIES_CSV
 from mining_platform.territory_layers import layers_of_regions, territories_of_regions
+from mining_platform.told_regions import told_regions
 
 
 def write_report(platform: Platform, key: str, inputs: Mapping[Ref, Artifact], out: Path) -> dict[str, Any]:
@@ -37,22 +38,26 @@ def write_report(platform: Platform, key: str, inputs: Mapping[Ref, Artifact], o
         "year": contents.year,
         "regions": [region.id for region in contents.regions],
         "left_out": list(contents.left_out),
-        "new_ha": contents.total("new_ha"),
+        "ended": [name for name, _ in contents.ended],
+        "first_maps": [region.id for region in contents.regions if region.is_first_map],
+        "new_ha": contents.new_ha,
         "cumulative_ha": contents.total("cumulative_ha"),
-        "new_places": int(contents.total("new_polygons")),
+        "new_places": contents.new_places,
         "restated": [
             {**vars(each), "causes": "; ".join(each.causes), "before_ha": each.before_ha or 0.0, "after_ha": each.after_ha or 0.0}
             for each in contents.restated or ()
         ],
-        "simulated": contents.simulated != "none",
+        "simulated": contents.simulated,
     }
 
 
 def report_contents(platform: Platform, key: str, inputs: Mapping[Ref, Artifact]) -> Contents:
     """What a year's report tells."""
     year = int(key)
-    shown = [each for each in monitored_regions(platform.regions) if Ref("changes", f"{each.id}|{key}") in inputs]
-    lacking = [each.name for each in monitored_regions(platform.regions) if year in each.years and each not in shown]
+    told = told_regions(monitored_regions(platform.regions), year)
+    changed = {each.id: inputs[ref] for each in told.regions if (ref := Ref("changes", f"{each.id}|{key}")) in inputs}
+    shown = [each for each in told.regions if each.id in changed]
+    followed = changes.followed({region_id: each.facts for region_id, each in changed.items()})
     before = previous_release(platform.artifacts, Ref("annual_report", key), list(inputs))
     digests = {ref: artifact.digest for ref, artifact in inputs.items()}
     layers_beside = sorted({layer for each in shown for layer in _layers(platform, each.id)})
@@ -60,8 +65,8 @@ def report_contents(platform: Platform, key: str, inputs: Mapping[Ref, Artifact]
     beside = {each.id: inputs[ref] for each in shown if (ref := Ref("comparison", f"{each.id}|{key}")) in inputs}
     return Contents(
         year,
-        tuple(_region_year(platform, each.id, year, inputs) for each in shown),
-        tuple(lacking),
+        tuple(_region_year(platform, each.id, year, inputs, is_first_map=each.id not in followed) for each in shown),
+        tuple(each.name for each in told.regions if each.id not in changed),
         pd.read_csv(inputs[Ref("territories", key)].path / TERRITORIES_CSV, keep_default_na=False, na_values={"area_ha": [""]}),
         territories_of_regions(shown),
         tuple(_accuracy(ref, artifact) for ref, artifact in sorted(inputs.items()) if ref.asset == "evaluation"),
@@ -74,6 +79,8 @@ def report_contents(platform: Platform, key: str, inputs: Mapping[Ref, Artifact]
         licence_of(credits_),
         tuple(each for region, made in beside.items() for each in compared_systems(region, made)),
         tuple((region, row["name"], row["reason"]) for region, made in beside.items() for row in made.facts["left_out"]),
+        tuple((platform.regions[each].name, last) for each, last in told.last_years(year).items()),
+        tuple(each.name for each in told.simulated),
     )
 
 
@@ -104,7 +111,9 @@ def _other_credit(system: OtherSystem) -> str:
     return f"Compared with: {system.credit or system.name}{made_up}{terms}. Its terms hold for what is only theirs as well."
 
 
-def _region_year(platform: Platform, region_id: str, year: int, inputs: Mapping[Ref, Artifact]) -> RegionYear:
+def _region_year(
+    platform: Platform, region_id: str, year: int, inputs: Mapping[Ref, Artifact], *, is_first_map: bool
+) -> RegionYear:
     region = platform.regions[region_id]
     monitoring, changed = required_monitoring(region), inputs[Ref("changes", f"{region_id}|{year}")]
     found = inputs[Ref("detections", f"{region_id}|{year}")].facts
@@ -121,13 +130,14 @@ def _region_year(platform: Platform, region_id: str, year: int, inputs: Mapping[
         float(found["cell_m"]) if by_model else PIXEL_M,
         region.geometry.bounds,
         changed.facts,
-        new,
+        new.iloc[:0] if is_first_map else new,
         cumulative,
         changed.path / changes.FIRST_YEAR_NAME,
         {each: inputs[ref].path / MOSAIC_NAME for each, ref in mosaics.items() if ref in inputs},
         _area(inputs.get(area_ref(region_id, year))),
         monitoring.outlined_by,
         int(found.get("squares_without_outline", 0)),
+        is_first_map,
     )
 
 

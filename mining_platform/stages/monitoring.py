@@ -28,6 +28,7 @@ from mining_platform.stacks import layers_of
 from mining_platform.stages.files import PREVIEW_FILE, TERRITORIES_CSV
 from mining_platform.store import durable
 from mining_platform.territory_layers import layers_of_regions, territories_of_regions
+from mining_platform.told_regions import told_regions
 
 
 def find_mining(platform: Platform, key: str, inputs: Mapping[Ref, Artifact], out: Path) -> dict[str, Any]:
@@ -147,10 +148,18 @@ def compare_years(platform: Platform, key: str, inputs: Mapping[Ref, Artifact], 
 
 
 def sum_territories(platform: Platform, key: str, inputs: Mapping[Ref, Artifact], out: Path) -> dict[str, Any]:
-    """`territories.csv`: hectares of mining, and of new mining, in each territory of the people's layers and in each country."""
+    """`territories.csv`: hectares of mining, and of new mining, in each territory of the people's layers and in each country.
+
+    What is new is told of regions that were followed before, see `changes.followed`.
+    """
     changed = {key_parts(ref.partition)[0]: each for ref, each in inputs.items() if ref.asset == "changes"}
-    union, new = (_of_all(changed, name) for name in (changes.CUMULATIVE_NAME, changes.NEW_NAME))
-    shown = [platform.regions[region_id] for region_id in sorted(changed)]
+    followed = changes.followed({region_id: each.facts for region_id, each in changed.items()})
+    union = _of_all(changed, changes.CUMULATIVE_NAME)
+    new = _of_all({region_id: changed[region_id] for region_id in followed}, changes.NEW_NAME)
+    shown, told = (
+        [platform.regions[each] for each in sorted(changed)],
+        told_regions(monitored_regions(platform.regions), int(key)),
+    )
     layers = layers_of_regions(shown)
     table = territories.hectares_by_territory(territories_of_regions(shown), {"mining_ha": union, "new_ha": new})
     table.to_csv(out / TERRITORIES_CSV, index=False, lineterminator="\n", float_format="%.4f")
@@ -158,11 +167,11 @@ def sum_territories(platform: Platform, key: str, inputs: Mapping[Ref, Artifact]
     return {
         "year": int(key),
         "regions": sorted(changed),
-        "left_out": sorted({each.id for each in monitored_regions(platform.regions) if int(key) in each.years} - changed.keys()),
+        "left_out": sorted({each.id for each in told.regions} - changed.keys()),
         "kinds": sorted(set(table["kind"])),
         "territories_with_new_mining": int(((table["new_ha"] > 0) & (table["territory_id"] != territories.OUTSIDE)).sum()),
         "mining_ha": float(sum(each.facts["cumulative_ha"] for each in changed.values())),
-        "new_ha": float(sum(each.facts["new_ha"] for each in changed.values())),
+        "new_ha": float(sum(changed[region_id].facts["new_ha"] for region_id in followed)),
         "simulated": simulated,
     }
 

@@ -271,3 +271,26 @@ def test_the_interval_of_f1_is_that_of_iou() -> None:
     interval = {"low": 0.5, "high": 1.0}
     assert _f1_interval({"bootstrap": {"by_patch": {"iou": {"mining": interval}}}}) == (pytest.approx(2 / 3), 1.0)
     assert _f1_interval({"bootstrap": {"by_cluster": {"iou": {"mining": None}}, "by_patch": {}}}) == (None, None)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_regions_that_cannot_be_compared_with_the_year_before_are_told_apart(
+    contents: Contents, region: RegionYear, tmp_path: Path, language: str
+) -> None:
+    late = {**region.facts, "years": [2024], "found_ha": {"2024": 100.0}, "new_ha": 100.0, "cumulative_ha": 100.0}
+    first = replace(region, id="late", name="Late", facts=late, new=region.new.iloc[:0], is_first_map=True)
+    gap = replace(region, id="gap", name="Gap", facts={**region.facts, "years": [2019, 2022, 2024]})
+    both = replace(contents, regions=(gap, region, first), ended=(("Old", 2022),), left_out_simulated=("Sim",))
+
+    told, words = text(page(both, tmp_path / "out", language)), WORDS[language]
+
+    assert f"{number(both.new_ha, language)} ha {words['new'].format(year=2024)} 2 " in told
+    assert both.new_ha == pytest.approx(2 * region.facts["new_ha"])
+    assert words["first_map_of"].format(region="Late", year=2024, ha="100") in told
+    assert words["gap"].format(region="Gap", before=2022, year=2024) in told
+    assert words["ended"].format(year=2024, regions="Old (2022)") in told
+    assert words["left_out_simulated"].format(regions="Sim") in told
+    assert f"Late {words['since'].format(first=2024)}" in told
+    assert words["gap"].format(region="Here", before=2023, year=2024) not in told
+    new = gpd.read_parquet(tmp_path / "out" / "downloads" / "mining-new-2024.parquet")
+    assert set(new["region"]) == {"here", "gap"}
