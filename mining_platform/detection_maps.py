@@ -14,7 +14,6 @@ import geopandas as gpd
 import numpy as np
 import rasterio
 import rasterio.shutil
-import shapely
 from numpy.typing import NDArray
 from rasterio.io import DatasetReader, DatasetWriter
 from rasterio.windows import Window
@@ -23,8 +22,8 @@ from shapely.geometry.base import BaseGeometry
 from mining_platform.chunks import CHUNK_PX
 from mining_platform.detection_polygons import COLUMNS, detection_polygons
 from mining_platform.detection_rules import DetectionRule, isolated
-from mining_platform.first_years import FOUND, NOT_OBSERVED, cells_within, windows
-from mining_platform.grids import project, projected_outline
+from mining_platform.first_years import FOUND, NOT_OBSERVED, cells_within, prepared_outline, windows
+from mining_platform.grids import project
 from mining_platform.labels.mapbiomas import NO_CLASS_CODES, SIMULATED_MARK
 from mining_platform.mask_outlines import area_m2, outline_id, outlines
 from mining_platform.mosaic_exports import COG
@@ -48,13 +47,13 @@ def write_scored(
     """
     least, if_isolated = rule.thresholds(own)
     with opened_raster_file(probability) as scores:
-        outline = _outline(within, scores)
+        outline = prepared_outline(within, scores)
         left_out = _isolated_units(scores, rule, least, if_isolated)
         found = alone = 0
         with _new_mask(out, scores, simulated=simulated) as mask:
             for window in windows(scores):
                 values = scores.read(1, window=window)
-                ours = _ours(outline, scores, window)
+                ours = cells_within(outline, scores, window)
                 above = np.asarray(values >= np.float32(least)) & ours
                 rows, columns = np.nonzero(above)
                 units = _units(rows + window.row_off, columns + window.col_off, scores)
@@ -101,7 +100,7 @@ def write_outlined(
     ValueError for grids that do not fit.
     """
     with opened_raster_file(squares) as coarse, opened_raster_file(outlining) as fine:
-        side, outline = _cells_in_a_square(coarse, fine), _outline(within, fine)
+        side, outline = _cells_in_a_square(coarse, fine), prepared_outline(within, fine)
         outlined, reached = np.zeros((2, *coarse.shape), dtype=np.bool_)
         found = 0
         with _new_mask(out, fine, simulated=simulated) as mask:
@@ -110,7 +109,7 @@ def write_outlined(
                 around = Window(columns[0], rows[0], columns[-1] - columns[0] + 1, rows[-1] - rows[0] + 1)
                 square = coarse.read(1, window=around)[np.ix_(rows - rows[0], columns - columns[0])]
                 scores = fine.read(1, window=window)
-                ours = _ours(outline, fine, window)
+                ours = cells_within(outline, fine, window)
                 cells = (square == FOUND) & (scores >= np.float32(threshold)) & ours
                 for marks, where in ((outlined, cells), (reached, ours)):
                     i, j = np.nonzero(where)
@@ -145,31 +144,17 @@ def write_mapped(land_cover: Path, codes: Iterable[int], out: Path, *, within: B
     wanted = sorted(codes)
     with opened_raster_file(land_cover) as source:
         simulated = source.tags().get("TIFFTAG_IMAGEDESCRIPTION", "").startswith(SIMULATED_MARK)
-        outline = _outline(within, source)
+        outline = prepared_outline(within, source)
         blind = sorted({*NO_CLASS_CODES, *([] if source.nodata is None else [int(source.nodata)])} - {*wanted})
         found = 0
         with _new_mask(out, source, simulated=simulated) as mask:
             for window in windows(source):
                 values = source.read(1, window=window)
-                unseen = np.isin(values, blind) | ~_ours(outline, source, window)
+                unseen = np.isin(values, blind) | ~cells_within(outline, source, window)
                 cells = np.where(unseen, NOT_OBSERVED, np.isin(values, wanted)).astype(np.uint8)
                 found += int((cells == FOUND).sum())
                 mask.write(cells, 1, window=window)
     return {"cells_found": found}
-
-
-def _outline(within: BaseGeometry | None, source: DatasetReader) -> BaseGeometry | None:
-    """A region's outline in a raster's CRS, prepared for many looks."""
-    if within is None:
-        return None
-    outline = projected_outline(within, source.crs.to_epsg())
-    shapely.prepare(outline)
-    return outline
-
-
-def _ours(outline: BaseGeometry | None, source: DatasetReader, window: Window) -> NDArray[np.bool_]:
-    """(y, x): cells of a part of a raster that are of the region."""
-    return np.ones((window.height, window.width), dtype=np.bool_) if outline is None else cells_within(outline, source, window)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import rasterio
 import rasterio.shutil
+import shapely
 from numpy.typing import NDArray
 from rasterio.features import rasterize
 from rasterio.io import DatasetReader
@@ -22,6 +23,7 @@ from shapely.geometry import box
 from shapely.geometry.base import BaseGeometry
 
 from mining_platform.chunks import CHUNK_PX
+from mining_platform.grids import projected_outline
 from mining_platform.labels.mapbiomas import SIMULATED_MARK
 from mining_platform.mosaic_exports import COG
 from mining_platform.raster_files import opened_raster_file
@@ -123,12 +125,23 @@ def _false_alarms(source: DatasetReader, tree: STRtree, window: Window) -> NDArr
     return _held_by(list(near), source, window)
 
 
-def cells_within(ground: BaseGeometry, source: DatasetReader, window: Window) -> NDArray[np.bool_]:
-    """(y, x): cells of a part of a raster whose middles an outline in its CRS holds; fast once the outline is prepared."""
-    frame = box(*bounds(window, source.transform))
-    if ground.contains(frame):
+def prepared_outline(within: BaseGeometry | None, source: DatasetReader) -> BaseGeometry | None:
+    """An outline in EPSG:4326 in a raster's CRS, for `cells_within`; None stays None."""
+    if within is None:
+        return None
+    outline = projected_outline(within, source.crs.to_epsg())
+    shapely.prepare(outline)
+    return outline
+
+
+def cells_within(outline: BaseGeometry | None, source: DatasetReader, window: Window) -> NDArray[np.bool_]:
+    """(y, x): cells of a part of a raster whose middles a `prepared_outline` holds; all of them without an outline."""
+    if outline is None:
         return np.ones((window.height, window.width), dtype=bool)
-    return _held_by([ground] if ground.intersects(frame) else [], source, window)
+    frame = box(*bounds(window, source.transform))
+    if outline.contains(frame):
+        return np.ones((window.height, window.width), dtype=bool)
+    return _held_by([outline] if outline.intersects(frame) else [], source, window)
 
 
 def _held_by(shapes: Sequence[BaseGeometry], source: DatasetReader, window: Window) -> NDArray[np.bool_]:

@@ -165,7 +165,7 @@ def _comparison(monitored: Iterable[Region]) -> Step:
 
     maps: tuple[tuple[str, Reach], ...] = (("land_cover", "compared"),) if any(map(has_map_beside, compared)) else ()
     after: tuple[tuple[str, Reach], ...] = (("detections", "same"), ("changes", "same"), *maps)
-    return Step("comparison", "region|year", region_years(compared), after, inputs, config, "1")
+    return Step("comparison", "region|year", region_years(compared), after, inputs, config, "2")
 
 
 def _territories(monitored: tuple[Region, ...]) -> Step:

@@ -6,7 +6,7 @@ shows as found by one side only.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -20,10 +20,11 @@ from odc.geo.geobox import GeoBox
 from pyproj import CRS
 from rasterio.io import DatasetReader
 from rasterio.windows import Window
+from shapely.geometry.base import BaseGeometry
 
 from mining_platform.chunks import CHUNK_PX
 from mining_platform.comparisons.systems import Theirs
-from mining_platform.first_years import FOUND, NEVER, NOT_OBSERVED
+from mining_platform.first_years import FOUND, NEVER, NOT_OBSERVED, cells_within, prepared_outline
 from mining_platform.labels.agreement import SourceMask, areas_m2
 from mining_platform.labels.mapbiomas import SIMULATED_MARK
 from mining_platform.mosaic_exports import COG
@@ -50,13 +51,16 @@ class Ours:
     """As `first_years.write_first_years` writes it, of the year and all before it."""
 
 
-def write_agreement(ours: Ours, theirs: Theirs, out: Path, *, simulated: bool) -> dict[str, Any]:
+def write_agreement(
+    ours: Ours, theirs: Theirs, out: Path, *, simulated: bool, within: BaseGeometry | None = None
+) -> dict[str, Any]:
     """Write the COG `out`: NEITHER, BOTH, ONLY_OURS, ONLY_THEIRS, or NO_DATA; how much ground each is.
 
     A system of the span `to-date` is compared with all that was found up to the year, another with what was found in it. Gives
     `our_cell_m` and `grid_m`, sides of our cells and of the map's, and in hectares on the ellipsoid (`…_ha`) and cells (`…_px`)
     `ours` and `theirs`, all that each finds on our grid; `both`, `only_ours`, `only_theirs` and `union` where both have data; and
-    `no_data`, mining of one where the other tells nothing. The file appears whole or not at all; equal input gives equal bytes.
+    `no_data`, mining of one where the other tells nothing. What others find in cells of ours outside of the region's outline
+    `within` (EPSG:4326) is not looked at. The file appears whole or not at all; equal input gives equal bytes.
     """
     with (
         TemporaryDirectory(dir=out.parent, prefix=durable.TEMPORARY_PREFIX) as folder,
@@ -64,6 +68,7 @@ def write_agreement(ours: Ours, theirs: Theirs, out: Path, *, simulated: bool) -
         opened_raster_file(ours.first_years) as first_years,
     ):
         plain, whole = Path(folder) / "plain.tif", Path(folder) / "whole.tif"
+        outline = prepared_outline(within, detected)
         coarse = GeoBox(detected.shape, detected.transform, detected.crs.to_wkt())
         cut = max(1, round(cell_side_m(coarse) / FINE_M))
         grid = finer(coarse, cut)
@@ -71,8 +76,12 @@ def write_agreement(ours: Ours, theirs: Theirs, out: Path, *, simulated: bool) -
         with _new_map(plain, grid, simulated=simulated) as raster:
             for window in _windows(grid):
                 part = grid[window.toslices()]
-                mine = _ours(detected, first_years, window, cut, to_date=theirs.span == "to-date")
+                rows, columns = _cells(window, cut)
+                held = Window(columns[0], rows[0], columns[-1] - columns[0] + 1, rows[-1] - rows[0] + 1)
+                at = np.ix_(rows - rows[0], columns - columns[0])
+                mine = _ours(detected, first_years, held, at, to_date=theirs.span == "to-date")
                 other = theirs.said(part)
+                other = replace(other, is_mining=other.is_mining & cells_within(outline, detected, held)[at])
                 raster.write(agreement_codes(mine, other), 1, window=window)
                 areas = areas_m2(part, slice(0, window.height))
                 for name, where in _parts(mine, other).items():
@@ -117,18 +126,22 @@ def _new_map(path: Path, grid: GeoBox, *, simulated: bool) -> Any:
     return raster
 
 
-def _ours(detected: DatasetReader, first_years: DatasetReader, window: Window, cut: int, *, to_date: bool) -> SourceMask:
-    """Our mask on a window of the finer grid."""
-    rows, columns = (
-        np.arange(first, first + size) // cut for first, size in ((window.row_off, window.height), (window.col_off, window.width))
-    )
-    held = Window(columns[0], rows[0], columns[-1] - columns[0] + 1, rows[-1] - rows[0] + 1)
+def _cells(window: Window, cut: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows and columns of our cells that lie under those of a window of the finer grid."""
+    sides = ((window.row_off, window.height), (window.col_off, window.width))
+    rows, columns = (np.arange(first, first + size) // cut for first, size in sides)
+    return rows, columns
+
+
+def _ours(
+    detected: DatasetReader, first_years: DatasetReader, held: Window, at: tuple[NDArray[np.int64], ...], *, to_date: bool
+) -> SourceMask:
+    """Our mask on a window of the finer grid, whose cells lie `at` those of a window of ours."""
     values = detected.read(1, window=held)
     found, seen = values == FOUND, values != NOT_OBSERVED
     if to_date:
         found = first_years.read(1, window=held) != NEVER
         seen = seen | found
-    at = np.ix_(rows - rows[0], columns - columns[0])
     return SourceMask("ours", found[at], seen[at])
 
 

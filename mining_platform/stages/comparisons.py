@@ -23,6 +23,7 @@ from mining_platform.pipeline import Platform
 from mining_platform.pixel_areas import pixel_side_m
 from mining_platform.raster_files import opened_raster_file
 from mining_platform.region_sources import OWN_MAP
+from mining_platform.regions import Region
 from mining_platform.sources.protocol import LAND_COVER_FILE
 from mining_platform.stages.files import COMPARISON_CSV, COMPARISON_FILE, PREVIEW_FILE
 
@@ -44,7 +45,7 @@ def compare(platform: Platform, key: str, inputs: Mapping[Ref, Artifact], out: P
             left_out.append(theirs)
             continue
         simulated = own or theirs.simulated
-        rows.append(_compared(ours, theirs, out, min_area_ha=least, simulated=simulated))
+        rows.append(_compared(ours, theirs, region, out, simulated=simulated))
         title = f"{theirs.name}, {region.name}, {year}"
         pictures.append(figures.agreement_picture(out / agreement_name(theirs.id), title=title, simulated=simulated))
     facts = {"year": year, "systems": rows, "left_out": left_out, "min_area_ha": least}
@@ -97,11 +98,11 @@ def _systems(platform: Platform, key: str, inputs: Mapping[Ref, Artifact], ours:
             yield {"id": system.id, "name": system.name, "reason": error.reason, "why": str(error)}
 
 
-def _compared(ours: Ours, theirs: Theirs, out: Path, *, min_area_ha: float, simulated: bool) -> dict[str, Any]:
+def _compared(ours: Ours, theirs: Theirs, region: Region, out: Path, *, simulated: bool) -> dict[str, Any]:
     """A system's row; its files lie in `out`."""
     agreement = out / agreement_name(theirs.id)
-    told = write_agreement(ours, theirs, agreement, simulated=simulated)
-    places = places_of(agreement, out, min_area_ha=min_area_ha, simulated=simulated)
+    told = write_agreement(ours, theirs, agreement, simulated=simulated, within=region.geometry)
+    places = places_of(agreement, out, min_area_ha=required_monitoring(region).min_area_ha, simulated=simulated)
     for side, table in (("ours", places.only_ours), ("theirs", places.only_theirs)):
         table.to_parquet(out / only_name(side, theirs.id), index=False)
     return row_of(theirs, told, places, simulated=simulated)

@@ -91,6 +91,15 @@ def test_hectares_of_a_large_square_and_a_small_mine_within_it_are_told_as_they_
     assert values[16:20, 16:20].tolist() == [[BOTH] * 4] * 4
 
 
+def test_what_others_find_outside_of_the_outline_is_another_regions(tmp_path: Path) -> None:
+    mine = ours(tmp_path, 30.0, y2024=[(slice(0, 4), slice(0, 4))])
+    theirs = watched(tmp_path, ground(60, 0, 120, 120))  # two columns are ours, two lie beyond
+
+    told = write_agreement(mine, theirs, tmp_path / "agreement.tif", simulated=False, within=ground(0, 0, 120, 300))
+
+    assert [told[f"{name}_px"] for name in ("ours", "theirs", "both", "only_theirs", "no_data")] == [16, 8, 8, 0, 0]
+
+
 def test_the_published_detections_and_mapbiomas_meet_at_lourenco_as_they_are_known_to(lourenco_map: Path, tmp_path: Path) -> None:
     path = REALDATA / "labels-amazon-mining-watch" / "lourenco_2018-2024.geojson"
     if not path.exists():
