@@ -8,7 +8,7 @@ makes, partition by partition, and hours for what a `clocked` run begins: not fo
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Lock
 
 from odc.geo.geobox import GeoBox
@@ -23,6 +23,7 @@ from mining_platform.regions import LAYERS_BESIDE, Region, required_scenes
 from mining_platform.runs import Execute, Outcome
 from mining_platform.scene_costs import cost_of_patches, scene_count
 from mining_platform.sizes import expected_pixels, scenes_over_a_place
+from mining_platform.sources.earth_engine import EECU_S_PER_GIGAVALUE
 from mining_platform.sources.protocol import Cost, NotAskedError
 from mining_platform.stages.imagery import blocks_to_compute
 from mining_platform.staleness import UNTOLD, Planned, assess
@@ -115,6 +116,9 @@ class Budget:
     max_requests: int | None
     max_bytes: int | None
     max_hours: float | None = None
+    max_eecu_hours: float | None = None
+    eecu_rate: float = EECU_S_PER_GIGAVALUE
+    """Compute unit seconds of Earth Engine for 10^9 values, by which compute units are counted."""
     spent: Cost = field(default_factory=Cost)
     refused: list[Ref] = field(default_factory=list)
     """What was not made because it would have taken too much."""
@@ -123,8 +127,8 @@ class Budget:
 
     @property
     def limits(self) -> bool:
-        """Whether requests or bytes are limited."""
-        return self.max_requests is not None or self.max_bytes is not None
+        """Whether what is taken from services is limited."""
+        return any(most is not None for most in (self.max_requests, self.max_bytes, self.max_eecu_hours))
 
     def late(self, spent_s: float, expected_s: float, what: str) -> str:
         """Why something may not be begun after so many seconds; empty where it may."""
@@ -142,13 +146,18 @@ class Budget:
         for name, most, total in (
             ("requests", self.max_requests, wanted.requests),
             ("bytes", self.max_bytes, wanted.bytes),
+            ("EECU-hours", self.max_eecu_hours, self.own(wanted).eecu_s / 3600),
         ):
             if most is not None and total > most:
                 return (
-                    f"{what} would bring this run to {total} {name}, more than the {most} it may take. "
-                    f"Raise --max-{name}, or choose less."
+                    f"{what} would bring this run to {round(total, 2)} {name}, more than the {most:g} it may take. "
+                    f"Raise --max-{name.lower()}, or choose less."
                 )
         return None
+
+    def own(self, cost: Cost) -> Cost:
+        """A cost as sources tell it, with compute units by the rate of this budget."""
+        return replace(cost, eecu_s=cost.eecu_s * self.eecu_rate / EECU_S_PER_GIGAVALUE)
 
     def check(self, estimates: Sequence[Estimate], expected_s: float = 0.0) -> None:
         """CostError where all of it together is more than the run may take, leaving out what is an upper bound."""

@@ -23,10 +23,12 @@ from mining_platform.datasets import DATASETS
 from mining_platform.options import (
     AskServices,
     Assets,
+    EecuRate,
     Epochs,
     Experiments,
     Json,
     MaxBytes,
+    MaxEecuHours,
     MaxHours,
     MaxPatches,
     MaxRequests,
@@ -39,6 +41,7 @@ from mining_platform.options import (
 )
 from mining_platform.reference_rates import REFERENCE_RATES
 from mining_platform.sessions import open_session
+from mining_platform.sources.earth_engine import EECU_S_PER_GIGAVALUE
 
 
 def materialize(  # noqa: PLR0913 - the options of a command
@@ -51,6 +54,8 @@ def materialize(  # noqa: PLR0913 - the options of a command
     max_requests: MaxRequests = None,
     max_bytes: MaxBytes = None,
     max_hours: MaxHours = None,
+    max_eecu_hours: MaxEecuHours = None,
+    eecu_rate: EecuRate = EECU_S_PER_GIGAVALUE,
     epochs: Epochs = None,
     max_patches: MaxPatches = None,
     workers: Workers = 1,
@@ -67,7 +72,7 @@ def materialize(  # noqa: PLR0913 - the options of a command
         raise CommandError(
             "Name what to make with --assets, --regions or --experiments, or use --stale; `mining-platform status` lists all."
         )
-    budget = costs.Budget(max_requests, max_bytes, max_hours)
+    budget = costs.Budget(max_requests, max_bytes, max_hours, max_eecu_hours, eecu_rate)
     with open_session() as session:
         refs = published_stale(session, selection) if stale else plans.select(session.platform, session.steps, selection)
         outcomes = make_within(session, refs, selection, budget, quiet=as_json, workers=workers)

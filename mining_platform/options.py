@@ -17,6 +17,9 @@ Years = Annotated[str, typer.Option("--years", "--year", help="Years such as 202
 Experiments = Annotated[str, typer.Option("--experiments", help="Experiment ids, separated by commas.")]
 MaxRequests = Annotated[int | None, typer.Option(help="Most requests to services that a run may take.")]
 MaxBytes = Annotated[int | None, typer.Option(help="Most bytes from services that a run may take, uncompressed.")]
+MaxEecuHours = Annotated[
+    float | None, typer.Option(min=0, help="Most compute unit hours of Earth Engine that a run may take, as estimated.")
+]
 MaxHours = Annotated[float | None, typer.Option(min=0, help="Most hours of a run: it stops before what would take longer.")]
 EecuRate = Annotated[
     float, typer.Option(min=0, help="Compute unit seconds of Earth Engine for 10^9 values, where your project knows its own.")
@@ -33,18 +36,26 @@ MaxPatches = Annotated[int | None, typer.Option(help="A small trial: most patche
 Only = Annotated[bool, typer.Option("--only", help="Just these assets, not what they rest on.")]
 
 
+_YEARS = "Write 2024, 2020,2022 or 2016-2022."
+
+
 def words(text: str) -> tuple[str, ...]:
     """`a, b` -> ("a", "b")."""
     return tuple(word.strip() for word in text.split(",") if word.strip())
 
 
 def numbers(text: str) -> tuple[int, ...]:
-    """`2016-2018, 2022` -> (2016, 2017, 2018, 2022)."""
+    """`2016-2018, 2022` -> (2016, 2017, 2018, 2022); nothing for an empty text. CommandError for what names no years."""
     years: list[int] = []
     for word in words(text):
-        first, _, last = word.partition("-")
+        first, dash, last = word.partition("-")
         try:
-            years += range(int(first), int(last or first) + 1)
+            span = range(int(first), int(last if dash else first) + 1)
         except ValueError:
-            raise CommandError(f"{word!r} is not a year or a span of years. Write 2024, 2020,2022 or 2016-2022.") from None
+            raise CommandError(f"{word!r} is not a year or a span of years. {_YEARS}") from None
+        if not span:
+            raise CommandError(f"{word!r} ends before it begins. {_YEARS}")
+        years += span
+    if text.strip() and not years:
+        raise CommandError(f"{text!r} names no year. {_YEARS}")
     return tuple(years)

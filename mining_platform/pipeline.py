@@ -89,6 +89,8 @@ class Step:
     """Whether people publish the asset, at any time: it is never planned, and an input only where it is published."""
     regions: tuple[str, ...] = ()
     """`region|year` of what yearly partitions are of, beside datasets."""
+    needed: tuple[str, ...] = ()
+    """Assets among `after` that cannot be left out, where a narrowing leaves out what is not published."""
     follows_last_year: bool = False
     """Whether `config` tells of the partition of the year before, so that this is made first where both are; it is no input."""
 
@@ -154,7 +156,8 @@ def inputs_now(platform: Platform, step: Step, key: str) -> tuple[Ref, ...]:
     """
     declared = step.inputs(platform, key)
     if step.narrowing == "published":
-        return tuple(each for each in declared if current_digest(platform.artifacts, each) is not None) or declared
+        there = {each for each in declared if current_digest(platform.artifacts, each) is not None}
+        return tuple(each for each in declared if each in there or each.asset in step.needed) if there else declared
     if step.narrowing == "available":
         return _available(platform, declared)
     if step.narrowing == "release":
@@ -166,7 +169,7 @@ def inputs_now(platform: Platform, step: Step, key: str) -> tuple[Ref, ...]:
 def may_be_left_out(step: Step, parent: Ref) -> bool:
     """Whether a production can do without a declared input, as long as others of its kind are there."""
     if step.narrowing == "published":
-        return True
+        return parent.asset not in step.needed
     if step.narrowing == "available":
         return parent.asset.endswith(OPTIONAL_STAGES)
     needed = parent.asset in ("model", "evaluation") or parent.asset.endswith("/reviews")

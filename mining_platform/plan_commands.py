@@ -17,6 +17,7 @@ from mining_platform.options import (
     Experiments,
     Json,
     MaxBytes,
+    MaxEecuHours,
     MaxHours,
     MaxRequests,
     Offline,
@@ -45,6 +46,7 @@ def plan(  # noqa: PLR0913 - the options of a command
     max_requests: MaxRequests = None,
     max_bytes: MaxBytes = None,
     max_hours: MaxHours = None,
+    max_eecu_hours: MaxEecuHours = None,
     eecu_rate: EecuRate = EECU_S_PER_GIGAVALUE,
     offline: Offline = False,
     summary: Annotated[bool, typer.Option("--summary", help="By asset and in all, not by partition.")] = False,
@@ -53,14 +55,15 @@ def plan(  # noqa: PLR0913 - the options of a command
     """What `materialize` would make, in its order, and why; what it takes from services that count, and how long it takes.
 
     Times rest on what this installation made before, and on rates of another machine for what it never made.
-    Exit code 2 where that is more than --max-requests, --max-bytes or --max-hours.
+    Exit code 2 where that is more than --max-requests, --max-bytes, --max-eecu-hours or --max-hours, of which hours are at least.
     """
+    budget = costs.Budget(max_requests, max_bytes, max_hours, max_eecu_hours, eecu_rate)
     with open_session() as session:
         now = one_look(session, offline=offline)
         planned = plans.plan(now.platform, now.steps, selected(assets, region_ids, years, experiments, only))
-        told = foretold(now, planned, workers, eecu_rate)
+        told = foretold(now, planned, workers, budget)
     show(told, len(planned), as_json=as_json, summary=summary)
-    costs.Budget(max_requests, max_bytes, max_hours).check(list(told.costs.values()), told.duration.total_s)
+    check(told, budget)
 
 
 def refresh(  # noqa: PLR0913 - the options of a command
@@ -71,6 +74,7 @@ def refresh(  # noqa: PLR0913 - the options of a command
     max_requests: MaxRequests = None,
     max_bytes: MaxBytes = None,
     max_hours: MaxHours = None,
+    max_eecu_hours: MaxEecuHours = None,
     eecu_rate: EecuRate = EECU_S_PER_GIGAVALUE,
     offline: Offline = False,
     as_json: Json = False,
@@ -79,7 +83,7 @@ def refresh(  # noqa: PLR0913 - the options of a command
 
     Exit code 1 if anything failed; 2 where a limit keeps it from being made, with what is done left standing.
     """
-    budget = costs.Budget(max_requests, max_bytes, max_hours)
+    budget = costs.Budget(max_requests, max_bytes, max_hours, max_eecu_hours, eecu_rate)
     with open_session() as session:
         now = one_look(session, offline=offline and dry_run)
         chosen = refreshes.chosen_regions(now.platform.regions, year, words(region_ids))
@@ -88,9 +92,9 @@ def refresh(  # noqa: PLR0913 - the options of a command
         selection = refreshes.refresh_selection(chosen, year)
         planned = plans.plan(now.platform, now.steps, selection)
         if dry_run:
-            told = foretold(now, planned, workers, eecu_rate)
+            told = foretold(now, planned, workers, budget)
             show(told, len(planned), as_json=as_json, summary=False)
-            budget.check(list(told.costs.values()), told.duration.total_s)
+            check(told, budget)
             return
         refs = [item.ref for item in planned]
         outcomes = make_within(session, refs, selection, budget, quiet=as_json, workers=workers)
@@ -104,11 +108,12 @@ def one_look(session: runs.Session, *, offline: bool) -> runs.Session:
     return replace(session, platform=plans.at_one_moment(platform))
 
 
-def foretold(session: runs.Session, planned: Sequence[staleness.Planned], workers: int, eecu_rate: float) -> Told:
+def foretold(session: runs.Session, planned: Sequence[staleness.Planned], workers: int, budget: costs.Budget) -> Told:
     """All that is known of what a plan would make."""
     platform = session.platform
     shown = [item for item in planned if item.state != "fresh"]
-    taken = {item.ref: _rescaled(item, eecu_rate) for item in costs.estimates(platform, session.steps, planned)}
+    estimates = costs.estimates(platform, session.steps, planned)
+    taken = {item.ref: replace(item, cost=budget.own(item.cost)) for item in estimates}
     known = rates.rates(platform, session.steps, REFERENCE_RATES)
     foreseen = forecasts.forecasts(platform, session.steps, planned, known)
     windows = {item.ref: most_windows(platform, session.steps[item.ref.asset], item.ref.partition) for item in shown}
@@ -116,9 +121,11 @@ def foretold(session: runs.Session, planned: Sequence[staleness.Planned], worker
     return Told(shown, windows, _scenes(platform, shown), taken, {each.ref: each for each in foreseen}, duration, workers)
 
 
-def _rescaled(item: costs.Estimate, eecu_rate: float) -> costs.Estimate:
-    """The estimate with compute units by another rate than the platform's own guide."""
-    return replace(item, cost=replace(item.cost, eecu_s=item.cost.eecu_s * eecu_rate / EECU_S_PER_GIGAVALUE))
+def check(told: Told, budget: costs.Budget) -> None:
+    """CostError where a plan takes more than a run with so many workers may."""
+    least_s, _ = told.duration.bounds_s(told.workers)
+    as_told = replace(budget, eecu_rate=EECU_S_PER_GIGAVALUE)  # the plan's compute units are by the budget's rate already
+    as_told.check(list(told.costs.values()), least_s)
 
 
 def _scenes(platform: Platform, shown: Sequence[staleness.Planned]) -> dict[Ref, int]:

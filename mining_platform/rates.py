@@ -18,6 +18,7 @@ from mining_platform.pipeline import Platform, Step
 from mining_platform.sizes import kind_of, size_of, stored_size_of
 from mining_platform.staleness import UNTOLD
 from mining_platform.store.digests import MANIFEST_NAME, read_manifest
+from mining_platform.store.refs import version_key
 from mining_platform.store.versions import (
     POINTER_NAME,
     partition_directory,
@@ -164,10 +165,21 @@ def _made(platform: Platform, step: Step, key: str) -> Made | None:
 
 
 def published_bytes(store: ArtifactStore, ref: Ref) -> int | None:
-    """Bytes of the current version by its manifest; None where there is none, or none on this disk."""
+    """Bytes of the current version by its manifest, which an object store is asked for where it is not on this disk.
+
+    None where there is none, or none that can be read.
+    """
     try:
         digest = current_digest(store, ref)
-        content = (version_directory(store, ref, digest) / MANIFEST_NAME).read_bytes() if digest else b""
+        content = _manifest(store, ref, digest) if digest else b""
         return sum(entry.size for entry in read_manifest(content)) if content else None
     except (ArtifactError, OSError, ValueError):
         return None
+
+
+def _manifest(store: ArtifactStore, ref: Ref, digest: str) -> bytes:
+    path = version_directory(store, ref, digest) / MANIFEST_NAME
+    if store.remote is None or path.is_file():
+        return path.read_bytes()
+    kept = store.remote.get(f"{version_key(ref, digest)}/{MANIFEST_NAME}")
+    return kept.content if kept else b""

@@ -21,9 +21,14 @@ _SPELLING = (
     f"Write {DASK_VARIABLE}=local:2 (worker processes on this machine), tcp://host:8786 (a scheduler), or the dotted name of a "
     "cluster class such as dask_kubernetes.operator.KubeCluster; leave it empty for threads."
 )
-_ADDRESS = re.compile(r"(tcp|tls|ucx|ws|wss)://\S+")
+_ADDRESS = re.compile(r"(tcp|tls|ucx|ws|wss)://\S+:\d{1,5}/?")
 _LOCAL = re.compile(r"local:([1-9]\d{0,2})")
 _CLASS = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
+_NEEDS = {
+    "tls": "Name certificates as Dask asks for them (DASK_DISTRIBUTED__COMM__TLS__CA_FILE, …CLIENT__CERT, …CLIENT__KEY). ",
+    "ucx": "Install distributed-ucxx and UCX. ",
+}
+"""What an address needs besides a scheduler, by its kind."""
 LOOPBACK = "127.0.0.1"
 LOCAL_OPTIONS = {
     "processes": True,
@@ -86,6 +91,9 @@ def opened(named: Named) -> tuple[Any, "Client"]:
     except OSError as error:
         problem = f"No scheduler answers at {named.place}: {error}"
         raise ComputeError(f"{problem}. Start one with `dask scheduler`, or correct {DASK_VARIABLE}.") from None
+    except (TypeError, ValueError, ImportError) as error:  # what a kind of address lacks: certificates, a package, a valid port
+        problem = f"{named.place} cannot be reached by this installation: {str(error).rstrip('.')}"
+        raise ComputeError(f"{problem}. {_NEEDS.get(named.place.partition(':')[0], '')}Correct {DASK_VARIABLE}.") from None
 
 
 def _started(named: Named) -> Any:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import geopandas as gpd
@@ -111,6 +112,16 @@ def test_a_region_that_fails_is_named_and_the_next_run_makes_what_it_lacked(foll
         *(f"{asset}@2024" for asset in ("territories", "annual_report")),
     }
     assert artifact(followed, "annual_report", "2024").facts["left_out"] == []
+
+
+def test_a_report_is_not_made_without_the_territories_of_its_year(followed: Installation) -> None:
+    for asset in ("territories", "annual_report"):
+        shutil.rmtree(followed.home / "artifacts" / asset / "@2023")
+
+    failed = followed.states("--only", "--assets", "annual_report", "--years", "2023", code=1)["annual_report@2023"]
+
+    assert "territories@2023" in failed["message"]
+    assert "mining-platform materialize --assets territories --years 2023" in failed["message"]
 
 
 def test_a_region_that_does_not_declare_the_year_is_named_by_the_refresh_and_in_the_report(followed: Installation) -> None:

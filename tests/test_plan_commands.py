@@ -47,6 +47,15 @@ def test_a_plan_tells_on_what_its_times_rest_and_has_exit_code_2_where_it_takes_
     assert "more than the 0.01 it may take. Raise --max-hours, or choose less." in printed
 
 
+def test_hours_of_a_plan_are_those_that_its_workers_take_at_least_as_for_a_run(home: Installation) -> None:
+    plan = ("plan", "--region", "legal-amazon-*", "--year", "2024", "--offline", "--summary", "--workers", "4", "--json")
+    told = json_of(home.run(*plan))
+    least_h, whole_h = told["duration"]["least_s"] / 3600, told["in_all"]["seconds"] / 3600
+    assert whole_h > 1.5 * least_h
+    home.run(*plan, "--max-hours", f"{1.01 * least_h:.4f}")
+    home.run(*plan, "--max-hours", f"{0.99 * least_h:.4f}", code=2)
+
+
 def test_compute_units_follow_the_rate_that_a_project_knows(home: Installation) -> None:
     plan = ("plan", "--assets", "mosaic", "--regions", "bolivar", "--years", "2021", "--only", "--offline", "--json")
     (row,) = json_of(home.run(*plan, "--eecu-rate", "6"))
@@ -55,6 +64,8 @@ def test_compute_units_follow_the_rate_that_a_project_knows(home: Installation) 
         row["bytes"] / 2 / (channels + 2) * channels * scenes
     )  # the counts of clear and observed days are read, not composed of
     assert row["eecu_s"] == pytest.approx(6 * values / 1e9, rel=0.02)
+    refused = " ".join(home.run("materialize", "--assets", "mosaic", "--years", "2024-2020", code=2).split())
+    assert "'2024-2020' ends before it begins" in refused
     assert (row["at_most"], row["expected_only"]) == (True, True)
 
 

@@ -162,6 +162,15 @@ def test_a_plan_over_the_limit_is_refused_and_one_at_the_limit_is_not(platform: 
         costs.Budget(None, 139).check(told)
 
 
+def test_compute_units_are_limited_by_the_rate_of_a_project() -> None:
+    told = [costs.Estimate(Ref("mosaic", FULL), Cost(eecu_s=7200.0), at_most=False)]
+    costs.Budget(None, None, max_eecu_hours=2.0).check(told)
+    costs.Budget(None, None, max_eecu_hours=1.0, eecu_rate=costs.EECU_S_PER_GIGAVALUE / 2).check(told)
+    refused = r"to 2\.0 EECU-hours, more than the 1\.5 it may take\. Raise --max-eecu-hours, or choose less"
+    with pytest.raises(costs.CostError, match=refused):
+        costs.Budget(None, None, max_eecu_hours=1.5).check(told)
+
+
 def test_an_upper_bound_alone_does_not_refuse_a_plan(platform: Platform) -> None:
     item = costs.estimate(platform, STEPS["mosaic"], SAMPLED)
     costs.Budget(0, 0).check([item])

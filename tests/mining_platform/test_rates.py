@@ -1,5 +1,6 @@
 """Measured rates: what productions took, by records and manifests, and lines through them that single slow runs do not bend."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from mining_platform.reference_rates import REFERENCE_RATES
 from mining_platform.region_files import load_regions
 from mining_platform.sizes import chunks_of_window, kind_of, scenes_over_a_place, size_of, stored_size_of
 from mining_platform.sources import router
+from tests.object_stores import memory_bucket
 
 REGIONS = load_regions(Path(__file__).parents[2] / "regions.geojson")
 STEPS = build_steps(REGIONS)
@@ -79,6 +81,16 @@ def test_bytes_are_those_of_the_manifest_and_seconds_those_of_the_record(platfor
     assert 5000 < made.bytes == published_bytes(platform.artifacts, ref) < 6000
     assert 0 <= made.seconds < 60
     assert published_bytes(platform.artifacts, Ref("land_cover", SAMPLED)) is None
+
+
+def test_bytes_of_what_another_home_put_into_a_bucket_are_asked_for(platform: Platform, tmp_path: Path) -> None:
+    bucket, ref = memory_bucket(), Ref("land_cover", FULL)
+    first, second = (replace(platform, artifacts=ArtifactStore(tmp_path / name, bucket)) for name in ("first", "second"))
+    publish(first, ref, "x" * 5000, pixels=310_806)
+    told = published_bytes(first.artifacts, ref)
+    assert told is not None
+    assert published_bytes(second.artifacts, ref) == told
+    assert not list((tmp_path / "second").rglob("versions")), "only the manifest is read"
 
 
 def test_a_record_that_was_altered_is_left_out(platform: Platform) -> None:

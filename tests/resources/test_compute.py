@@ -34,6 +34,8 @@ from tests.mining_platform.test_mosaics import CHANNELS, MEDIAN, bytes_of, wide_
         ("local:2", "{", "is no JSON"),
         ("local:2", "[]", "is an object of options"),
         ("tcp://10.0.0.1:8786", '{"n": 1}', "takes none"),
+        ("tcp://10.0.0.1", "", "names no workers"),
+        ("tcp://10.0.0.1:port", "", "names no workers"),
     ],
 )
 def test_a_setting_that_names_no_workers_is_refused_with_the_spelling(place: str, options: str, told: str) -> None:
@@ -54,6 +56,20 @@ def test_a_scheduler_that_does_not_answer_is_told(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(compute.Named, "wait_s", 0.2)
     with pytest.raises(ComputeError, match=r"No scheduler answers at tcp://127\.0\.0\.1:1"):
         compute.opened(compute.Named("tcp://127.0.0.1:1", {}))
+
+
+@pytest.mark.parametrize(
+    ("place", "told"),
+    [("tls://127.0.0.1:1", "Name certificates"), ("ucx://127.0.0.1:1", "Install"), ("tcp://127.0.0.1:99999", "")],
+)
+def test_an_address_that_this_installation_cannot_use_is_told_with_what_it_lacks(
+    monkeypatch: pytest.MonkeyPatch, place: str, told: str
+) -> None:
+    monkeypatch.setattr(compute.Named, "wait_s", 0.2)
+    with pytest.raises(
+        ComputeError, match=f"(cannot be reached by this installation|No scheduler answers).*{told}.*orrect MINING"
+    ):
+        compute.opened(compute.Named(place, {}))
 
 
 def test_a_cluster_class_that_is_not_installed_is_told() -> None:
