@@ -18,6 +18,8 @@ from mining_platform.labels.mapbiomas import SIMULATED_MARK
 from mining_platform.territories import COLUMNS as TERRITORY_COLUMNS
 
 FOLDER = "downloads"
+UP_TO_YEAR = "up_to_year"
+"""Column of places of all years so far in place of `year`: the last of them."""
 PLACES_COLUMNS = ("place_id", "region", "year", "area_ha", "is_large", "reviewed", "simulated")
 GEOPACKAGE_DATE = "2000-01-01T00:00:00Z"  # of last change, which is kept out: equal data shall give equal bytes
 
@@ -40,9 +42,10 @@ def write_downloads(contents: Contents, out: Path) -> tuple[Download, ...]:
     folder = out / FOLDER
     folder.mkdir()
     year = contents.year
+    everything = _places(contents, "cumulative").rename(columns={"year": UP_TO_YEAR})
     tables = {
         f"mining-new-{year}": (_places(contents, "new"), f"new in {year}"),
-        f"mining-all-{year}": (_places(contents, "cumulative"), f"found from {contents.first_year} to {year}"),
+        f"mining-all-{year}": (everything, f"found from {contents.first_year} to {year}"),
     }
     files = [each for name, (table, about) in tables.items() for each in _written(table, folder, name, about)]
     for region in contents.regions:

@@ -15,6 +15,7 @@ from mining_platform.annual_reports.compared import compared_section
 from mining_platform.annual_reports.contents import Contents, RegionYear
 from mining_platform.annual_reports.downloads import Download
 from mining_platform.annual_reports.new_sites import largest_sites
+from mining_platform.annual_reports.territory_rows import territory_rows
 from mining_platform.annual_reports.trends import trend_figure
 from mining_platform.annual_reports.words import LANGUAGES, WORDS, number
 from mining_platform.reports import TEMPLATES
@@ -67,7 +68,7 @@ def _shared(contents: Contents, downloads: Sequence[Download]) -> dict[str, Any]
         "areas": [{"name": region.name, **region.area} for region in contents.regions if region.area],
         "by_map": any(region.source == "land-cover" for region in contents.regions),
         "restated": None if contents.restated is None else [vars(each) for each in contents.restated],
-        "territories": contents.territories.astype(object).where(contents.territories.notna(), None).to_dict("records"),
+        "territories": territory_rows(contents.territories),
         "downloads": downloads,
         "credits": contents.credits,
         "licence": contents.licence[0] or "–",

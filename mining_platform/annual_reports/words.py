@@ -78,9 +78,17 @@ _ROWS: Mapping[str, tuple[str, str, str]] = {
     ),
     "territories": ("Territories", "Territórios", "Territorios"),
     "territories_line": (
-        "Hectares in each territory; ground in two territories of one kind counts in both.",
-        "Hectares em cada território; o chão em dois territórios do mesmo tipo conta em ambos.",
-        "Hectáreas en cada territorio; el suelo en dos territorios del mismo tipo cuenta en ambos.",
+        "Hectares in each territory, of all that was found since {first} and of what is new; ground in two territories of one "
+        "kind counts in both.",
+        "Hectares em cada território, de tudo o que foi encontrado desde {first} e do que é novo; o chão em dois territórios do "
+        "mesmo tipo conta em ambos.",
+        "Hectáreas en cada territorio, de todo lo encontrado desde {first} y de lo nuevo; el suelo en dos territorios del mismo "
+        "tipo cuenta en ambos.",
+    ),
+    "territories_elsewhere": (
+        "None of the named territories lies in these regions.",
+        "Nenhum dos territórios indicados fica nestas regiões.",
+        "Ninguno de los territorios indicados está en estas regiones.",
     ),
     "no_territories": (
         "No territories were named for this report.",
@@ -92,7 +100,12 @@ _ROWS: Mapping[str, tuple[str, str, str]] = {
     "outside": ("in none of them", "em nenhum deles", "en ninguno de ellos"),
     "mining_ha": ("mining, ha", "mineração, ha", "minería, ha"),
     "new_ha": ("new, ha", "nova, ha", "nueva, ha"),
-    "share": ("share of its area", "parte de sua área", "parte de su área"),
+    "since_ha": ("found since {first}, ha", "encontrada desde {first}, ha", "encontrada desde {first}, ha"),
+    "share": (
+        "share of its area since {first}",
+        "parte de sua área desde {first}",
+        "parte de su área desde {first}",
+    ),
     "accuracy": ("How sure this is", "Quão seguro isto é", "Qué tan seguro es esto"),
     "accuracy_line": (
         "On test patches that the model never saw. Intervals are 95 %, by bootstrap over neighbouring patches.",
