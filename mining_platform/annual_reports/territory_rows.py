@@ -1,10 +1,27 @@
 """What an annual report shows of territories."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 
+from mining_platform.annual_reports.words import by_language
 from mining_platform.territories import OUTSIDE
+
+KINDS: Mapping[str, Mapping[str, str]] = by_language(
+    {
+        "indigenous-territory": ("Indigenous territory", "terra indígena", "territorio indígena"),
+        "protected-area": ("protected area", "área protegida", "área protegida"),
+        "municipality": ("municipality", "município", "municipio"),
+        "country": ("country", "país", "país"),
+    }
+)
+"""Usual kinds of territories; people choose others too."""
+
+
+def kind_in(kind: str, language: str) -> str:
+    """How a page calls a kind of territory: in its language where it is a usual one."""
+    return KINDS[language].get(kind, kind)
 
 
 def title_of(name: str, territory_id: str) -> str:

@@ -282,9 +282,13 @@ _ROWS: Mapping[str, tuple[str, str, str]] = {
 }
 """Key -> English, Portuguese, Spanish; `{…}` is filled in."""
 
-WORDS: Mapping[str, Mapping[str, str]] = {
-    language: {key: str(row[position]) for key, row in _ROWS.items()} for position, language in enumerate(LANGUAGES)
-}
+
+def by_language(rows: Mapping[str, tuple[str, str, str]]) -> Mapping[str, Mapping[str, str]]:
+    """Language -> key -> words, of rows of English, Portuguese and Spanish."""
+    return {language: {key: row[position] for key, row in rows.items()} for position, language in enumerate(LANGUAGES)}
+
+
+WORDS = by_language(_ROWS)
 SEPARATORS: Mapping[str, tuple[str, str]] = {"en": (",", "."), "pt": (".", ","), "es": (".", ",")}
 """Of thousands and of decimals, by language."""
 
