@@ -3,7 +3,7 @@
 Areas are on the WGS 84 ellipsoid (Karney 2013, doi:10.1007/s00190-012-0578-z). Edges are straight in degrees.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import geopandas as gpd
 import numpy as np
@@ -20,12 +20,15 @@ OUTSIDE = "outside"
 """territory_id of the row, one a kind, of mining that lies in none of the kind's territories."""
 
 
-def hectares_by_territory(territories: gpd.GeoDataFrame, mining: Mapping[str, gpd.GeoDataFrame]) -> pd.DataFrame:
+def hectares_by_territory(
+    territories: gpd.GeoDataFrame, mining: Mapping[str, gpd.GeoDataFrame], *, kinds: Iterable[str] = ()
+) -> pd.DataFrame:
     """Hectares of each table of mining in each territory, sorted by kind, then by most mining of the first table, then id.
 
     `territories`: kind, territory_id, name and polygons in EPSG:4326; `mining`: by the name of its column in the result, polygons
-    in EPSG:4326 that do not overlap. Gives COLUMNS and a column a table. Ground in two territories of one kind counts in both;
-    each kind has a row OUTSIDE of what lies in none. ValueError for another CRS.
+    in EPSG:4326 that do not overlap; `kinds`: those that people named, also such as no territory is of. Gives COLUMNS and a
+    column a table. Ground in two territories of one kind counts in both; each kind has a row OUTSIDE of what lies in none.
+    ValueError for another CRS.
     """
     for name, table in {"territories": territories, **mining}.items():
         if table.crs is None or table.crs.to_epsg() != 4326:  # noqa: PLR2004 - WGS 84
@@ -34,17 +37,17 @@ def hectares_by_territory(territories: gpd.GeoDataFrame, mining: Mapping[str, gp
     shapes = np.asarray(territories.geometry, dtype=object)
     rows = rows.assign(area_ha=[area_ha(shape) for shape in shapes])
     rows = rows.assign(**{name: _inside(shapes, np.asarray(table.geometry, dtype=object)) for name, table in mining.items()})
-    found = pd.concat([rows, _outside(territories, mining)], ignore_index=True)
+    found = pd.concat([rows, _outside(territories, mining, kinds)], ignore_index=True)
     most = next(iter(mining), "area_ha")
     keys = {"kind": True, "_outside": True, most: False, "territory_id": True}
     found = found.assign(_outside=found["territory_id"] == OUTSIDE).sort_values(list(keys), ascending=list(keys.values()))
     return found.drop(columns="_outside").reset_index(drop=True)
 
 
-def _outside(territories: gpd.GeoDataFrame, mining: Mapping[str, gpd.GeoDataFrame]) -> pd.DataFrame:
+def _outside(territories: gpd.GeoDataFrame, mining: Mapping[str, gpd.GeoDataFrame], kinds: Iterable[str]) -> pd.DataFrame:
     rows = []
-    for kind, group in territories.groupby("kind", sort=True):
-        union = shapely.union_all(np.asarray(group.geometry, dtype=object))
+    for kind in sorted({*territories["kind"], *kinds}):
+        union = shapely.union_all(np.asarray(territories.geometry[territories["kind"] == kind], dtype=object))
         shapely.prepare(union)
         left = {name: sum(_beyond(union, each) for each in table.geometry) for name, table in mining.items()}
         rows.append({"kind": kind, "territory_id": OUTSIDE, "name": "", "area_ha": np.nan, **left})

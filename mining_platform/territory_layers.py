@@ -15,7 +15,7 @@ from mining_platform.regions import Region, TerritoryLayer, expand
 from mining_platform.sources.protocol import SourceError
 from mining_platform.store.digests import file_digest
 from mining_platform.territories import OUTSIDE
-from mining_platform.vector_files import read_features
+from mining_platform.vector_files import lies_on_the_globe, read_features
 
 COLUMNS = ("kind", "territory_id", "name")
 NAMED = 5  # wrong territories that an error names
@@ -46,7 +46,7 @@ def read_territories(layers: tuple[TerritoryLayer, ...]) -> gpd.GeoDataFrame:
     """All territories, in EPSG:4326: COLUMNS and geometry, sorted by kind and id; of a kind in several layers, those of all.
 
     SourceError, naming the file and the territories, for a file that cannot be read, properties that it lacks, ids that are
-    empty, used twice or OUTSIDE, and shapes that are no valid polygons.
+    empty, used twice or OUTSIDE, degrees that are none, and shapes that are no valid polygons.
     """
     parts = [_read(layer) for layer in layers]
     if not parts:
@@ -70,6 +70,8 @@ def _read(layer: TerritoryLayer) -> gpd.GeoDataFrame:
         raise SourceError(f"{path.name} has no property {', '.join(lacking)}; it has {there}. Mend the layer's id and name.")
     if not len(found) or found.crs is None:
         raise SourceError(f"{path.name} holds no territories with a CRS. Name a file of polygons.")
+    if not lies_on_the_globe(found):
+        raise SourceError(f"{path.name} has coordinates that are no degrees, though its CRS is {found.crs.name}. State the CRS.")
     ids = found[layer.id].astype("string").str.strip()
     shapes = found.geometry.to_crs(4326)
     _refuse(path, ids, (ids.isna() | (ids == "") | (ids == OUTSIDE)).to_numpy(bool), "have no id of their own")

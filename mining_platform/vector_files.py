@@ -22,6 +22,7 @@ MAX_BYTES = 4 * 2**30
 _GEOPACKAGE = (b"SQLite format 3\0", b"GPKG")
 """What a GeoPackage begins with, and has at byte 68 (https://www.geopackage.org/spec/, requirements 1 and 2)."""
 MAX_CRS_BYTES = 4_096
+HALF_TURN_DEG, QUARTER_TURN_DEG = 180, 90
 _CRS_KEY = re.compile(rb"""["'](?:c|\\u0063)(?:r|\\u0072)(?:s|\\u0073)["']""", re.IGNORECASE)
 """Where a file may have its CRS, in all spellings that GDAL's parsers of JSON take."""
 _NAMED = ("name", "epsg")
@@ -38,6 +39,13 @@ def read_features(place: Path | str) -> gpd.GeoDataFrame:
     if path.stat().st_size > MAX_BYTES:
         raise ValueError(f"it has more than {MAX_BYTES} bytes, which no file of outlines needs")
     return read_kml(path) if path.suffix.lower() in (KML_SUFFIX, KMZ_SUFFIX) else gpd.read_file(_of_one_driver(path))
+
+
+def lies_on_the_globe(found: gpd.GeoDataFrame) -> bool:
+    """Whether coordinates are degrees where their CRS is of degrees, as which GeoJSON takes metres that come without a CRS."""
+    west, south, east, north = found.total_bounds
+    beyond = west < -HALF_TURN_DEG or east > HALF_TURN_DEG or south < -QUARTER_TURN_DEG or north > QUARTER_TURN_DEG
+    return not (found.crs.is_geographic and beyond)
 
 
 def _of_one_driver(path: Path) -> str:

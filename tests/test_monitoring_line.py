@@ -9,6 +9,7 @@ import geopandas as gpd
 import pandas as pd
 import pytest
 import rasterio
+import shapely
 
 from mining_platform import changes
 from mining_platform.artifacts import ArtifactStore, Ref
@@ -137,6 +138,25 @@ def test_a_region_that_does_not_declare_the_year_is_named_by_the_refresh_and_in_
     assert (report.facts["regions"], report.facts["ended"], report.facts["left_out"]) == (["alto"], ["Baixo"], [])
     told = "Followed before and not in 2024, so in none of these numbers (in brackets their last year): Baixo (2023)."
     assert told in (report.path / "report.en.html").read_text()
+
+
+def test_named_territories_that_lie_elsewhere_are_told_with_all_mining_outside_of_them(followed: Installation) -> None:
+    park = gpd.GeoDataFrame({"code": ["9"], "title": ["Far"]}, geometry=[shapely.box(10, 10, 11, 11)], crs=4326)
+    park.to_file(followed.home / "parks.geojson")
+    told = json.loads(followed.regions.read_text())
+    layer = {"kind": "protected-area", "href": str(followed.home / "parks.geojson"), "id": "code", "name": "title"}
+    told["features"][0]["properties"]["monitoring"]["territories"] = [layer]
+    followed.regions.write_text(json.dumps(told))
+
+    assert made(followed.states("--assets", "annual_report", "--years", "2023")) == {"territories@2023", "annual_report@2023"}
+
+    territories = artifact(followed, "territories", "2023")
+    (row,) = pd.read_csv(territories.path / TERRITORIES_CSV).to_dict("records")
+    assert (row["kind"], row["territory_id"]) == ("protected-area", "outside")
+    assert row["mining_ha"] == pytest.approx(territories.facts["mining_ha"], rel=1e-4)
+    assert territories.facts["kinds"] == ["protected-area"]
+    page = (artifact(followed, "annual_report", "2023").path / "report.en.html").read_text()
+    assert "None of the named territories lies in these regions" in page
 
 
 def test_the_demonstrations_report_is_marked_and_rests_on_the_deployed_model(line: Line) -> None:

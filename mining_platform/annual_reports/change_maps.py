@@ -10,11 +10,13 @@ from typing import Any
 import geopandas as gpd
 import numpy as np
 import shapely
+from numpy.typing import NDArray
 from pyproj import Transformer
 from shapely.geometry import mapping
 from shapely.geometry.base import BaseGeometry
 
 from mining_platform.annual_reports.contents import Contents, RegionYear
+from mining_platform.annual_reports.territory_rows import kind_in, title_of
 from mining_platform.annual_reports.words import number
 from mining_platform.chunks import geobox_of
 from mining_platform.mosaic_figures import preview
@@ -23,6 +25,14 @@ from mining_platform.zarr_arrays import group_attributes
 MOST_PLACES = 20_000
 """Of a layer of the map: the largest; the downloads hold all."""
 DECIMALS = 6  # of degrees, 0.1 m
+OUTLINE_TOLERANCE_M = 75.0
+"""How far a territory's outline on the map may be from its own: a few pixels where a region fills the map."""
+MOST_OUTLINE_POINTS = 100_000
+"""Of all territories of the map, about 2 MB of a page; where there would be more, outlines are coarser."""
+COARSEST = 6
+"""How often the tolerance is doubled at most."""
+OUTLINE_DECIMALS = 5  # of degrees, 1 m
+DEGREE_M = 111_320.0  # of the equator: degrees elsewhere are shorter, so that outlines are nearer still
 BACKDROP_PX = 1_000
 JPEG_QUALITY = 78
 
@@ -37,7 +47,7 @@ def map_data(contents: Contents, words: Mapping[str, str], language: str) -> str
         "earlier": _features(
             [region.cumulative for region in contents.regions], words["total"].format(first=contents.first_year), language
         ),
-        "territories": _outlines(contents.outlines),
+        "territories": _outlines(contents.outlines, language),
     }
     return json.dumps(told, sort_keys=True, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
 
@@ -65,16 +75,30 @@ def _features(tables: list[gpd.GeoDataFrame], told: str, language: str) -> dict[
     }
 
 
-def _outlines(territories: gpd.GeoDataFrame) -> dict[str, Any]:
-    rows = territories.itertuples()
+def _outlines(territories: gpd.GeoDataFrame, language: str) -> dict[str, Any]:
+    shapes = _simplified(np.asarray(territories.geometry, dtype=object))
+    told = [f"{title_of(row.name, row.territory_id)} · {kind_in(row.kind, language)}" for row in territories.itertuples()]
     return {
         "type": "FeatureCollection",
-        "features": [{"type": "Feature", "properties": {"name": row.name}, "geometry": _geometry(row.geometry)} for row in rows],
+        "features": [
+            {"type": "Feature", "properties": {"told": text}, "geometry": _geometry(shape, OUTLINE_DECIMALS)}
+            for text, shape in zip(told, shapes, strict=True)
+        ],
     }
 
 
-def _geometry(shape: BaseGeometry) -> dict[str, Any]:
-    rounded: BaseGeometry = shapely.transform(shape, lambda places: np.round(places, DECIMALS))
+def _simplified(shapes: NDArray[np.object_]) -> NDArray[np.object_]:
+    """Outlines with fewer points, each for itself; every part and hole stays."""
+    found = shapes
+    for doubled in range(COARSEST + 1):
+        found = shapely.simplify(shapes, OUTLINE_TOLERANCE_M * 2**doubled / DEGREE_M, preserve_topology=True)
+        if shapely.get_num_coordinates(found).sum() <= MOST_OUTLINE_POINTS:
+            break
+    return found
+
+
+def _geometry(shape: BaseGeometry, decimals: int = DECIMALS) -> dict[str, Any]:
+    rounded: BaseGeometry = shapely.transform(shape, lambda places: np.round(places, decimals))
     return dict(mapping(rounded))
 
 

@@ -103,6 +103,7 @@ class RestatedYear:
     before_ha: float | None
     after_ha: float | None
     causes: tuple[str, ...]
+    """Keys of `audits.changes.CAUSES`."""
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ GeoJSON (RFC 7946), GeoPackage 1.3, GeoParquet, COG and CSV, all in EPSG:4326 bu
 
 import json
 import shutil
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import geopandas as gpd
@@ -14,10 +14,12 @@ import pandas as pd
 
 from mining_platform.annual_reports.compared import compared_table, missed_places
 from mining_platform.annual_reports.contents import Contents
+from mining_platform.annual_reports.download_words import DOWNLOAD_WORDS
 from mining_platform.labels.mapbiomas import SIMULATED_MARK
-from mining_platform.territories import COLUMNS as TERRITORY_COLUMNS
 
 FOLDER = "downloads"
+UP_TO_YEAR = "up_to_year"
+"""Column of places of all years so far in place of `year`: the last of them."""
 PLACES_COLUMNS = ("place_id", "region", "year", "area_ha", "is_large", "reviewed", "simulated")
 GEOPACKAGE_DATE = "2000-01-01T00:00:00Z"  # of last change, which is kept out: equal data shall give equal bytes
 
@@ -28,6 +30,16 @@ class Download:
 
     name: str
     about: str
+    """Key of `download_words.DOWNLOAD_WORDS`."""
+    format: str = ""
+    """Such as GeoPackage; empty of texts."""
+    told: Mapping[str, str] = field(default_factory=dict)
+    """What its words are filled in with."""
+
+    def about_in(self, language: str) -> str:
+        """What it is, in a language of the report."""
+        words = DOWNLOAD_WORDS[language][self.about].format(**self.told)
+        return f"{self.format}: {words}" if self.format else words
 
 
 def write_downloads(contents: Contents, out: Path) -> tuple[Download, ...]:
@@ -40,38 +52,36 @@ def write_downloads(contents: Contents, out: Path) -> tuple[Download, ...]:
     folder = out / FOLDER
     folder.mkdir()
     year = contents.year
-    tables = {
-        f"mining-new-{year}": (_places(contents, "new"), f"new in {year}"),
-        f"mining-all-{year}": (_places(contents, "cumulative"), f"found from {contents.first_year} to {year}"),
-    }
-    files = [each for name, (table, about) in tables.items() for each in _written(table, folder, name, about)]
+    everything = _places(contents, "cumulative").rename(columns={"year": UP_TO_YEAR})
+    years = {"first": str(contents.first_year), "year": str(year)}
+    files = [
+        *_written(_places(contents, "new"), folder, f"mining-new-{year}", "new", years),
+        *_written(everything, folder, f"mining-all-{year}", "all", years),
+    ]
     for region in contents.regions:
         name = f"first-year-{region.id}-{year}.tif"
         shutil.copyfile(region.first_years, folder / name)
-        files.append(Download(name, f"COG: year in which each cell was first found, {region.name}"))
+        files.append(Download(name, "first_years", "COG", {"region": region.name}))
     name = f"territories-{year}.csv"
     contents.territories.to_csv(folder / name, index=False, lineterminator="\n", float_format="%.4f")
-    files.append(Download(name, f"CSV: {', '.join(TERRITORY_COLUMNS)} and hectares of mining"))
+    files.append(Download(name, "territories", "CSV", years))
     files += _compared(contents, folder) if contents.compared else []
     (folder / "LICENCE.txt").write_text(_licence(contents), encoding="utf-8")
     (folder / "CITATION.txt").write_text(_citation(contents), encoding="utf-8")
-    return (*files, Download("LICENCE.txt", "terms and sources"), Download("CITATION.txt", "how to cite"))
+    return (*files, Download("LICENCE.txt", "licence"), Download("CITATION.txt", "citation"))
 
 
 def _compared(contents: Contents, folder: Path) -> list[Download]:
     year = contents.year
     table = f"comparison-{year}.csv"
     compared_table(contents).to_csv(folder / table, index=False, lineterminator="\n", float_format="%.4f")
-    files = [Download(table, "CSV: hectares and places beside other systems', by region and system")]
-    for side, name, about in (
-        ("only_ours", f"only-ours-{year}", "places that another system lacks"),
-        ("only_theirs", f"only-others-{year}", "places of other systems that are lacking here"),
-    ):
-        files += _written(missed_places(contents, side), folder, name, about)
+    files = [Download(table, "comparison", "CSV")]
+    for side, name in (("only_ours", f"only-ours-{year}"), ("only_theirs", f"only-others-{year}")):
+        files += _written(missed_places(contents, side), folder, name, side, {})
     for each in contents.compared:
         name = f"agreement-{each.region}-{each.row['id']}-{year}.tif"
         shutil.copyfile(each.agreement, folder / name)
-        files.append(Download(name, f"COG: 0 neither, 1 both, 2 only ours, 3 only {each.row['name']}, {each.region}"))
+        files.append(Download(name, "agreement", "COG", {"system": each.row["name"], "region": each.region}))
     return files
 
 
@@ -85,15 +95,15 @@ def _places(contents: Contents, name: str) -> gpd.GeoDataFrame:
     return table.sort_values(["region", "place_id"], ignore_index=True)[[*PLACES_COLUMNS, "geometry"]]
 
 
-def _written(table: gpd.GeoDataFrame, folder: Path, name: str, about: str) -> Iterator[Download]:
+def _written(table: gpd.GeoDataFrame, folder: Path, name: str, about: str, told: Mapping[str, str]) -> Iterator[Download]:
     named = table.set_index("place_id", drop=False)
     text = named.to_json(to_wgs84=False, show_bbox=False, drop_id=False)
     (folder / f"{name}.geojson").write_text(json.dumps(json.loads(text), separators=(",", ":")) + "\n", encoding="utf-8")
-    yield Download(f"{name}.geojson", f"GeoJSON: {about}")
+    yield Download(f"{name}.geojson", about, "GeoJSON", told)
     _write_geopackage(table, folder / f"{name}.gpkg", name)
-    yield Download(f"{name}.gpkg", f"GeoPackage: {about}")
+    yield Download(f"{name}.gpkg", about, "GeoPackage", told)
     table.to_parquet(folder / f"{name}.parquet", index=False)
-    yield Download(f"{name}.parquet", f"GeoParquet: {about}")
+    yield Download(f"{name}.parquet", about, "GeoParquet", told)
 
 
 def _write_geopackage(table: gpd.GeoDataFrame, path: Path, layer: str) -> None:

@@ -10,11 +10,14 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from markupsafe import Markup
 
 from mining_platform import change_figures, figures
+from mining_platform.annual_reports.cause_words import CAUSE_WORDS
 from mining_platform.annual_reports.change_maps import map_data
 from mining_platform.annual_reports.compared import compared_section
 from mining_platform.annual_reports.contents import Contents, RegionYear
 from mining_platform.annual_reports.downloads import Download
 from mining_platform.annual_reports.new_sites import largest_sites
+from mining_platform.annual_reports.source_words import credit_in
+from mining_platform.annual_reports.territory_rows import kind_in, territory_rows
 from mining_platform.annual_reports.trends import trend_figure
 from mining_platform.annual_reports.words import LANGUAGES, WORDS, number
 from mining_platform.reports import TEMPLATES
@@ -70,9 +73,8 @@ def _shared(contents: Contents, downloads: Sequence[Download]) -> dict[str, Any]
         "areas": [{"name": region.name, **region.area} for region in contents.regions if region.area],
         "by_map": any(region.source == "land-cover" for region in contents.regions),
         "restated": None if contents.restated is None else [vars(each) for each in contents.restated],
-        "territories": contents.territories.astype(object).where(contents.territories.notna(), None).to_dict("records"),
+        "territories": territory_rows(contents.territories),
         "downloads": downloads,
-        "credits": contents.credits,
         "licence": contents.licence[0] or "–",
         "audit_page": AUDIT_PAGE,
         "languages": list(LANGUAGES.items()),
@@ -89,6 +91,9 @@ def _in_language(contents: Contents, language: str) -> dict[str, Any]:
     return {
         "language": language,
         "words": words,
+        "cause_words": CAUSE_WORDS[language],
+        "credits": [credit_in(line, language) for line in contents.credits],
+        "kind": lambda kind: kind_in(kind, language),
         "least": " / ".join(number(each, language, 0 if each == int(each) else 1) for each in least),
         "ha": lambda value, decimals=0: number(value, language, decimals),
         "score": lambda value: "–" if value is None else number(value, language, 2),

@@ -71,10 +71,10 @@ def _differ(before: float | None, after: float | None) -> bool:
 
 
 def _causes(store: ArtifactStore, before: Sequence[Input], after: Sequence[Input]) -> dict[str, tuple[str, ...]]:
-    """Why the two differ, in words, by region; causes that are of no region are every region's."""
+    """Why the two differ, keys of CAUSES, by region; causes that are of no region are every region's."""
     sides = (Side(name, audit(store, roots, deep=False)) for name, roots in (("before", before), ("after", after)))
     found = [(key_parts(change.key[1])[0], change.cause) for change in changes_between(*sides)]
     regions = {key_parts(each.partition)[0] for each in after if each.asset == "changes"}
     shared = {cause for region, cause in found if region not in regions}
     by_region = {region: shared | {cause for of, cause in found if of == region} for region in regions}
-    return {region: tuple(CAUSES[cause] for cause in CAUSES if cause in told) for region, told in by_region.items()}
+    return {region: tuple(cause for cause in CAUSES if cause in told) for region, told in by_region.items()}

@@ -95,9 +95,17 @@ _ROWS: Mapping[str, tuple[str, str, str]] = {
     ),
     "territories": ("Territories", "Territórios", "Territorios"),
     "territories_line": (
-        "Hectares in each territory; ground in two territories of one kind counts in both.",
-        "Hectares em cada território; o chão em dois territórios do mesmo tipo conta em ambos.",
-        "Hectáreas en cada territorio; el suelo en dos territorios del mismo tipo cuenta en ambos.",
+        "Hectares in each territory, of all that was found since {first} and of what is new; ground in two territories of one "
+        "kind counts in both.",
+        "Hectares em cada território, de tudo o que foi encontrado desde {first} e do que é novo; o chão em dois territórios do "
+        "mesmo tipo conta em ambos.",
+        "Hectáreas en cada territorio, de todo lo encontrado desde {first} y de lo nuevo; el suelo en dos territorios del mismo "
+        "tipo cuenta en ambos.",
+    ),
+    "territories_elsewhere": (
+        "None of the named territories lies in these regions.",
+        "Nenhum dos territórios indicados fica nestas regiões.",
+        "Ninguno de los territorios indicados está en estas regiones.",
     ),
     "no_territories": (
         "No territories were named for this report.",
@@ -109,7 +117,12 @@ _ROWS: Mapping[str, tuple[str, str, str]] = {
     "outside": ("in none of them", "em nenhum deles", "en ninguno de ellos"),
     "mining_ha": ("mining, ha", "mineração, ha", "minería, ha"),
     "new_ha": ("new, ha", "nova, ha", "nueva, ha"),
-    "share": ("share of its area", "parte de sua área", "parte de su área"),
+    "since_ha": ("found since {first}, ha", "encontrada desde {first}, ha", "encontrada desde {first}, ha"),
+    "share": (
+        "share of its area since {first}",
+        "parte de sua área desde {first}",
+        "parte de su área desde {first}",
+    ),
     "accuracy": ("How sure this is", "Quão seguro isto é", "Qué tan seguro es esto"),
     "accuracy_line": (
         "On test patches that the model never saw. Intervals are 95 %, by bootstrap over neighbouring patches.",
@@ -286,9 +299,13 @@ _ROWS: Mapping[str, tuple[str, str, str]] = {
 }
 """Key -> English, Portuguese, Spanish; `{…}` is filled in."""
 
-WORDS: Mapping[str, Mapping[str, str]] = {
-    language: {key: str(row[position]) for key, row in _ROWS.items()} for position, language in enumerate(LANGUAGES)
-}
+
+def by_language(rows: Mapping[str, tuple[str, str, str]]) -> Mapping[str, Mapping[str, str]]:
+    """Language -> key -> words, of rows of English, Portuguese and Spanish."""
+    return {language: {key: row[position] for key, row in rows.items()} for position, language in enumerate(LANGUAGES)}
+
+
+WORDS = by_language(_ROWS)
 SEPARATORS: Mapping[str, tuple[str, str]] = {"en": (",", "."), "pt": (".", ","), "es": (".", ",")}
 """Of thousands and of decimals, by language."""
 

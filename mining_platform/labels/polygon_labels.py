@@ -17,7 +17,7 @@ from odc.geo.geobox import GeoBox
 
 from mining_platform.labels.label_errors import LabelError
 from mining_platform.labels.site_names import matched_site, normalised_site
-from mining_platform.vector_files import SUFFIXES, read_features
+from mining_platform.vector_files import SUFFIXES, lies_on_the_globe, read_features
 
 AREAS = ("Polygon", "MultiPolygon")
 SITE_FIELDS = ("site", "name")
@@ -30,7 +30,6 @@ _DAY = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}).*)?)?", re.DOTALL)
 EDGE_PX = 0.01
 """How far beyond an image's edge a polygon may reach and still lie in it: degrees are rounded where they are written."""
 _MOST_SHOWN = 8
-_WHOLE_GLOBE = shapely.box(-180, -90, 180, 90)
 
 
 def read_polygons(path: Path) -> tuple[gpd.GeoDataFrame, tuple[str, ...]]:
@@ -50,7 +49,7 @@ def read_polygons(path: Path) -> tuple[gpd.GeoDataFrame, tuple[str, ...]]:
     polygons = found[found.geom_type.isin(AREAS) & ~found.is_empty].reset_index(drop=True)
     if polygons.empty:
         raise LabelError(f"{path.name} has {len(found)} features and no polygon among them. Name the file of polygons.")
-    if found.crs.is_geographic and not polygons.covered_by(_WHOLE_GLOBE).all():
+    if not lies_on_the_globe(polygons):
         raise LabelError(f"{path.name} has coordinates that are no degrees, though its CRS is {found.crs.name}. State the CRS.")
     others = len(found) - len(polygons)
     return polygons, ((f"{others} features of {path.name} are no polygons and are left out.",) if others else ())

@@ -16,6 +16,7 @@ from mining_platform.annual_reports.pages import write_pages
 from mining_platform.annual_reports.previous import previous_release, restated_years
 from mining_platform.area_publishing import AREA_FILE, area_ref
 from mining_platform.artifacts import Artifact, Ref
+from mining_platform.audits.changes import CAUSES
 from mining_platform.grids import PIXEL_M
 from mining_platform.monitoring_steps import model_layers, monitored_regions, required_monitoring
 from mining_platform.mosaic_arrays import MOSAIC_NAME
@@ -44,7 +45,12 @@ def write_report(platform: Platform, key: str, inputs: Mapping[Ref, Artifact], o
         "cumulative_ha": contents.total("cumulative_ha"),
         "new_places": contents.new_places,
         "restated": [
-            {**vars(each), "causes": "; ".join(each.causes), "before_ha": each.before_ha or 0.0, "after_ha": each.after_ha or 0.0}
+            {
+                **vars(each),
+                "causes": "; ".join(CAUSES[cause] for cause in each.causes),
+                "before_ha": each.before_ha or 0.0,
+                "after_ha": each.after_ha or 0.0,
+            }
             for each in contents.restated or ()
         ],
         "simulated": contents.simulated,

@@ -161,7 +161,8 @@ def sum_territories(platform: Platform, key: str, inputs: Mapping[Ref, Artifact]
         told_regions(monitored_regions(platform.regions), int(key)),
     )
     layers = layers_of_regions(shown)
-    table = territories.hectares_by_territory(territories_of_regions(shown), {"mining_ha": union, "new_ha": new})
+    kinds, mining = [layer.kind for layer in layers], {"mining_ha": union, "new_ha": new}
+    table = territories.hectares_by_territory(territories_of_regions(shown), mining, kinds=kinds)
     table.to_csv(out / TERRITORIES_CSV, index=False, lineterminator="\n", float_format="%.4f")
     simulated = any(bool(each.facts.get("simulated")) for each in changed.values()) or any(layer.simulated for layer in layers)
     return {

@@ -154,7 +154,7 @@ def test_a_deployed_model_without_scores_is_named(contents: Contents, tmp_path: 
 
 
 def test_what_an_earlier_release_told_otherwise_is_said_with_the_cause(contents: Contents, tmp_path: Path) -> None:
-    restated = (RestatedYear("here", 2023, 3.5, 4.0, ("the maps are of another collection",)),)
+    restated = (RestatedYear("here", 2023, 3.5, 4.0, ("label collection",)),)
 
     told = text(page(replace(contents, restated=restated), tmp_path / "out", "en"))
 

@@ -65,6 +65,22 @@ def test_kinds_are_counted_each_for_itself_and_ground_of_two_territories_in_both
     assert found["new_ha"].tolist() == [0.0] * 5
 
 
+def test_a_named_kind_without_a_territory_has_a_row_of_all_mining() -> None:
+    mining = polygons(box(-51.95, 2.0, -51.94, 2.01))
+
+    found = hectares_by_territory(HALVES, {"mining_ha": mining}, kinds=["park", "municipality"])
+    alone = hectares_by_territory(HALVES.iloc[:0], {"mining_ha": mining}, kinds=["park"])
+
+    assert found.loc[found["territory_id"] == OUTSIDE, ["kind", "mining_ha"]].to_numpy().tolist() == [
+        ["municipality", 0.0],
+        ["park", pytest.approx(hectares(-51.95, 2, -51.94, 2.01), rel=1e-6)],
+    ]
+    assert (
+        alone[["kind", "territory_id", "mining_ha"]].to_numpy().tolist()
+        == found.iloc[-1:][["kind", "territory_id", "mining_ha"]].to_numpy().tolist()
+    )
+
+
 def test_holes_are_no_area_and_the_direction_of_rings_does_not_matter() -> None:
     ring, hole = [(0, 0), (0.1, 0), (0.1, 0.1), (0, 0.1)], [(0.02, 0.02), (0.04, 0.02), (0.04, 0.04), (0.02, 0.04)]
     wanted = hectares(0, 0, 0.1, 0.1) - hectares(0.02, 0.02, 0.04, 0.04)

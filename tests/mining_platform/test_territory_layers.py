@@ -88,3 +88,10 @@ def test_ids_that_are_empty_or_used_twice_and_shapes_that_are_no_polygons_are_re
     gpd.GeoDataFrame({"code": ["a"], "title": [""]}, geometry=[bow], crs=4326).to_file(tmp_path / "places.geojson")
     with pytest.raises(SourceError, match=r"1 territories are no valid polygons: number 0 \(a\)"):
         read_territories(wanted)
+
+
+def test_coordinates_in_metres_without_their_crs_are_refused(tmp_path: Path) -> None:
+    shape = box(721_342, 9_325_000, 732_000, 9_336_000)
+    gpd.GeoDataFrame({"code": ["a"], "title": [""]}, geometry=[shape], crs=4326).to_file(tmp_path / "places.geojson")
+    with pytest.raises(SourceError, match=r"places.geojson has coordinates that are no degrees, though its CRS is WGS 84"):
+        read_territories((layer(tmp_path),))
