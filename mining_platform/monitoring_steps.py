@@ -208,7 +208,7 @@ def _annual_report(monitored: tuple[Region, ...]) -> Step:
     compared: tuple[tuple[str, Reach], ...] = (("comparison", "year"),) if compared_regions(monitored) else ()
     after: tuple[tuple[str, Reach], ...] = (*yearly, *compared, ("territories", "same"), *pictured)
     of = region_years(monitored)
-    return Step("annual_report", "year", keys, after, inputs, config, "2", "published", regions=of, follows_last_year=True)
+    return Step("annual_report", "year", keys, after, inputs, config, "3", "published", regions=of, follows_last_year=True)
 
 
 def _ids(monitored: Iterable[Region]) -> tuple[str, ...]:

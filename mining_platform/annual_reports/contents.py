@@ -119,6 +119,10 @@ class Contents:
     """By region and system."""
     not_compared: tuple[tuple[str, str, str], ...] = ()
     """Region id, a system's name, and why it tells nothing of the year, one of `comparisons.systems.REASONS`."""
+    unknown_before: tuple[str, ...] = ()
+    """Ids of regions whose numbers of the last release nothing tells any more."""
+    kept: Mapping[str, Any] = field(default_factory=dict)
+    """Facts that outlast the last release, see `previous.Since`."""
 
     @property
     def first_year(self) -> int:

@@ -67,6 +67,7 @@ def _shared(contents: Contents, downloads: Sequence[Download]) -> dict[str, Any]
         "areas": [{"name": region.name, **region.area} for region in contents.regions if region.area],
         "by_map": any(region.source == "land-cover" for region in contents.regions),
         "restated": None if contents.restated is None else [vars(each) for each in contents.restated],
+        "unknown_before": [region.name for region in contents.regions if region.id in contents.unknown_before],
         "territories": contents.territories.astype(object).where(contents.territories.notna(), None).to_dict("records"),
         "downloads": downloads,
         "credits": contents.credits,

@@ -30,8 +30,9 @@ CAUSES: Mapping[str, str] = {
 DEPLOYED = ("deployed_model", "outlined_by")
 """Places of the configuration of `detections` that name models."""
 
-Pairs = Mapping[Key, tuple[Node | None, Node | None]]
+Pair = tuple[Node | None, Node | None]
 """What corresponds on two sides; None where one has no such partition."""
+Pairs = Mapping[Key, Pair]
 
 
 @dataclass(frozen=True)

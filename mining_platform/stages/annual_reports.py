@@ -13,7 +13,7 @@ from mining_platform import changes
 from mining_platform.annual_reports.contents import Accuracy, Contents, RegionYear
 from mining_platform.annual_reports.downloads import write_downloads
 from mining_platform.annual_reports.pages import write_pages
-from mining_platform.annual_reports.previous import previous_release, restated_years
+from mining_platform.annual_reports.previous import previous_release, since_previous
 from mining_platform.area_publishing import AREA_FILE, area_ref
 from mining_platform.artifacts import Artifact, Ref
 from mining_platform.grids import PIXEL_M
@@ -45,6 +45,7 @@ def write_report(platform: Platform, key: str, inputs: Mapping[Ref, Artifact], o
             for each in contents.restated or ()
         ],
         "simulated": contents.simulated != "none",
+        **contents.kept,
     }
 
 
@@ -55,6 +56,7 @@ def report_contents(platform: Platform, key: str, inputs: Mapping[Ref, Artifact]
     lacking = [each.name for each in monitored_regions(platform.regions) if year in each.years and each not in shown]
     before = previous_release(platform.artifacts, Ref("annual_report", key), list(inputs))
     digests = {ref: artifact.digest for ref, artifact in inputs.items()}
+    since = None if before is None else since_previous(platform.artifacts, Ref("annual_report", key), before, digests)
     layers_beside = sorted({layer for each in shown for layer in _layers(platform, each.id)})
     credits_ = credits_of([_used(each) for each in shown], [year], None, layers_beside)
     beside = {each.id: inputs[ref] for each in shown if (ref := Ref("comparison", f"{each.id}|{key}")) in inputs}
@@ -65,7 +67,7 @@ def report_contents(platform: Platform, key: str, inputs: Mapping[Ref, Artifact]
         pd.read_csv(inputs[Ref("territories", key)].path / TERRITORIES_CSV, keep_default_na=False, na_values={"area_ha": [""]}),
         territories_of_regions(shown),
         tuple(_accuracy(ref, artifact) for ref, artifact in sorted(inputs.items()) if ref.asset == "evaluation"),
-        None if before is None else restated_years(platform.artifacts, before, digests),
+        None if since is None else since.restated,
         (
             *(each.line for each in credits_),
             *(_territory_credit(layer) for layer in layers_of_regions(shown)),
@@ -74,6 +76,8 @@ def report_contents(platform: Platform, key: str, inputs: Mapping[Ref, Artifact]
         licence_of(credits_),
         tuple(each for region, made in beside.items() for each in compared_systems(region, made)),
         tuple((region, row["name"], row["reason"]) for region, made in beside.items() for row in made.facts["left_out"]),
+        unknown_before=since.unknown if since else (),
+        kept=since.kept if since else {},
     )
 
 

@@ -162,6 +162,16 @@ def test_what_an_earlier_release_told_otherwise_is_said_with_the_cause(contents:
     assert WORDS["en"]["nothing_restated"] in text(page(replace(contents, restated=()), tmp_path / "none", "en"))
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_numbers_that_nothing_tells_any_more_are_no_restatement_and_no_equal_ones(
+    contents: Contents, tmp_path: Path, language: str
+) -> None:
+    told = text(page(replace(contents, restated=(), unknown_before=("here",)), tmp_path / "out", language))
+
+    assert WORDS[language]["unknown_before"].format(regions="Here") in told
+    assert WORDS[language]["nothing_restated"] not in told
+
+
 def test_the_map_holds_every_place_and_no_markup(contents: Contents, tmp_path: Path) -> None:
     html = page(contents, tmp_path / "out", "en")
     held = re.search(r'<script type="application/json" id="map-data">(.*?)</script>', html, re.S)
