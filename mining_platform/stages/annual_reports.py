@@ -1,7 +1,7 @@
 """The stage of the yearly report: published artifacts in, pages and downloads out."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from mining_platform.artifacts import Artifact, Ref
 from mining_platform.grids import PIXEL_M
 from mining_platform.monitoring_steps import model_layers, monitored_regions, required_monitoring
 from mining_platform.mosaic_arrays import MOSAIC_NAME
-from mining_platform.packages.credits import credits_of, licence_of
+from mining_platform.packages.credits import Credit, credits_of, licence_of
 from mining_platform.pipeline import Platform
 from mining_platform.regions import OtherSystem, Region, TerritoryLayer
 from mining_platform.stages.comparisons import compared_systems
@@ -58,7 +58,7 @@ def report_contents(platform: Platform, key: str, inputs: Mapping[Ref, Artifact]
     digests = {ref: artifact.digest for ref, artifact in inputs.items()}
     since = None if before is None else since_previous(platform.artifacts, Ref("annual_report", key), before, digests)
     layers_beside = sorted({layer for each in shown for layer in _layers(platform, each.id)})
-    credits_ = credits_of([_used(each) for each in shown], [year], None, layers_beside)
+    credits_ = data_credits(shown, year, layers_beside)
     beside = {each.id: inputs[ref] for each in shown if (ref := Ref("comparison", f"{each.id}|{key}")) in inputs}
     return Contents(
         year,
@@ -84,6 +84,13 @@ def report_contents(platform: Platform, key: str, inputs: Mapping[Ref, Artifact]
 def _used(region: Region) -> Region:
     """The region without scenes where its mining is told by its map alone."""
     return region if required_monitoring(region).source == "model" else replace(region, scenes=None)
+
+
+def data_credits(shown: Iterable[Region], year: int, layers: Iterable[str]) -> tuple[Credit, ...]:
+    """Credits of what a year's report rests on; scenes and layers are of all years up to it, of regions that a model looks at."""
+    used = [_used(each) for each in shown]
+    years = {past for each in used if each.scenes for past in each.years if past <= year}
+    return credits_of(used, sorted(years), None, layers)
 
 
 def _layers(platform: Platform, region_id: str) -> tuple[str, ...]:
