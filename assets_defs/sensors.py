@@ -37,13 +37,19 @@ def changed_sources(context: dg.SensorEvaluationContext, platform: dg.ResourcePa
 
 
 def requested(seen: Look, cursor: str | None) -> dg.SensorResult:
-    """What a look asks for. The cursor holds what was asked for, so that a change which a run has not mended yet is not again."""
+    """What a look asks for. The cursor holds what was asked for, so that a change which a run has not mended yet is not again.
+
+    Dagster takes each run key once: it names the versions to be replaced too, so that a source that is again as it was before
+    is asked for again.
+    """
     before: Mapping[str, str] = json.loads(cursor) if cursor else {}
     states = {str(change.ref): _digest(change.state) for change in seen.changes}
     written = json.dumps(states, sort_keys=True)
     if states.items() <= before.items():
         return dg.SensorResult(skip_reason=_skipped(seen), cursor=written)
-    return dg.SensorResult(run_requests=[_request(seen.changes, _digest(written))], cursor=written)
+    replaced = {str(change.ref): change.made for change in seen.changes}
+    run_key = _digest(json.dumps([states, replaced], sort_keys=True))
+    return dg.SensorResult(run_requests=[_request(seen.changes, run_key)], cursor=written)
 
 
 def _digest(text: str) -> str:

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from mining_platform.artifacts import Ref, open_artifact, records
 from mining_platform.disclosure import scrubbed
+from mining_platform.lineage import Record
 from mining_platform.lineage_changes import changes
 from mining_platform.pipeline import Platform, Step, key_parts
 from mining_platform.regions import LandCover, expand
@@ -46,6 +47,8 @@ class Change:
     """In words."""
     state: str
     """What the source tells now: equal as long as it does not change again."""
+    made: str
+    """Hash of the record of the published version: another one once the partition was made again."""
     editions: Mapping[str, Edition] = field(default_factory=dict)
     """To be noted (`source_editions`) before the partition is made again."""
 
@@ -114,13 +117,13 @@ def _question(platform: Platform, at_hand: Platform, step: Step, ref: Ref, probe
 
 def _of_fingerprint(platform: Platform, asked: Platform, step: Step, ref: Ref) -> Change | None:
     """Held by what the graph's own fingerprint tells."""
-    record = records(platform.artifacts, ref)[-1]
+    record = _record(platform, ref)
     if not _outside(record.configuration):
         return None
     now = _outside(plain(step.config(asked, ref.partition), f"The configuration of {ref}"))
     told = canonical_json({**record.configuration, **now}, f"The configuration of {ref}")
     differing = changes(record, inputs=record.inputs, code_version=record.code_version, configuration=told)
-    return Change(ref, "; ".join(differing), str(now)) if differing else None
+    return Change(ref, "; ".join(differing), str(now), record.hash) if differing else None
 
 
 def _outside(configuration: Mapping[str, Any]) -> dict[str, Any]:
@@ -135,7 +138,13 @@ def _of_url(platform: Platform, ref: Ref, cover: LandCover, probe: Probe) -> Cha
         raise SourceError(f"{place} is not there any more")
     differing = [name for name in sorted(read.keys() & now.keys()) if read[name] != now[name]]
     words = ", ".join(f"{name} {read[name]} -> {now[name]}" for name in differing)
-    return Change(ref, f"{place}: {words}", str(sorted(now.items())), {place: now}) if differing else None
+    if not differing:
+        return None
+    return Change(ref, f"{place}: {words}", str(sorted(now.items())), _record(platform, ref).hash, {place: now})
+
+
+def _record(platform: Platform, ref: Ref) -> Record:
+    return records(platform.artifacts, ref)[-1]
 
 
 def _read_edition(platform: Platform, ref: Ref) -> dict[str, Any]:

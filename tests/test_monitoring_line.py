@@ -53,6 +53,44 @@ def test_a_changed_map_makes_just_what_rests_on_it_and_the_report_says_what_was_
     assert made(followed.states("--assets", "annual_report", "--years", "2022-2023")) == set()
 
 
+def test_a_report_tells_the_same_of_the_last_release_after_its_versions_were_removed(followed: Installation) -> None:
+    write_map(followed.home / "maps", "alto", 2022, 12)
+    followed.states("--stale")
+    (restated,) = artifact(followed, "annual_report", "2023").facts["restated"]
+
+    followed.run("gc")
+    told = json.loads(followed.regions.read_text())
+    told["features"][1]["properties"]["name"] = "Baixo Rio"
+    followed.regions.write_text(json.dumps(told))
+    remade = followed.states("--assets", "annual_report", "--years", "2023")
+
+    assert made(remade) == {"annual_report@2023"}
+    report = artifact(followed, "annual_report", "2023")
+    assert report.facts["restated"] == [restated]
+    page = (report.path / "report.en.html").read_text()
+    assert "Baixo Rio" in page
+    assert "no longer kept" not in page
+
+
+def test_the_first_report_of_a_year_tells_what_people_decided_and_not_that_the_year_is_new(
+    followed: Installation, tmp_path: Path
+) -> None:
+    (place,) = gpd.read_parquet(artifact(followed, "changes", "alto|2022").path / changes.NEW_NAME)["change_id"]
+    (tmp_path / "decisions.csv").write_text(
+        f"detection_id,decision,also_later,reviewer,reason\n{place},reject,yes,Ana,a sandbank\n"
+    )
+    followed.run("review-detections", "--region", "alto", "--year", "2022", "--apply", str(tmp_path / "decisions.csv"))
+    for region in ("alto", "baixo"):
+        write_map(followed.home / "maps", region, 2024, 15)
+
+    followed.states("--assets", "annual_report", "--years", "2024")
+
+    rows = artifact(followed, "annual_report", "2024").facts["restated"]
+    assert [(row["region"], row["year"], row["causes"]) for row in rows] == [
+        ("alto", year, "people decided otherwise") for year in (2022, 2023)
+    ]
+
+
 def test_a_false_alarm_leaves_the_maps_and_reports_of_its_region_and_the_report_says_why(
     followed: Installation, tmp_path: Path
 ) -> None:

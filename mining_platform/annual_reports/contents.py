@@ -148,6 +148,10 @@ class Contents:
     """Names of regions that were followed before and not in this year, and the last year in which they were."""
     left_out_simulated: tuple[str, ...] = ()
     """Names of simulated regions of the year, which are not told beside real ones."""
+    unknown_before: tuple[str, ...] = ()
+    """Ids of regions whose numbers of the last release nothing tells any more."""
+    kept: Mapping[str, Any] = field(default_factory=dict)
+    """Facts that outlast the last release, see `previous.Since`."""
 
     @property
     def first_year(self) -> int:

@@ -74,6 +74,7 @@ def _shared(contents: Contents, downloads: Sequence[Download]) -> dict[str, Any]
         "by_map": any(region.source == "land-cover" for region in contents.regions),
         "restated": None if contents.restated is None else [vars(each) for each in contents.restated],
         "territories": territory_rows(contents.territories),
+        "unknown_before": [region.name for region in contents.regions if region.id in contents.unknown_before],
         "downloads": downloads,
         "licence": contents.licence[0] or "–",
         "audit_page": AUDIT_PAGE,

@@ -284,6 +284,11 @@ _ROWS: Mapping[str, tuple[str, str, str]] = {
         "Nenhum número de um ano anterior foi revisto.",
         "Ninguna cifra de un año anterior fue revisada.",
     ),
+    "unknown_before": (
+        "What the last release told of {regions} is no longer kept, so it cannot be compared.",
+        "O que a última versão dizia de {regions} não está mais guardado e não pode ser comparado.",
+        "Lo que la última versión decía de {regions} ya no se conserva y no se puede comparar.",
+    ),
     "was": ("was, ha", "era, ha", "era, ha"),
     "is": ("is, ha", "é, ha", "es, ha"),
     "because": ("because", "porque", "porque"),

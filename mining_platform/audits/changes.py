@@ -19,6 +19,7 @@ CAUSES: Mapping[str, str] = {
     "reviews": "people decided otherwise",
     "outside files": "points, polygons or territories have other content",
     "model": "the experiment is another",
+    "deployed model": "other models are deployed",
     "code": "the code of the asset is another version",
     "configuration": "settings of the dataset, recipe or grid are others",
     "inputs": "one of them has partitions that the other has not",
@@ -26,6 +27,12 @@ CAUSES: Mapping[str, str] = {
     "unexplained": "nothing that is recorded differs: the production is not reproducible",
 }
 """Where a difference begins, in words."""
+DEPLOYED = ("deployed_model", "outlined_by")
+"""Places of the configuration of `detections` that name models."""
+
+Pair = tuple[Node | None, Node | None]
+"""What corresponds on two sides; None where one has no such partition."""
+Pairs = Mapping[Key, Pair]
 
 
 @dataclass(frozen=True)
@@ -51,12 +58,31 @@ class Restated:
 
 def changes_between(before: Side, after: Side) -> list[Change]:
     """The differences that have a cause of their own, in order of CAUSES; empty where both rest on the same."""
-    pairs = paired(before, after)
+    return changes_of(paired(before, after))
+
+
+def changes_of(pairs: Pairs) -> list[Change]:
+    """The same of pairs; partitions that one side has only because other models are deployed there are no difference."""
     found = [change for key, (left, right) in pairs.items() for change in _own_changes(key, left, right, pairs)]
-    return sorted(found, key=lambda change: (list(CAUSES).index(change.cause), change.key))
+    brought = _brought(pairs, [change.key for change in found if change.cause == "deployed model"])
+    own = [change for change in found if change.cause != "inputs" or change.key not in brought]
+    return sorted(own, key=lambda change: (list(CAUSES).index(change.cause), change.key))
 
 
-def _own_changes(key: Key, left: Node | None, right: Node | None, pairs: Mapping[Key, Any]) -> Iterator[Change]:
+def _brought(pairs: Pairs, first: Sequence[Key]) -> set[Key]:
+    """Partitions of one side alone that some rest on, directly or through others of that side alone."""
+    alone = {node.version: key for key, sides in pairs.items() if None in sides for node in sides if node}
+    found: set[Key] = set()
+    waiting = list(first)
+    while waiting:
+        inputs = [each for node in pairs[waiting.pop()] if node for each in node.inputs]
+        fresh = {alone[each] for each in inputs if each in alone} - found
+        found |= fresh
+        waiting += fresh
+    return found
+
+
+def _own_changes(key: Key, left: Node | None, right: Node | None, pairs: Pairs) -> Iterator[Change]:
     if left is None or right is None:
         side = "the first" if right is None else "the second"
         yield Change(key, "reviews" if key[0].endswith("/reviews") else "inputs", f"only {side} has it")
@@ -75,7 +101,7 @@ def _own_changes(key: Key, left: Node | None, right: Node | None, pairs: Mapping
     yield Change(key, "program", program) if program else Change(key, "unexplained", CAUSES["unexplained"])
 
 
-def _inputs_differ(left: Record, right: Record, pairs: Mapping[Key, tuple[Node | None, Node | None]]) -> bool:
+def _inputs_differ(left: Record, right: Record, pairs: Pairs) -> bool:
     """Whether the two rest on other versions, by the pairs of what corresponds."""
     partner = {a.version: b.version for a, b in pairs.values() if a is not None and b is not None}
     mine = [partner.get(each) for each in left.inputs]
@@ -112,6 +138,8 @@ def _cause(asset: str, path: str) -> str:
         return "reviews"
     if asset in ("model", "evaluation"):
         return "model"
+    if asset == "detections":
+        return "deployed model" if path in DEPLOYED else "configuration"
     return "outside files" if outside else "configuration"
 
 

@@ -1,7 +1,7 @@
 """The stage of the yearly report: published artifacts in, pages and downloads out."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,14 +13,14 @@ from mining_platform import changes
 from mining_platform.annual_reports.contents import Accuracy, Contents, RegionYear
 from mining_platform.annual_reports.downloads import write_downloads
 from mining_platform.annual_reports.pages import write_pages
-from mining_platform.annual_reports.previous import previous_release, restated_years
+from mining_platform.annual_reports.previous import previous_release, since_previous
 from mining_platform.area_publishing import AREA_FILE, area_ref
 from mining_platform.artifacts import Artifact, Ref
 from mining_platform.audits.changes import CAUSES
 from mining_platform.grids import PIXEL_M
 from mining_platform.monitoring_steps import model_layers, monitored_regions, required_monitoring
 from mining_platform.mosaic_arrays import MOSAIC_NAME
-from mining_platform.packages.credits import credits_of, licence_of
+from mining_platform.packages.credits import Credit, credits_of, licence_of
 from mining_platform.pipeline import Platform
 from mining_platform.regions import OtherSystem, Region, TerritoryLayer
 from mining_platform.stages.comparisons import compared_systems
@@ -54,6 +54,7 @@ def write_report(platform: Platform, key: str, inputs: Mapping[Ref, Artifact], o
             for each in contents.restated or ()
         ],
         "simulated": contents.simulated,
+        **contents.kept,
     }
 
 
@@ -66,8 +67,9 @@ def report_contents(platform: Platform, key: str, inputs: Mapping[Ref, Artifact]
     followed = changes.followed({region_id: each.facts for region_id, each in changed.items()})
     before = previous_release(platform.artifacts, Ref("annual_report", key), list(inputs))
     digests = {ref: artifact.digest for ref, artifact in inputs.items()}
+    since = None if before is None else since_previous(platform.artifacts, Ref("annual_report", key), before, digests)
     layers_beside = sorted({layer for each in shown for layer in _layers(platform, each.id)})
-    credits_ = credits_of([_used(each) for each in shown], [year], None, layers_beside)
+    credits_ = data_credits(shown, year, layers_beside)
     beside = {each.id: inputs[ref] for each in shown if (ref := Ref("comparison", f"{each.id}|{key}")) in inputs}
     return Contents(
         year,
@@ -76,7 +78,7 @@ def report_contents(platform: Platform, key: str, inputs: Mapping[Ref, Artifact]
         pd.read_csv(inputs[Ref("territories", key)].path / TERRITORIES_CSV, keep_default_na=False, na_values={"area_ha": [""]}),
         territories_of_regions(shown),
         tuple(_accuracy(ref, artifact) for ref, artifact in sorted(inputs.items()) if ref.asset == "evaluation"),
-        None if before is None else restated_years(platform.artifacts, before, digests),
+        None if since is None else since.restated,
         (
             *(each.line for each in credits_),
             *(_territory_credit(layer) for layer in layers_of_regions(shown)),
@@ -87,12 +89,21 @@ def report_contents(platform: Platform, key: str, inputs: Mapping[Ref, Artifact]
         tuple((region, row["name"], row["reason"]) for region, made in beside.items() for row in made.facts["left_out"]),
         tuple((platform.regions[each].name, last) for each, last in told.last_years(year).items()),
         tuple(each.name for each in told.simulated),
+        unknown_before=since.unknown if since else (),
+        kept=since.kept if since else {},
     )
 
 
 def _used(region: Region) -> Region:
     """The region without scenes where its mining is told by its map alone."""
     return region if required_monitoring(region).source == "model" else replace(region, scenes=None)
+
+
+def data_credits(shown: Iterable[Region], year: int, layers: Iterable[str]) -> tuple[Credit, ...]:
+    """Credits of what a year's report rests on; scenes and layers are of all years up to it, of regions that a model looks at."""
+    used = [_used(each) for each in shown]
+    years = {past for each in used if each.scenes for past in each.years if past <= year}
+    return credits_of(used, sorted(years), None, layers)
 
 
 def _layers(platform: Platform, region_id: str) -> tuple[str, ...]:

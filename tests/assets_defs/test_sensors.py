@@ -37,8 +37,8 @@ def told(chat: FileService) -> list[dict[str, Any]]:
     return [json.loads(body) for _, body in chat.posted]
 
 
-def changed(ref: Ref, state: str, **editions: Any) -> Change:
-    return Change(ref, "bytes 1 -> 2", state, editions)
+def changed(ref: Ref, state: str, made: str = "1", **editions: Any) -> Change:
+    return Change(ref, "bytes 1 -> 2", state, made, editions)
 
 
 def config(result: dg.SensorResult) -> dict[str, Any]:
@@ -64,6 +64,18 @@ def test_a_changed_source_is_asked_for_once_and_another_change_of_it_again() -> 
     assert next_change.run_requests[0].run_key != first.run_requests[0].run_key
     done = sensors.requested(NOTHING, next_change.cursor)
     assert json.loads(done.cursor or "") == {}
+
+
+def test_a_source_that_is_again_as_it_was_is_asked_for_again_after_each_refresh() -> None:
+    asked, cursor = [], None
+    for number, state in enumerate("bab"):
+        seen = Look((changed(SERRA, state, str(number)),), (), 0)
+        result = sensors.requested(seen, cursor)
+        asked += [request.run_key for request in result.run_requests or ()]
+        under_way = sensors.requested(seen, result.cursor)
+        assert under_way.run_requests == []
+        cursor = sensors.requested(NOTHING, under_way.cursor).cursor
+    assert len(set(asked)) == 3
 
 
 def test_equal_changes_have_equal_run_keys_whatever_was_before() -> None:

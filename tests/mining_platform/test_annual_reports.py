@@ -20,8 +20,10 @@ from mining_platform.annual_reports.new_sites import largest_sites
 from mining_platform.annual_reports.pages import PAGES, write_pages
 from mining_platform.annual_reports.words import LANGUAGES, WORDS, number
 from mining_platform.grids import project
-from mining_platform.stages.annual_reports import _f1_interval
+from mining_platform.regions import Monitoring
+from mining_platform.stages.annual_reports import _f1_interval, data_credits
 from mining_platform.territories import hectares_by_territory
+from tests import synthetic
 from tests.mining_platform.scored_mosaics import grid, write_mosaic
 from tests.synthetic import EPSG, LEFT_M, TOP_M
 
@@ -160,6 +162,26 @@ def test_what_an_earlier_release_told_otherwise_is_said_with_the_cause(contents:
 
     assert "Here 2023 3.5 4.0 the maps are of another collection" in told
     assert WORDS["en"]["nothing_restated"] in text(page(replace(contents, restated=()), tmp_path / "none", "en"))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_numbers_that_nothing_tells_any_more_are_no_restatement_and_no_equal_ones(
+    contents: Contents, tmp_path: Path, language: str
+) -> None:
+    told = text(page(replace(contents, restated=(), unknown_before=("here",)), tmp_path / "out", language))
+
+    assert WORDS[language]["unknown_before"].format(regions="Here") in told
+    assert WORDS[language]["nothing_restated"] not in told
+
+
+def test_credits_name_all_years_of_scenes_that_the_report_rests_on(tmp_path: Path) -> None:
+    monitoring = Monitoring("model", "in-fields", 11.0, "sim-cnn-48|2023")
+    scored = replace(synthetic.region(catalogue=tmp_path, years=(2021, 2023, 2024)), monitoring=monitoring)
+    mapped = replace(scored, id="mapped", years=(1990, 2023), monitoring=Monitoring("land-cover", "", 11.0))
+
+    (line,) = [each.line for each in data_credits([mapped, scored], 2023, ()) if each.kind == "Scenes"]
+
+    assert "contains modified Copernicus Sentinel data 2021, 2023," in line
 
 
 def test_the_map_holds_every_place_and_no_markup(contents: Contents, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from mining_platform import environments
 from mining_platform.artifacts import ArtifactStore, MissingArtifact, Ref, produce
-from mining_platform.audits.changes import changes_between, changes_json
+from mining_platform.audits.changes import CAUSES, changes_between, changes_json
 from mining_platform.audits.made_by import UnknownFile, made_by_lines, origin_of
 from mining_platform.audits.sides import side_of
 from mining_platform.audits.walk import audit
@@ -94,6 +94,36 @@ def test_first_reviews_are_told_as_what_people_decided(tmp_path: Path) -> None:
     put(store, reviews, content="rejected", config={"decisions": 1, "last": "1"})
     after = put(store, changed, [found, reviews], content="without").digest
     assert causes(store, before, after) == [("reviews", "detections/reviews")]
+
+
+def deployed(store: ArtifactStore, **models: str) -> str:
+    """Digest of a region's changes, found in its mosaic by models with patches of their own."""
+    mosaic, found = Ref("mosaic", NORTH), Ref("detections", NORTH)
+    put(store, mosaic)
+    for each in models.values():
+        patches = Ref(f"ranges/{each[:3]}", f"north|{each[-4:]}")
+        put(store, patches)
+        put(store, Ref("model", each), [patches])
+    named = [Ref("model", each) for each in models.values()]
+    put(store, found, [mosaic, *named], content=str(models), config={"source": "model", **models})
+    return put(store, Ref("changes", NORTH), [found], content=str(models)).digest
+
+
+def test_another_deployed_model_is_a_cause_of_its_own_and_what_it_brings_along_is_none(tmp_path: Path) -> None:
+    store = ArtifactStore(tmp_path / "artifacts")
+    alone, newer = (deployed(store, deployed_model=f"cnn|{year}") for year in (2023, 2024))
+    outlined = deployed(store, deployed_model="cnn|2024", outlined_by="unet|2024")
+    assert causes(store, alone, newer) == causes(store, newer, outlined) == [("deployed model", "detections")]
+    assert list(CAUSES).index("deployed model") == list(CAUSES).index("model") + 1
+
+
+def test_detections_by_a_model_instead_of_a_map_rest_on_no_other_outside_file(tmp_path: Path) -> None:
+    store, cover, found = ArtifactStore(tmp_path / "artifacts"), Ref("land_cover", NORTH), Ref("detections", NORTH)
+    put(store, cover)
+    by_map = put(store, found, [cover], content="map", config={"source": "land-cover", "codes": [30]}).digest
+    put(store, MODEL)
+    by_model = put(store, found, [MODEL], content="model", config={"source": "model", "deployed_model": "cnn|2024"}).digest
+    assert causes(store, by_map, by_model) == [("deployed model", "detections"), ("configuration", "detections")]
 
 
 def test_a_difference_that_nothing_recorded_explains_is_called_unexplained(store: ArtifactStore) -> None:
