@@ -15,6 +15,9 @@ bin=$folder/platform/bin
 for name in pytest ruff mypy; do
   if [ -e "$bin/$name" ]; then echo "$name is in the image" >&2; exit 1; fi
 done
+for name in mining_platform torch; do
+  if ! ls "$folder/platform/lib"/python3*/site-packages/$name/__pycache__/*.pyc >/dev/null; then echo "$name is not compiled" >&2; exit 1; fi
+done
 
 echo "== a home, from outside the project's folder"
 cd "$folder"
