@@ -27,8 +27,11 @@ BASE = frozenset({"libc6", "libgcc-s1", "libstdc++6", "zlib1g"})
 """Packages that every Debian 12 with apt has: apt depends on the first three, dpkg on the last."""
 OPTIONAL: Mapping[str, str] = {
     "libtbb.so.12": "one of numba's three thread pools; numba takes another where it is missing",
+    "libcuda.so.1": "NVIDIA's driver, which a machine with its cards lends to containers; torch does without",
 }
 """Libraries that nothing fails without -> why."""
+OF_CARDS = "nvidia-"
+"""What packages of this prefix alone load (drivers, InfiniBand, MPI) is of machines with such cards."""
 
 
 def needed() -> dict[str, set[str]]:
@@ -69,10 +72,13 @@ def installed(dockerfile: Path = DOCKERFILE) -> set[str]:
 
 def missing(libraries: Mapping[str, set[str]], debian_packages: set[str]) -> list[str]:
     """What an image with these packages beside the base lacks, a line for each library."""
+    loading = {
+        name: {each for each in libraries[name] if not each.startswith(OF_CARDS)} for name in libraries if name not in OPTIONAL
+    }
     provided = debian_packages | BASE
-    lacking = {name: PACKAGES.get(name) for name in libraries if name not in OPTIONAL and PACKAGES.get(name) not in provided}
+    lacking = {name: PACKAGES.get(name) for name, who in loading.items() if who and PACKAGES.get(name) not in provided}
     return [
-        f"{name}, which {', '.join(sorted(libraries[name]))} loads, is not in the image: "
+        f"{name}, which {', '.join(sorted(loading[name]))} loads, is not in the image: "
         + (f"install {package}" if package else "nobody is known to have it")
         for name, package in sorted(lacking.items())
     ]
@@ -83,7 +89,7 @@ def main() -> None:
     libraries = needed()
     if lacking := missing(libraries, installed()):
         sys.exit("\n".join(lacking))
-    sys.stdout.write(f"The image has what packages take from the system: {', '.join(sorted(set(libraries) - set(OPTIONAL)))}\n")
+    sys.stdout.write(f"The image has what packages take from the system: {', '.join(sorted(set(libraries) & set(PACKAGES)))}\n")
 
 
 if __name__ == "__main__":

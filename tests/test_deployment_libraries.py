@@ -30,6 +30,13 @@ def test_a_library_that_the_image_lacks_is_named_with_who_loads_it_and_the_packa
     assert CHECK["missing"]({"libexpat.so.1": {"rasterio"}}, {"libexpat1"}) == []
 
 
+def test_what_only_machines_with_nvidias_cards_have_is_not_asked_of_the_image() -> None:
+    libraries = {"libcuda.so.1": {"torch"}, "libmlx5.so.1": {"nvidia-cufile"}}
+    assert CHECK["missing"](libraries, set()) == []
+    told = CHECK["missing"]({"libmlx5.so.1": {"nvidia-cufile", "foo"}}, set())
+    assert told == ["libmlx5.so.1, which foo loads, is not in the image: nobody is known to have it"]
+
+
 def test_packages_of_the_last_stage_alone_count() -> None:
     assert "libgomp1" in CHECK["installed"]()
     assert not [name for name in CHECK["installed"]() if not name.startswith("lib")]
