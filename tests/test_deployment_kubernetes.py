@@ -119,6 +119,29 @@ def test_names_in_the_manifests_lead_to_each_other() -> None:
     assert deployment["volumes"][0]["persistentVolumeClaim"]["claimName"] == claim["metadata"]["name"]
 
 
+def secrets_named(value: Any) -> set[str]:
+    """Names of Secrets below a value: Ingress TLS, keys and sets of variables, the chart's and nginx's own names for them."""
+    if isinstance(value, list):
+        return {name for item in value for name in secrets_named(item)}
+    if not isinstance(value, dict):
+        return set()
+    found = {each for key, each in value.items() if re.search(r"(?i)secretName$|/auth-secret$", key)}
+    refs = [value.get("secretRef"), value.get("secretKeyRef"), *value.get("envSecrets", ()), *value.get("imagePullSecrets", ())]
+    return found | {each["name"] for each in refs if each} | {name for item in value.values() for name in secrets_named(item)}
+
+
+def test_every_secret_that_is_named_is_made_by_a_command_of_the_documentation() -> None:
+    commands = re.findall(
+        r"^kubectl create secret (generic|tls) (\S+)", (ROOT / "docs" / "deployment.md").read_text(), re.MULTILINE
+    )
+    own = {each["metadata"]["name"] for each in of_kind("Secret")}
+    named = secrets_named([VALUES, manifests()])
+    assert {"mining-platform-secrets", "mining-platform-database", "mining-platform-editors", "mining-platform-tls"} <= named
+    assert named - own - {name for _, name in commands} == set()
+    certificates = secrets_named([each["spec"]["tls"] for each in of_kind("Ingress")])
+    assert {name for kind, name in commands if kind == "tls"} == certificates - own
+
+
 def test_no_container_of_ours_runs_as_root() -> None:
     (deployment,) = VALUES["dagster-user-deployments"]["deployments"]
     pods = [deployment["podSecurityContext"], VALUES["dagsterDaemon"]["podSecurityContext"]]
