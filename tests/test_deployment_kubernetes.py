@@ -1,13 +1,20 @@
 """The files of deploy/kubernetes hold together: keys that the chart has, names that lead to each other, doors that are closed."""
 
 import re
+from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from assets_defs import webserver
 from assets_defs.instances import DAGSTER_YAML
+from mining_platform import homes, source_editions
+from mining_platform.artifacts import ArtifactStore
 from mining_platform.homes import HOME_VARIABLE
+from mining_platform.pipeline import Platform
+from mining_platform.reviews import log_places
+from mining_platform.sources import router
 from tests.conftest import ROOT
 from tests.deployed import DEPLOY
 
@@ -74,10 +81,24 @@ def test_dagsters_settings_of_the_chart_are_found_where_the_platform_looks_for_t
     (deployment,) = VALUES["dagster-user-deployments"]["deployments"]
     home = {each["name"]: each["value"] for each in deployment["env"]}[HOME_VARIABLE]
     assert VALUES["global"]["dagsterHome"] == f"{home}/dagster"
-    assert deployment["volumeMounts"] == [{"name": "artifacts", "mountPath": f"{home}/artifacts"}]
     for web in of_kind("Deployment"):
         (container,) = web["spec"]["template"]["spec"]["containers"]
         assert f"{home}/dagster/dagster.yaml" in [mount["mountPath"] for mount in container["volumeMounts"]]
+
+
+def test_what_lasts_of_the_home_is_on_the_volume_of_the_code_location_and_of_its_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    (deployment,) = VALUES["dagster-user-deployments"]["deployments"]
+    home = Path({each["name"]: each["value"] for each in deployment["env"]}[HOME_VARIABLE])
+    monkeypatch.setenv(HOME_VARIABLE, str(home))
+    platform = Platform(home, {}, ArtifactStore(homes.artifacts_root()), router, router)
+    logs = [log_places.place_of(platform, folder, "any") for folder in ("", "detections")]
+    files = [place for place in logs if isinstance(place, Path)] + [source_editions.editions_path()]
+    lasting = (homes.artifacts_root(), *files, homes.archive_path(), homes.reports_path())
+    folders = {path.relative_to(home).parts[0] for path in lasting}
+    mounts = sorted(deployment["volumeMounts"], key=lambda mount: mount["mountPath"])
+    assert mounts == [{"name": "artifacts", "mountPath": f"{home}/{name}", "subPath": name} for name in sorted(folders)]
+    assert [volume["name"] for volume in deployment["volumes"]] == ["artifacts"]
+    assert deployment["includeConfigInLaunchedRuns"] == {"enabled": True}
 
 
 def test_the_charts_own_web_server_is_off_and_ours_are_guarded_and_behind_a_login() -> None:
