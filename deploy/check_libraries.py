@@ -51,7 +51,8 @@ def _dynamic_sections(paths: list[Path]) -> list[str]:
     if not paths:
         return []
     files = [str(path) for path in (*paths, paths[0])]  # of a single file it tells no name
-    told = subprocess.run(["readelf", "--dynamic", "--wide", *files], capture_output=True, text=True, check=True).stdout
+    command = ["env", "LC_ALL=C", "readelf", "--dynamic", "--wide", *files]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     return re.split(r"^File: .*$", told, flags=re.MULTILINE)[1:-1]
 
 
