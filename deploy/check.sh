@@ -1,7 +1,7 @@
 #!/bin/sh
 # Check deploy/ by what runs without Docker and Kubernetes: sh deploy/check.sh FOLDER (new; about 5 GB, minutes).
-# The same installation as the image's in a clean environment, what it can do, the Compose file held to its specification, the
-# settings that the chart would write read by Dagster, and the Caddyfile by Caddy where that is here.
+# The same installation as the image's in a clean environment, what it can do, which libraries of the system it loads, the Compose
+# file held to its specification, the settings that the chart would write read by Dagster, and the Caddyfile by Caddy where that is here.
 set -eu
 folder=$1
 here=$(cd "$(dirname "$0")" && pwd)
@@ -15,6 +15,10 @@ bin=$folder/platform/bin
 for name in pytest ruff mypy; do
   if [ -e "$bin/$name" ]; then echo "$name is in the image" >&2; exit 1; fi
 done
+for name in mining_platform torch; do
+  if ! ls "$folder/platform/lib"/python3*/site-packages/$name/__pycache__/*.pyc >/dev/null; then echo "$name is not compiled" >&2; exit 1; fi
+done
+if command -v readelf >/dev/null 2>&1; then "$bin/python" deploy/check_libraries.py; else echo "not checked: the system's libraries (no readelf here)"; fi
 
 echo "== a home, from outside the project's folder"
 cd "$folder"

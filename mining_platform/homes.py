@@ -42,3 +42,8 @@ def archive_path() -> Path:
 def reports_path() -> Path:
     """Where pages for people are written."""
     return platform_home() / "reports"
+
+
+def notes_path() -> Path:
+    """Where this installation notes what its processes have to know of each other, wherever they run."""
+    return platform_home() / "notes"

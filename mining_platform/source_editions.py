@@ -19,12 +19,18 @@ from mining_platform.store import durable
 Edition = Mapping[str, Any]
 """`bytes`, `etag` or `last_modified`."""
 
+_NAME = "source_editions.json"
 _writing = threading.Lock()
 
 
 def editions_path() -> Path:
     """The file of this installation's notes."""
-    return homes.platform_home() / "source_editions.json"
+    return homes.notes_path() / _NAME
+
+
+def _earlier_path() -> Path:
+    """Where installations had it before it lay in a folder that others can share."""
+    return homes.platform_home() / _NAME
 
 
 def place_of(cover: LandCover, year: int) -> str:
@@ -40,7 +46,10 @@ def noted_edition(cover: LandCover, year: int) -> dict[str, Any]:
 
 def noted_editions() -> dict[str, Edition]:
     """All notes by place; SourceError naming the file where it is damaged."""
-    path = editions_path()
+    return {**_read(_earlier_path()), **_read(editions_path())}  # in this order, for a writer moves the earlier ones
+
+
+def _read(path: Path) -> dict[str, Edition]:
     try:
         noted = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -61,3 +70,4 @@ def note_editions(editions: Mapping[str, Edition]) -> None:
         durable.make_directory(path.parent)
         merged = {**noted_editions(), **{place: dict(edition) for place, edition in editions.items()}}
         durable.write(path, json.dumps(merged, indent=1, sort_keys=True).encode())
+        _earlier_path().unlink(missing_ok=True)

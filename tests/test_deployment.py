@@ -176,6 +176,13 @@ def test_the_image_is_built_of_files_that_are_there_and_let_through() -> None:
     assert set(let_through) == set(sources)
 
 
+def test_the_image_is_installed_by_the_script_that_the_check_runs_and_by_nothing_else() -> None:
+    first_stage = DOCKERFILE.split("FROM ")[1]
+    assert re.findall(r"^RUN (.+)$", first_stage, re.MULTILINE) == ["sh deploy/install.sh /opt/platform"]
+    assert re.findall(r"^sh (deploy/\S+)", (DEPLOY / "check.sh").read_text(), re.MULTILINE) == ["deploy/install.sh"]
+    assert "--no-compile" not in (DEPLOY / "install.sh").read_text()
+
+
 def test_the_installation_is_pinned_and_without_tools_of_development() -> None:
     script = (DEPLOY / "install.sh").read_text()
     extras = re.findall(r"'\.\[(.+)\]'", script)[0].split(",")

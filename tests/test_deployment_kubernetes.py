@@ -1,13 +1,20 @@
 """The files of deploy/kubernetes hold together: keys that the chart has, names that lead to each other, doors that are closed."""
 
 import re
+from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from assets_defs import webserver
 from assets_defs.instances import DAGSTER_YAML
+from mining_platform import homes, source_editions
+from mining_platform.artifacts import ArtifactStore
 from mining_platform.homes import HOME_VARIABLE
+from mining_platform.pipeline import Platform
+from mining_platform.reviews import log_places
+from mining_platform.sources import router
 from tests.conftest import ROOT
 from tests.deployed import DEPLOY
 
@@ -74,10 +81,24 @@ def test_dagsters_settings_of_the_chart_are_found_where_the_platform_looks_for_t
     (deployment,) = VALUES["dagster-user-deployments"]["deployments"]
     home = {each["name"]: each["value"] for each in deployment["env"]}[HOME_VARIABLE]
     assert VALUES["global"]["dagsterHome"] == f"{home}/dagster"
-    assert deployment["volumeMounts"] == [{"name": "artifacts", "mountPath": f"{home}/artifacts"}]
     for web in of_kind("Deployment"):
         (container,) = web["spec"]["template"]["spec"]["containers"]
         assert f"{home}/dagster/dagster.yaml" in [mount["mountPath"] for mount in container["volumeMounts"]]
+
+
+def test_what_lasts_of_the_home_is_on_the_volume_of_the_code_location_and_of_its_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    (deployment,) = VALUES["dagster-user-deployments"]["deployments"]
+    home = Path({each["name"]: each["value"] for each in deployment["env"]}[HOME_VARIABLE])
+    monkeypatch.setenv(HOME_VARIABLE, str(home))
+    platform = Platform(home, {}, ArtifactStore(homes.artifacts_root()), router, router)
+    logs = [log_places.place_of(platform, folder, "any") for folder in ("", "detections")]
+    files = [place for place in logs if isinstance(place, Path)] + [source_editions.editions_path()]
+    lasting = (homes.artifacts_root(), *files, homes.archive_path(), homes.reports_path())
+    folders = {path.relative_to(home).parts[0] for path in lasting}
+    mounts = sorted(deployment["volumeMounts"], key=lambda mount: mount["mountPath"])
+    assert mounts == [{"name": "artifacts", "mountPath": f"{home}/{name}", "subPath": name} for name in sorted(folders)]
+    assert [volume["name"] for volume in deployment["volumes"]] == ["artifacts"]
+    assert deployment["includeConfigInLaunchedRuns"] == {"enabled": True}
 
 
 def test_the_charts_own_web_server_is_off_and_ours_are_guarded_and_behind_a_login() -> None:
@@ -117,6 +138,29 @@ def test_names_in_the_manifests_lead_to_each_other() -> None:
     (claim,) = of_kind("PersistentVolumeClaim")
     (deployment,) = VALUES["dagster-user-deployments"]["deployments"]
     assert deployment["volumes"][0]["persistentVolumeClaim"]["claimName"] == claim["metadata"]["name"]
+
+
+def secrets_named(value: Any) -> set[str]:
+    """Names of Secrets below a value: Ingress TLS, keys and sets of variables, the chart's and nginx's own names for them."""
+    if isinstance(value, list):
+        return {name for item in value for name in secrets_named(item)}
+    if not isinstance(value, dict):
+        return set()
+    found = {each for key, each in value.items() if re.search(r"(?i)secretName$|/auth-secret$", key)}
+    refs = [value.get("secretRef"), value.get("secretKeyRef"), *value.get("envSecrets", ()), *value.get("imagePullSecrets", ())]
+    return found | {each["name"] for each in refs if each} | {name for item in value.values() for name in secrets_named(item)}
+
+
+def test_every_secret_that_is_named_is_made_by_a_command_of_the_documentation() -> None:
+    commands = re.findall(
+        r"^kubectl create secret (generic|tls) (\S+)", (ROOT / "docs" / "deployment.md").read_text(), re.MULTILINE
+    )
+    own = {each["metadata"]["name"] for each in of_kind("Secret")}
+    named = secrets_named([VALUES, manifests()])
+    assert {"mining-platform-secrets", "mining-platform-database", "mining-platform-editors", "mining-platform-tls"} <= named
+    assert named - own - {name for _, name in commands} == set()
+    certificates = secrets_named([each["spec"]["tls"] for each in of_kind("Ingress")])
+    assert {name for kind, name in commands if kind == "tls"} == certificates - own
 
 
 def test_no_container_of_ours_runs_as_root() -> None:

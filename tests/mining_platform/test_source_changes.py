@@ -140,8 +140,24 @@ def test_the_planner_takes_a_new_edition_for_stale_once_it_is_noted_and_for_fres
 
 @pytest.mark.usefixtures("platform")
 def test_damaged_notes_of_editions_are_refused_with_the_remedy() -> None:
+    note_editions({"a": {"etag": "1"}})
     source_editions.editions_path().write_text("{")
     with pytest.raises(SourceError, match=r"source_editions\.json is no table of editions\. Remove it"):
+        source_editions.noted_editions()
+
+
+@pytest.mark.usefixtures("platform")
+def test_notes_of_editions_at_the_place_that_they_had_before_are_read_and_taken_along_by_the_next_note() -> None:
+    before = homes.platform_home() / "source_editions.json"
+    before.write_text(json.dumps({"a": {"etag": "1"}, "b": {"etag": "1"}}))
+    assert source_editions.noted_editions() == {"a": {"etag": "1"}, "b": {"etag": "1"}}
+    note_editions({"b": {"etag": "2"}})
+    assert source_editions.noted_editions() == {"a": {"etag": "1"}, "b": {"etag": "2"}}
+    assert not before.exists()
+    before.write_text(json.dumps({"b": {"etag": "1"}, "c": {"etag": "1"}}))
+    assert source_editions.noted_editions()["b"] == {"etag": "2"}, "the later note counts"
+    before.write_text("{")
+    with pytest.raises(SourceError, match=r"home/source_editions\.json is no table of editions\. Remove it"):
         source_editions.noted_editions()
 
 
