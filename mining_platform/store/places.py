@@ -55,7 +55,7 @@ class Folder:
         path = self._path(key)
         return Kept(path.read_bytes(), {}) if path.is_file() else None
 
-    def chunks(self, key: str) -> Iterator[bytes] | None:
+    def chunks(self, key: str, size: int) -> Iterator[bytes] | None:  # noqa: ARG002 - a file has the size that it has
         """See `Readable`."""
         path = self._path(key)
         return _pieces(path) if path.is_file() else None
