@@ -42,11 +42,13 @@ def copy(
 ) -> None:
     """Copy published versions with all their lineage, byte by byte verified; run again, it goes on where it was interrupted.
 
-    Records and pointers come last, so that readers of the target see whole versions only. Exit code 1 where a partition failed.
+    Records and pointers come last, so that readers of the target see whole versions only. Exit code 1 where a partition failed,
+    2 where one of the two stores lies in the other.
     """
     with tempfile.TemporaryDirectory(prefix="mining-platform-copy-") as folder:
         reading, staging = places.readable(source), Path(folder) / "passing"
         writing = places.writable(target, Path(folder) / "copies")
+        places.require_apart(reading, writing)
 
         def copied(ref: Ref) -> _Told:
             done = transfers.copy_partition(reading, writing, ref, staging, check=check)

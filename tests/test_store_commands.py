@@ -74,3 +74,17 @@ def test_a_bucket_that_does_not_answer_ends_a_command_with_one_sentence_and_is_n
     assert (code, "error The artifact store s3://bucket/x cannot be reached" in printed) == (2, True), printed
     assert "known-to-nobody-else" not in printed
     assert not list((home.home / "stores").rglob("*.json"))
+
+
+def test_a_store_is_not_copied_into_itself_nor_a_home_instead_of_its_artifacts(home: Installation, tmp_path: Path) -> None:
+    store, inside, backup = home.home / "artifacts", home.home / "artifacts" / "backup", tmp_path / "backup"
+    assert "lies below the source" in home.run("store", "copy", str(store), str(inside), code=2)
+    assert "Source and target are the same" in home.run("store", "copy", str(store), str(store), code=2)
+    assert not inside.exists()
+    printed = home.run("store", "copy", str(home.home), str(backup), code=1)
+    assert "it was put there from elsewhere" in printed
+    assert f"{store}, where the store begins" in printed
+    assert "it was put there from elsewhere" in home.run("store", "check", str(home.home), code=1)
+    assert not backup.exists()
+    home.run("store", "copy", str(store), str(backup))
+    assert "whole" in home.run("store", "check", str(backup))

@@ -3,7 +3,8 @@
 Credentials and endpoint come from the environment alone, in the names that the services' own tools use (`AWS_ACCESS_KEY_ID`,
 `AWS_ENDPOINT_URL`, `GOOGLE_APPLICATION_CREDENTIALS`, `AZURE_STORAGE_ACCOUNT_NAME`, ...). Conditions on writes are `If-Match` and
 `If-None-Match` (https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html), of Google generations.
-Answers 429 and 5xx, lost connections and timeouts are tried again, with growing pauses, a bounded number of times.
+Answers 429 and 5xx, lost connections and timeouts are tried again, with growing pauses, a bounded number of times. What bounds
+a request is how long nothing moves, and how long a part of a file takes: a version may take as long as its size needs.
 
 A process that used a bucket must not be forked: the client's threads would be gone in the child.
 """
@@ -11,7 +12,7 @@ A process that used a bucket must not be forked: the client's threads would be g
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -22,13 +23,21 @@ from mining_platform.store.remote import Kept, Listed, Token
 
 SCHEMES = ("s3", "gs", "az")
 MAX_RETRIES = 4  # with pauses of 0.2, 0.4, 0.8 and 1.6 s and some jitter
-RETRY_TIMEOUT = timedelta(seconds=60)
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(milliseconds=200), timedelta(seconds=5)
-CONNECT_TIMEOUT, REQUEST_TIMEOUT = timedelta(seconds=5), timedelta(seconds=120)
+CONNECT_TIMEOUT = timedelta(seconds=5)
+STALL_TIMEOUT = timedelta(seconds=30)
+"""Without a byte of the answer, which includes the time that a small content takes to be sent."""
+REQUEST_TIMEOUT = timedelta(seconds=240)
+"""Of a part that is sent or read: eight at once, 64 MB, need a line of 2.3 Mbit/s."""
+RETRY_TIMEOUT = timedelta(seconds=300)
+"""After this nothing is tried again; longer than one request, and as short as credentials may live."""
 PART_BYTES = 8 * 2**20
-"""Of a part of a large file, and of a piece that is read at a time: 10,000 parts, S3's limit, make 80 GB."""
+"""Of a large file, that is sent or read by a request of its own: 10,000 parts, S3's limit, make 80 GB."""
+PARTS_AT_ONCE = 1  # of a file: several files travel at the same time, and each part that does so is in memory
+PIECE_BYTES = 2**20  # of a part, handed on while the rest is on its way
 
 _STATUS = re.compile(r"status code: (\d{3} [A-Za-z ]+)")
+_BEYOND_ITS_END = re.compile(r"status code: 416|Invalid range")
 _NO_BUCKET = re.compile(r"NoSuchBucket|ContainerNotFound|bucket does not exist", re.IGNORECASE)
 _HTTP = re.compile(r"HTTP error: ([^\n]{1,120})")
 _TLS_WORDS = "the endpoint has no TLS; set AWS_ALLOW_HTTP=true if that is meant"
@@ -41,40 +50,46 @@ class Bucket:
     place: str
     client: Any
     """An obstore client that is bound to the place."""
+    sender: Any = field(default=None, kw_only=True)
+    """A client for large files, which waits for the answer until a part is sent; None for `client`."""
 
     def get(self, key: str) -> Kept | None:
         """See `Remote`."""
-        import obstore
+        found = self._ask(key)
+        return None if found is None else Kept(b"".join(self._received(found)), _token(found.meta))
 
-        try:
-            found = obstore.get(self.client, key)
-            return Kept(bytes(found.bytes()), _token(found.meta))
-        except FileNotFoundError as error:
-            self._require_bucket(error)
-            return None
-        except _failures() as error:
-            raise self._unreachable(error) from None
-
-    def chunks(self, key: str) -> Iterator[bytes] | None:
+    def chunks(self, key: str, size: int) -> Iterator[bytes] | None:
         """See `Remote`."""
+        found = self._ask(key, None if size <= PART_BYTES else 0)
+        return None if found is None else self._pieces(key, found)
+
+    def _pieces(self, key: str, found: Any) -> Iterator[bytes]:
+        """An object from the part that was answered on; where it goes meanwhile it ends."""
+        size = found.meta["size"]
+        while found is not None:
+            end = found.range[1]
+            yield from self._received(found)
+            found = self._ask(key, end) if end < size else None
+
+    def _ask(self, key: str, start: int | None = None) -> Any | None:
+        """The answer for an object, or for its part from `start` on, of which the content is still to come; None without one."""
         import obstore
 
+        part = None if start is None else (start, start + PART_BYTES)
         try:
-            return self._pieces(iter(obstore.get(self.client, key).stream(min_chunk_size=PART_BYTES)))
+            return obstore.get(self.client, key, options=None if part is None else {"range": part})
         except FileNotFoundError as error:
-            self._require_bucket(error)
+            if _NO_BUCKET.search(str(error)):  # services say with the same status that the bucket is absent
+                raise self._unreachable(error) from None
             return None
         except _failures() as error:
+            if part and _BEYOND_ITS_END.search(str(error)):
+                return self._ask(key)
             raise self._unreachable(error) from None
 
-    def _require_bucket(self, error: FileNotFoundError) -> None:
-        """StoreUnreachable where not an object is absent but the bucket, of which services say it with the same status."""
-        if _NO_BUCKET.search(str(error)):
-            raise self._unreachable(error)
-
-    def _pieces(self, stream: Iterator[Any]) -> Iterator[bytes]:
+    def _received(self, found: Any) -> Iterator[bytes]:
         try:
-            for piece in stream:
+            for piece in found.stream(min_chunk_size=PIECE_BYTES):
                 yield bytes(piece)
         except _failures() as error:
             raise self._unreachable(error) from None
@@ -96,8 +111,10 @@ class Bucket:
         import obstore
         from obstore.exceptions import AlreadyExistsError, PreconditionError
 
+        client = self.sender if self.sender is not None and isinstance(content, Path) else self.client
         try:
-            return _token(obstore.put(self.client, key, content, mode=mode, chunk_size=PART_BYTES))
+            done = obstore.put(client, key, content, mode=mode, chunk_size=PART_BYTES, max_concurrency=PARTS_AT_ONCE)
+            return _token(done)
         except (AlreadyExistsError, PreconditionError):
             return None
         except _failures() as error:
@@ -170,7 +187,8 @@ def open_bucket(url: str) -> Bucket:
     except ImportError:
         raise ArtifactError(f"{place} needs the package obstore. Install it: pip install 'mining-platform[cloud]'.") from None
     try:
-        return Bucket(place, from_url(place, retry_config=_retries(), client_options=_client_options()))
+        reading, sending = (from_url(place, retry_config=_retries(), client_options=each) for each in _client_options())
+        return Bucket(place, reading, sender=sending)
     except (BaseError, ValueError) as error:
         told = str(error).partition("\n")[0]
         raise ArtifactError(f"{place} cannot be opened ({told}). Set what is missing in the environment and run again.") from None
@@ -194,6 +212,12 @@ def _retries() -> Any:
     return {"max_retries": MAX_RETRIES, "retry_timeout": RETRY_TIMEOUT, "backoff": backoff}
 
 
-def _client_options() -> Any:
+def _client_options() -> tuple[Any, Any]:
+    """Of the client for all that is small or read, and of the one that sends large files.
+
+    The client counts the time in which a request is sent as waiting for its answer, so that one alone would give up a part on a
+    slow line, or wait as long for a pointer as for a part.
+    """
     allowed = os.environ.get("AWS_ALLOW_HTTP", "").lower() in ("1", "true")
-    return {"connect_timeout": CONNECT_TIMEOUT, "timeout": REQUEST_TIMEOUT, "allow_http": allowed}
+    sending = {"connect_timeout": CONNECT_TIMEOUT, "timeout": REQUEST_TIMEOUT, "allow_http": allowed}
+    return {**sending, "read_timeout": STALL_TIMEOUT}, sending

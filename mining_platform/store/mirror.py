@@ -175,7 +175,7 @@ def _receive(remote: Readable, key: str, rows: list[digests.Entry], out: Path) -
 
 def _received(remote: Readable, key: str, row: digests.Entry, path: Path | None) -> str | None:
     """What is wrong with a file of a version, which is written to `path` where one is given; never more than its size."""
-    chunks = remote.chunks(f"{key}/{row.path}")
+    chunks = remote.chunks(f"{key}/{row.path}", row.size)
     if chunks is None:
         return f"{row.path} is missing"
     hasher, size = blake3(), 0

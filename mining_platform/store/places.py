@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote
 
 from mining_platform import homes
 from mining_platform.store.buckets import PART_BYTES, open_bucket
@@ -39,6 +40,25 @@ def writable(place: str, copies: Path) -> ArtifactStore:
     return ArtifactStore(copies, open_bucket(place)) if "://" in place else ArtifactStore(Path(place).absolute())
 
 
+def require_apart(source: Readable, target: ArtifactStore) -> None:
+    """ArtifactError where two stores are one, or where one lies below the other and its partitions would be the other's too."""
+    there: Readable = target.remote or Folder(target.root)
+    steps, others = _steps(source), _steps(there)
+    if steps == others:
+        raise ArtifactError(f"Source and target are the same, {source.place}: name another target.")
+    if others[: len(steps)] == steps:
+        raise ArtifactError(f"The target {there.place} lies below the source {source.place}: name a target beside the source.")
+    if steps[: len(others)] == others:
+        raise ArtifactError(f"The source {source.place} lies below the target {there.place}: name a target beside the source.")
+
+
+def _steps(store: Readable) -> tuple[str, ...]:
+    """The way to a store from the root of the disk, or from the service of a bucket."""
+    if isinstance(store, Folder):
+        return store.root.resolve().parts
+    return tuple(unquote(step) for step in store.place.split("/") if step)
+
+
 @dataclass(frozen=True)
 class Folder:
     """A directory of artifacts, read by keys as a bucket is; see `Readable`."""
@@ -55,7 +75,7 @@ class Folder:
         path = self._path(key)
         return Kept(path.read_bytes(), {}) if path.is_file() else None
 
-    def chunks(self, key: str) -> Iterator[bytes] | None:
+    def chunks(self, key: str, size: int) -> Iterator[bytes] | None:  # noqa: ARG002 - a file has the size that it has
         """See `Readable`."""
         path = self._path(key)
         return _pieces(path) if path.is_file() else None

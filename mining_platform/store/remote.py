@@ -42,8 +42,11 @@ class Readable(Protocol):
         """A small object, whole; None where there is none."""
         ...
 
-    def chunks(self, key: str) -> Iterator[bytes] | None:
-        """The content of an object, piece by piece; None where there is none."""
+    def chunks(self, key: str, size: int) -> Iterator[bytes] | None:
+        """The content of an object that should have `size` bytes, piece by piece; None where there is none.
+
+        A small one by one request, a large one by several: its reader holds the whole against a digest.
+        """
         ...
 
     def folders(self, prefix: str) -> list[str]:

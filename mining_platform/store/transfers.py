@@ -11,6 +11,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from mining_platform import lineage
+from mining_platform.homes import ARTIFACTS_NAME
 from mining_platform.store import digests, durable, mirror, uploads, versions
 from mining_platform.store.holding import held
 from mining_platform.store.refs import (
@@ -70,7 +71,10 @@ def copy_partition(source: Readable, target: ArtifactStore, ref: Ref, staging: P
 
 
 def _chain(source: Readable, passing: ArtifactStore, ref: Ref) -> list[lineage.Record]:
-    """Records of a partition up to that of its pointer, checked against each other and it; none where nothing is published."""
+    """Records of a partition up to that of its pointer, checked against each other and it; none where nothing is published.
+
+    DamagedArtifact where they are of another partition: their folder came here by other means than the platform's.
+    """
     stored = mirror.pointer_of(passing, source, ref)
     pointer = versions.read_pointer(passing, ref) if stored is not None else None
     if pointer is None:
@@ -78,7 +82,19 @@ def _chain(source: Readable, passing: ArtifactStore, ref: Ref) -> list[lineage.R
     directory = versions.records_directory(passing, ref)
     chain = lineage.read_records(directory)[: pointer.record]
     lineage.check_anchor(directory, chain, number=pointer.record, record_hash=pointer.record_hash)
+    for record in chain:
+        if (record.asset, record.partition) != (ref.asset, ref.partition):
+            raise DamagedArtifact(_misplaced(source, ref, record))
     return chain
+
+
+def _misplaced(source: Readable, ref: Ref, record: lineage.Record) -> str:
+    whose = "@".join(part for part in (record.asset, record.partition) if part)
+    told = f"record {record.number:06d}.json of {ref} in {source.place} is of {whose}: it was put there from elsewhere."
+    above = ref.asset.removesuffix(f"/{record.asset}")
+    if above == ref.asset or record.partition != ref.partition:
+        return told
+    return f"{told} Name {source.place}/{above}, where the store begins (in a home its folder `{ARTIFACTS_NAME}`)."
 
 
 def _has(source: Readable, ref: Ref, digest: str, chain: Sequence[lineage.Record]) -> bool:

@@ -115,7 +115,7 @@ def test_a_real_server_heeds_conditions_and_takes_large_files_in_parts(tmp_path:
         large = tmp_path / "large"
         large.write_bytes(bytes(range(256)) * 80_000)
         bucket.put("large é#", large)
-        chunks = bucket.chunks("large é#")
+        chunks = bucket.chunks("large é#", large.stat().st_size)
         assert chunks is not None
         assert b"".join(chunks) == large.read_bytes()
         assert client(environment).head_object(Bucket=BUCKET, Key="x/large é#")["ETag"].endswith('-3"')

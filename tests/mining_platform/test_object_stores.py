@@ -34,9 +34,9 @@ class Counting(Bucket):
         self.asked.append(key)
         return super().get(key)
 
-    def chunks(self, key: str) -> Any:
+    def chunks(self, key: str, size: int) -> Any:
         self.asked.append(key)
-        return super().chunks(key)
+        return super().chunks(key, size)
 
     def folders(self, prefix: str) -> list[str]:
         assert self.may_list, f"{prefix} is listed"

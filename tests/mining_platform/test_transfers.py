@@ -1,5 +1,6 @@
 """Artifacts copied between stores: byte by byte, resumable, never joining two histories; and a store checked where it lies."""
 
+import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -175,3 +176,66 @@ def test_a_link_out_of_a_folder_of_artifacts_is_refused(local: ArtifactStore, tm
     with pytest.raises(ArtifactError, match="leads out of"):
         places.Folder(local.root).get("leak/file")
     assert transfers.refs_of(places.Folder(local.root), ["scen*"]) == [SCENES]
+
+
+def test_a_partition_that_was_put_there_from_elsewhere_is_damaged_and_not_copied(
+    local: ArtifactStore, bucket: ArtifactStore, tmp_path: Path
+) -> None:
+    (local.root / "mosaic/@lourenco+2022").rename(local.root / "mosaic/@serra+2022")
+    source, moved = places.Folder(local.root), Ref("mosaic", "serra|2022")
+    told = r"record 000001.json of mosaic@serra\|2022 in .*local is of mosaic@lourenco\|2022: it was put there from elsewhere\.$"
+    with pytest.raises(DamagedArtifact, match=told):
+        transfers.copy_partition(source, bucket, moved, tmp_path / "staging")
+    assert artifacts.current_digest(bucket, moved) is None
+    (problem,) = transfers.check_partition(source, moved, tmp_path / "check")
+    assert re.search(told, problem)
+
+
+def test_a_whole_home_is_no_store_and_its_folder_of_artifacts_is_named(tmp_path: Path, bucket: ArtifactStore) -> None:
+    make(ArtifactStore(tmp_path / "home" / "artifacts"))
+    home = places.Folder(tmp_path / "home")
+    (ref,) = transfers.refs_of(home)
+    told = r"Name .*home/artifacts, where the store begins \(in a home its folder `artifacts`\)"
+    with pytest.raises(DamagedArtifact, match=told):
+        transfers.copy_partition(home, bucket, ref, tmp_path / "staging")
+
+
+def located(place: str, tmp_path: Path) -> ArtifactStore:
+    return ArtifactStore(tmp_path / "copies", Bucket(place, None)) if "://" in place else ArtifactStore(tmp_path / place)
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "told"),
+    [
+        ("store", "store", "Source and target are the same"),
+        ("store", "other/../store/", "Source and target are the same"),
+        ("store", "link", "Source and target are the same"),
+        ("store", "store/backup", r"The target \S*store/backup lies below the source \S*store: name"),
+        ("store", "link/backup", "The target .* lies below the source"),
+        ("store/artifacts", "store", r"The source \S*store/artifacts lies below the target \S*store: name"),
+        ("s3://bucket/x", "s3://bucket/x", "Source and target are the same"),
+        ("s3://bucket/x", "s3://bucket//x", "Source and target are the same"),
+        ("s3://bucket", "s3://bucket/x", "The target s3://bucket/x lies below the source s3://bucket: name"),
+        ("gs://bucket/x/y", "gs://bucket/x", "The source gs://bucket/x/y lies below the target gs://bucket/x: name"),
+    ],
+)
+def test_a_store_is_not_copied_into_itself(source: str, target: str, told: str, tmp_path: Path) -> None:
+    (tmp_path / "store").mkdir()
+    (tmp_path / "link").symlink_to("store")
+    origin = located(source, tmp_path)
+    with pytest.raises(ArtifactError, match=told):
+        places.require_apart(origin.remote or places.Folder(origin.root), located(target, tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("source", "target"),
+    [
+        ("store", "store-2"),
+        ("store", "s3://bucket/store"),
+        ("s3://bucket/x", "s3://bucket/x-2"),
+        ("s3://bucket/x", "gs://bucket/x"),
+    ],
+)
+def test_stores_that_lie_side_by_side_are_apart(source: str, target: str, tmp_path: Path) -> None:
+    origin = located(source, tmp_path)
+    places.require_apart(origin.remote or places.Folder(origin.root), located(target, tmp_path))
