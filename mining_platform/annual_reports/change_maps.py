@@ -43,9 +43,9 @@ def map_data(contents: Contents, words: Mapping[str, str], language: str) -> str
         "bounds": _bounds(contents.regions),
         "regions": [{"name": region.name, "bounds": _bounds([region])} for region in contents.regions],
         "backdrops": [each for region in contents.regions for each in _backdrop(region, contents.year)],
-        "new": _features([region.new for region in contents.regions], words["new"].format(year=contents.year), language),
+        "new": _features([(region.new, words["new"].format(year=contents.year)) for region in contents.regions], language),
         "earlier": _features(
-            [region.cumulative for region in contents.regions], words["total"].format(first=contents.first_year), language
+            [(region.cumulative, words["total"].format(first=region.first_year)) for region in contents.regions], language
         ),
         "territories": _outlines(contents.outlines, language),
     }
@@ -58,10 +58,10 @@ def _bounds(regions: Sequence[RegionYear]) -> list[float]:
     return [*edges[:, :2].min(axis=0).round(DECIMALS).tolist(), *edges[:, 2:].max(axis=0).round(DECIMALS).tolist()]
 
 
-def _features(tables: list[gpd.GeoDataFrame], told: str, language: str) -> dict[str, Any]:
-    rows = sorted((row for table in tables for row in table.itertuples()), key=lambda row: (-row.area_ha, row.change_id))[
-        :MOST_PLACES
-    ]
+def _features(tables: Sequence[tuple[gpd.GeoDataFrame, str]], language: str) -> dict[str, Any]:
+    """The largest places of all tables, with what is said of those of each."""
+    told_of = ((row, told) for table, told in tables for row in table.itertuples())
+    rows = sorted(told_of, key=lambda each: (-each[0].area_ha, each[0].change_id))[:MOST_PLACES]
     return {
         "type": "FeatureCollection",
         "features": [
@@ -70,7 +70,7 @@ def _features(tables: list[gpd.GeoDataFrame], told: str, language: str) -> dict[
                 "properties": {"told": f"{number(row.area_ha, language, 1)} ha · {told} · {row.change_id}"},
                 "geometry": _geometry(row.geometry),
             }
-            for row in rows
+            for row, told in rows
         ],
     }
 

@@ -54,9 +54,9 @@ _ROWS: Mapping[str, tuple[str, str, str]] = {
     ),
     "map": ("Map", "Mapa", "Mapa"),
     "map_line": (
-        "Red: new in {year}. Ochre: found in an earlier year. Tap a place for its size.",
-        "Vermelho: novo em {year}. Ocre: encontrado em um ano anterior. Toque em um lugar para ver o tamanho.",
-        "Rojo: nuevo en {year}. Ocre: encontrado en un año anterior. Toque un lugar para ver su tamaño.",
+        "Red: new in {year}. Ochre: found in an earlier year. Tap a place for its size and its territories.",
+        "Vermelho: novo em {year}. Ocre: encontrado em um ano anterior. Toque em um lugar para ver tamanho e territórios.",
+        "Rojo: nuevo en {year}. Ocre: encontrado en un año anterior. Toque un lugar para ver tamaño y territorios.",
     ),
     "sites": ("The largest new places", "Os maiores lugares novos", "Los mayores lugares nuevos"),
     "before": ("{year}", "{year}", "{year}"),

@@ -14,6 +14,7 @@ import rasterio
 from shapely.geometry import box
 
 from mining_platform import changes
+from mining_platform.annual_reports.change_maps import map_data
 from mining_platform.annual_reports.contents import Accuracy, Contents, RegionYear, RestatedYear
 from mining_platform.annual_reports.downloads import write_downloads
 from mining_platform.annual_reports.new_sites import largest_sites
@@ -316,3 +317,6 @@ def test_regions_that_cannot_be_compared_with_the_year_before_are_told_apart(
     assert words["gap"].format(region="Here", before=2023, year=2024) not in told
     new = gpd.read_parquet(tmp_path / "out" / "downloads" / "mining-new-2024.parquet")
     assert set(new["region"]) == {"here", "gap"}
+    earlier = json.loads(map_data(both, words, language))["earlier"]["features"]
+    for year in (2019, 2023, 2024):
+        assert any(words["total"].format(first=year) in each["properties"]["told"] for each in earlier)
