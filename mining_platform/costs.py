@@ -150,7 +150,7 @@ class Budget:
         ):
             if most is not None and total > most:
                 return (
-                    f"{what} would bring this run to {round(total, 2)} {name}, more than the {most:g} it may take. "
+                    f"{what} would bring this run to {round(total, 2)} {name}, more than the {most} it may take. "
                     f"Raise --max-{name.lower()}, or choose less."
                 )
         return None

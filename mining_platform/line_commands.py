@@ -1,14 +1,14 @@
 """The commands that make and show partitions: `materialize`, `status`, `datasets`."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from types import MappingProxyType
 from typing import Annotated
 
 import typer
 from rich.markup import escape
 
-from mining_platform import costs, experiment_trials, forecasts, graph, plans, rates, region_files, runs, staleness
+from mining_platform import costs, experiment_trials, graph, limited_runs, plans, region_files, runs, staleness
 from mining_platform.artifacts import Ref
 from mining_platform.consoles import (
     CommandError,
@@ -39,7 +39,6 @@ from mining_platform.options import (
     numbers,
     words,
 )
-from mining_platform.reference_rates import REFERENCE_RATES
 from mining_platform.sessions import open_session
 from mining_platform.sources.earth_engine import EECU_S_PER_GIGAVALUE
 
@@ -75,39 +74,17 @@ def materialize(  # noqa: PLR0913 - the options of a command
     budget = costs.Budget(max_requests, max_bytes, max_hours, max_eecu_hours, eecu_rate)
     with open_session() as session:
         refs = published_stale(session, selection) if stale else plans.select(session.platform, session.steps, selection)
-        outcomes = make_within(session, refs, selection, budget, quiet=as_json, workers=workers)
+        outcomes = make_within(session, refs, budget, quiet=as_json, workers=workers)
     tell(outcomes, as_json=as_json)
     exit_by(outcomes, budget)
 
 
 def make_within(
-    session: runs.Session,
-    refs: Sequence[Ref],
-    selection: plans.Selection,
-    budget: costs.Budget,
-    *,
-    quiet: bool,
-    workers: int = 1,
+    session: runs.Session, refs: Sequence[Ref], budget: costs.Budget, *, quiet: bool, workers: int
 ) -> list[runs.Outcome]:
-    """Make partitions of a selection within a budget; CostError where all together is known to be more than it allows."""
-    expected_s: dict[Ref, float] = {}
-    if budget.limits or budget.max_hours is not None:
-        chosen = set(refs)
-        planned = [item for item in plans.plan(session.platform, session.steps, selection) if item.ref in chosen]
-        duration = None
-        if budget.max_hours is not None:
-            told = expected(session, planned)
-            expected_s = {each.ref: each.seconds or 0.0 for each in told}
-            duration = forecasts.duration(session.platform, session.steps, told)
-        least_s = duration.bounds_s(workers)[0] if duration else 0.0
-        budget.check(costs.estimates(session.platform, session.steps, planned), least_s)
+    """Make partitions within a budget; CostError where all together is known to be more than it allows."""
+    expected_s = limited_runs.expected_seconds(session, refs, budget, workers)
     return make(session, refs, quiet=quiet, budget=budget, expected_s=expected_s, workers=workers)
-
-
-def expected(session: runs.Session, planned: Sequence[staleness.Planned]) -> list[forecasts.Forecast]:
-    """What each partition of a plan that is to be made is expected to take; nothing where nothing like it was ever measured."""
-    known = rates.rates(session.platform, session.steps, REFERENCE_RATES)
-    return forecasts.forecasts(session.platform, session.steps, planned, known)
 
 
 def tell(outcomes: Sequence[runs.Outcome], *, as_json: bool) -> None:
@@ -168,7 +145,7 @@ def make(
     workers: int = 1,
 ) -> list[runs.Outcome]:
     """Make partitions, with a progress bar and a line for each that fails; fewer where a budget's hours do not last."""
-    platform, steps, within = session.platform, session.steps, budget or costs.Budget(None, None)
+    within = budget or costs.Budget(None, None)
     with progress_bar(disable=quiet) as bar, session.crew(workers) as crew:
         task = bar.add_task("materialize", total=len(refs))
 
@@ -177,8 +154,7 @@ def make(
             if done.state in ("failed", "blocked") and not quiet:
                 bar.console.print(f"[red]{done.state}[/red] {escape(str(done.ref))}: {escape(done.message)}")
 
-        limited = replace(crew, execute=costs.limited(crew.execute, platform, steps, within))
-        return runs.run(platform, steps, refs, limited, told, costs.clocked(within, expected_s))
+        return limited_runs.run_within(session, refs, crew, within, told, expected_s)
 
 
 def selected(assets: str, region_ids: str, years: str, experiments: str, only: bool) -> plans.Selection:

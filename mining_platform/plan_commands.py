@@ -97,7 +97,7 @@ def refresh(  # noqa: PLR0913 - the options of a command
             check(told, budget)
             return
         refs = [item.ref for item in planned]
-        outcomes = make_within(session, refs, selection, budget, quiet=as_json, workers=workers)
+        outcomes = make_within(session, refs, budget, quiet=as_json, workers=workers)
     tell(outcomes, as_json=as_json)
     exit_by(outcomes, budget)
 

@@ -132,6 +132,11 @@ def plan(platform: Platform, steps: Mapping[str, Step], selection: Selection) ->
     return _planned(now, steps, select(now, steps, selection))
 
 
+def planned(platform: Platform, steps: Mapping[str, Step], refs: Sequence[Ref]) -> list[Planned]:
+    """As `plan`, of partitions that are known, each after what it rests on."""
+    return _planned(at_one_moment(platform), steps, refs)
+
+
 def standings(platform: Platform, steps: Mapping[str, Step], selection: Selection) -> list[Planned]:
     """As `plan`, of what is published alone."""
     now = at_one_moment(platform)
@@ -149,7 +154,7 @@ def standing(platform: Platform, steps: Mapping[str, Step], ref: Ref) -> Planned
 def _planned(platform: Platform, steps: Mapping[str, Step], refs: Sequence[Ref]) -> list[Planned]:
     stale: set[Ref] = set()
     lost: dict[Ref, Ref] = {}
-    planned = []
+    found = []
     for ref in refs:
         item = assess(platform, steps, ref)
         step = steps[ref.asset]
@@ -164,8 +169,8 @@ def _planned(platform: Platform, steps: Mapping[str, Step], refs: Sequence[Ref])
             lost[ref] = cause or ref
         elif item.state in ("missing", "stale"):
             stale.add(ref)
-        planned.append(item)
-    return planned
+        found.append(item)
+    return found
 
 
 def stale_refs(platform: Platform, steps: Mapping[str, Step], selection: Selection) -> tuple[list[Ref], list[Planned]]:

@@ -1,7 +1,7 @@
 """The planner: what is made, in which order, and what a failure keeps from being made."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Set
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,7 @@ import pytest
 
 from mining_platform.artifacts import ArtifactStore, Ref, at_one_moment, current_digest, produce
 from mining_platform.graph import build_steps
-from mining_platform.pipeline import PartitionError, Platform, inputs_now
+from mining_platform.pipeline import PartitionError, Platform, Step, inputs_now
 from mining_platform.plans import PlanError, Selection, plan, select, stale_refs
 from mining_platform.region_files import load_regions
 from mining_platform.runs import Crew, Outcome, run
@@ -50,11 +50,11 @@ def platform(tmp_path: Path, sources: Sources) -> Platform:
     return Platform(tmp_path, REGIONS, ArtifactStore(tmp_path / "artifacts"), sources, sources)  # type: ignore[arg-type]
 
 
-def maker(platform: Platform, failing: set[Ref] = frozenset()) -> Callable[[Ref], Outcome]:  # type: ignore[assignment]
+def maker(platform: Platform, failing: Set[Ref] = frozenset(), steps: Mapping[str, Step] = STEPS) -> Callable[[Ref], Outcome]:
     """Makes a partition whose content names its inputs; fails for some."""
 
     def execute(ref: Ref) -> Outcome:
-        step = STEPS[ref.asset]
+        step = steps[ref.asset]
         inputs = inputs_now(platform, step, ref.partition)
 
         def compute(_inputs: Any, out: Path) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 import threading
 from collections import Counter
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,18 +11,26 @@ import pytest
 
 from mining_platform.artifacts import ArtifactStore, Ref, current_digest
 from mining_platform.costs import Budget, clocked
+from mining_platform.graph import build_steps
 from mining_platform.pipeline import Platform
 from mining_platform.plans import Selection, select
 from mining_platform.runs import Crew, Outcome, Session, run
-from tests.mining_platform.test_plans import BOTH, REGIONS, STEPS, Sources, maker, states
+from tests.mining_platform.test_plans import BOTH, REGIONS, Sources, maker, states
 
+WITHOUT_FILES = {
+    region.id: replace(region, monitoring=region.monitoring and replace(region.monitoring, territories=()))
+    for region in REGIONS.values()
+}
+"""The regions without files of territories, which are not there, so that nothing fails that is not to fail."""
+STEPS = build_steps(WITHOUT_FILES)
+maker_of = partial(maker, steps=STEPS)
 LEARNED = ("sim-cnn", "sim-cnn-48", "sim-unet")
 ALL = Selection(("sim_ranges", "sim_ranges_48", "model", "annual_report"), BOTH, (2023, 2024), LEARNED)
 
 
 def installed(home: Path) -> Platform:
     sources: Any = Sources()
-    return Platform(home, REGIONS, ArtifactStore(home / "artifacts"), sources, sources)
+    return Platform(home, WITHOUT_FILES, ArtifactStore(home / "artifacts"), sources, sources)
 
 
 @pytest.fixture
@@ -32,7 +42,7 @@ class Watched:
     """Makes partitions and notes which are under way together."""
 
     def __init__(self, platform: Platform, failing: set[Ref]) -> None:
-        self.made = maker(platform, failing)
+        self.made = maker_of(platform, failing)
         self.lock = threading.Lock()
         self.under_way: set[Ref] = set()
         self.together: list[frozenset[Ref]] = []
@@ -55,8 +65,8 @@ class Watched:
 def test_three_workers_make_what_one_makes(tmp_path: Path, failing: set[Ref]) -> None:
     alone, together = installed(tmp_path / "alone"), installed(tmp_path / "together")
     refs = select(alone, STEPS, ALL)
-    expected = run(alone, STEPS, refs, Crew(maker(alone, failing)))
-    found = run(together, STEPS, refs, Crew(maker(together, failing), workers=3))
+    expected = run(alone, STEPS, refs, Crew(maker_of(alone, failing)))
+    found = run(together, STEPS, refs, Crew(maker_of(together, failing), workers=3))
     assert [done.ref for done in found] == refs
     assert states(found) == states(expected)
     assert {done.ref: done.digest for done in found} == {done.ref: done.digest for done in expected}
@@ -125,7 +135,7 @@ def test_where_there_is_no_time_for_the_next_those_under_way_are_finished(platfo
     moments = iter([0.0, 0.0, 0.0, 3599.0])
     budget = Budget(None, None, max_hours=1.0)
     may_begin = clocked(budget, dict.fromkeys(refs, 1000.0), clock=lambda: next(moments))
-    done = run(platform, STEPS, refs, Crew(maker(platform), workers=2), may_begin=may_begin)
+    done = run(platform, STEPS, refs, Crew(maker_of(platform), workers=2), may_begin=may_begin)
     assert [each.state for each in done] == ["made", "made"]
     assert "more than the 1 it may take" in budget.stopped
     assert sum(current_digest(platform.artifacts, ref) is not None for ref in refs) == 2
@@ -135,7 +145,7 @@ def test_an_error_of_the_databases_ends_the_run_after_those_under_way(platform: 
     def execute(ref: Ref) -> Outcome:
         if ref.partition.endswith("2023"):
             raise OSError("the database is gone")
-        return maker(platform)(ref)
+        return maker_of(platform)(ref)
 
     refs = [Ref("scenes", f"sim-serra|{year}") for year in (2023, 2024)]
     with pytest.raises(OSError, match="the database is gone"):
@@ -147,7 +157,7 @@ def test_one_worker_is_this_process_and_where_nobody_can_be_hired_too(platform: 
     def never(_workers: int) -> Any:
         raise AssertionError("hired")
 
-    execute = maker(platform)
+    execute = maker_of(platform)
     with Session(platform, STEPS, execute, print, hired=never).crew(1) as crew:
         assert (crew.execute, crew.workers) == (execute, 1)
     with Session(platform, STEPS, execute, print).crew(4) as crew:
