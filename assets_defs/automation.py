@@ -11,20 +11,19 @@ from datetime import datetime
 import dagster as dg
 
 from assets_defs.partitions import REGIONS
+from assets_defs.planner_config import PlannerConfig, make, wanted
 from assets_defs.run_tags import REFRESH
 from assets_defs.summaries import concluded
-from mining_platform import plans, runs
+from mining_platform import plans
 from mining_platform.refreshes import beyond, ended, refresh_selection, regions_of_year
-from mining_platform.sessions import open_session, workers_wanted
+from mining_platform.sessions import open_session
 
 
-class RefreshConfig(dg.Config):
+class RefreshConfig(PlannerConfig):
     """Which year to refresh, and for which regions."""
 
     year: int
     regions: list[str]
-    workers: int = 1
-    """Partitions made at once, each by a process of its own."""
 
 
 @dg.op
@@ -32,11 +31,12 @@ def refresh(context: dg.OpExecutionContext, config: RefreshConfig) -> None:
     """Make everything of a year that is not fresh, but for experiments that are studies; fails naming what failed."""
     if told := ended(REGIONS, config.year):
         context.log.warning(told)
-    with open_session() as session, session.crew(config.workers) as crew:
+    what = f"Refresh of {config.year}"
+    with open_session() as session:
         selection = refresh_selection(config.regions, config.year)
         refs = plans.select(session.platform, session.steps, selection)
-        outcomes = runs.run(session.platform, session.steps, refs, crew, lambda done: context.log.info(str(done)))
-    concluded(context, f"Refresh of {config.year}", session.steps, outcomes)
+        outcomes, budget = make(context, session, refs, config, what)
+    concluded(context, what, session.steps, outcomes, stopped=budget.stopped)
 
 
 @dg.job(
@@ -52,10 +52,10 @@ def yearly_refresh() -> None:
 def refresh_request(scheduled: datetime) -> dg.RunRequest | dg.SkipReason:
     """The request for the year that ended before a moment; skips, with the reason, a year beyond every source."""
     year = scheduled.year - 1
-    wanted = list(regions_of_year(REGIONS, year))
-    if not wanted:
+    regions = list(regions_of_year(REGIONS, year))
+    if not regions:
         return dg.SkipReason(beyond(REGIONS, year))
-    config = dg.RunConfig(ops={"refresh": RefreshConfig(year=year, regions=wanted, workers=workers_wanted())})
+    config = dg.RunConfig(ops={"refresh": RefreshConfig(year=year, regions=regions, **wanted())})
     return dg.RunRequest(run_key=f"refresh-{year}", run_config=config, tags={"mining_platform/year": str(year)})
 
 

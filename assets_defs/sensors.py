@@ -11,11 +11,11 @@ from collections.abc import Mapping
 import dagster as dg
 
 from assets_defs.partitions import REGIONS, STEPS, asset_key
+from assets_defs.planner_config import wanted
 from assets_defs.source_jobs import SourcesConfig, refresh_changed
 from mining_platform.map_collections import NewCollection, new_collections
 from mining_platform.notifications import Notice, notify
 from mining_platform.pipeline import Platform
-from mining_platform.sessions import workers_wanted
 from mining_platform.source_changes import Change, Look, look
 from mining_platform.store.digests import digest_of
 
@@ -62,7 +62,7 @@ def _request(changes: tuple[Change, ...], run_key: str) -> dg.RunRequest:
         partitions=[str(change.ref) for change in changes],
         editions=editions,
         why=[f"{change.ref}: {change.what}" for change in changes],
-        workers=workers_wanted(),
+        **wanted(),
     )
     return dg.RunRequest(run_key=f"sources-{run_key}", run_config=dg.RunConfig(ops={"refresh_sources": config}))
 

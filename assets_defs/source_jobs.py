@@ -9,10 +9,10 @@ from typing import Any
 
 import dagster as dg
 
+from assets_defs.planner_config import PlannerConfig, make
 from assets_defs.results import value_of
 from assets_defs.run_tags import REFRESH
 from assets_defs.summaries import concluded
-from mining_platform import runs
 from mining_platform.artifacts import Ref
 from mining_platform.experiments import YEARLY
 from mining_platform.sessions import open_session
@@ -20,7 +20,7 @@ from mining_platform.source_editions import note_editions
 from mining_platform.source_refreshes import affected, land_cover_versions, restated_classes
 
 
-class SourcesConfig(dg.Config):
+class SourcesConfig(PlannerConfig):
     """Whose sources changed, and what is known of them."""
 
     partitions: list[str]
@@ -29,23 +29,23 @@ class SourcesConfig(dg.Config):
     """Place of a remote map -> its edition as JSON, see `source_editions`."""
     why: list[str]
     """What changed, in words."""
-    workers: int = 1
-    """Partitions made at once, each by a process of its own."""
 
 
 @dg.op
 def refresh_sources(context: dg.OpExecutionContext, config: SourcesConfig) -> None:
     """Make again what rests on some partitions whose sources changed; tells hectares old and new, fails naming what failed."""
     context.log.info("Changed: " + " | ".join(config.why))
-    with open_session() as session, session.crew(config.workers) as crew:
+    what = "Refresh of changed sources"
+    with open_session() as session:
         store = session.platform.artifacts
         note_editions({place: json.loads(edition) for place, edition in config.editions.items()})
         refs = affected(session.platform, session.steps, map(Ref.parse, config.partitions), YEARLY)
         before = land_cover_versions(store, refs)
-        outcomes = runs.run(session.platform, session.steps, refs, crew, lambda done: context.log.info(str(done)))
+        outcomes, budget = make(context, session, refs, config, what)
         rows = restated_classes(store, before)
     context.log.info("\n".join(["Land cover restated:", *map(words, rows)] if rows else ["No land-cover class was restated."]))
-    concluded(context, "Refresh of changed sources", session.steps, outcomes, {"restated": table(rows)} if rows else None)
+    told = {"restated": table(rows)} if rows else None
+    concluded(context, what, session.steps, outcomes, told, stopped=budget.stopped)
 
 
 def words(row: Mapping[str, Any]) -> str:

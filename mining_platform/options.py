@@ -5,7 +5,13 @@ from typing import Annotated
 import typer
 
 from mining_platform.consoles import CommandError
-from mining_platform.sessions import WORKERS_VARIABLE
+from mining_platform.sessions import LIMITS, WORKERS_VARIABLE
+
+
+def _variable(option: str) -> str:
+    """Where the environment says an option that is not given."""
+    return LIMITS[option][0]
+
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 AskServices = Annotated[bool, typer.Option("--ask", help="Ask services whether their scenes or maps changed.")]
@@ -15,14 +21,31 @@ Regions = Annotated[
 ]
 Years = Annotated[str, typer.Option("--years", "--year", help="Years such as 2024, 2020,2022 or 2016-2022.")]
 Experiments = Annotated[str, typer.Option("--experiments", help="Experiment ids, separated by commas.")]
-MaxRequests = Annotated[int | None, typer.Option(help="Most requests to services that a run may take.")]
-MaxBytes = Annotated[int | None, typer.Option(help="Most bytes from services that a run may take, uncompressed.")]
-MaxEecuHours = Annotated[
-    float | None, typer.Option(min=0, help="Most compute unit hours of Earth Engine that a run may take, as estimated.")
+MaxRequests = Annotated[
+    int | None, typer.Option(envvar=_variable("max_requests"), help="Most requests to services that a run may take.")
 ]
-MaxHours = Annotated[float | None, typer.Option(min=0, help="Most hours of a run: it stops before what would take longer.")]
+MaxBytes = Annotated[
+    int | None, typer.Option(envvar=_variable("max_bytes"), help="Most bytes from services that a run may take, uncompressed.")
+]
+MaxEecuHours = Annotated[
+    float | None,
+    typer.Option(
+        envvar=_variable("max_eecu_hours"),
+        min=0,
+        help="Most compute unit hours of Earth Engine that a run may take, as estimated.",
+    ),
+]
+MaxHours = Annotated[
+    float | None,
+    typer.Option(envvar=_variable("max_hours"), min=0, help="Most hours of a run: it stops before what would take longer."),
+]
 EecuRate = Annotated[
-    float, typer.Option(min=0, help="Compute unit seconds of Earth Engine for 10^9 values, where your project knows its own.")
+    float,
+    typer.Option(
+        envvar=_variable("eecu_rate"),
+        min=0,
+        help="Compute unit seconds of Earth Engine for 10^9 values, where your project knows its own.",
+    ),
 ]
 Workers = Annotated[
     int, typer.Option(min=1, envvar=WORKERS_VARIABLE, help="Partitions made at once, each by a process of its own.")

@@ -1,7 +1,9 @@
 """Opening an installation for work, through whatever orchestrator is installed; the domain itself knows none."""
 
 import gc
+import math
 import os
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from importlib.metadata import entry_points
 
@@ -12,6 +14,14 @@ RUNNERS = "mining_platform.runners"
 """Entry point group of functions that open a session."""
 
 WORKERS_VARIABLE = "MINING_PLATFORM_WORKERS"
+LIMITS: Mapping[str, tuple[str, type[int] | type[float]]] = {
+    "max_requests": ("MINING_PLATFORM_MAX_REQUESTS", int),
+    "max_bytes": ("MINING_PLATFORM_MAX_BYTES", int),
+    "max_hours": ("MINING_PLATFORM_MAX_HOURS", float),
+    "max_eecu_hours": ("MINING_PLATFORM_MAX_EECU_HOURS", float),
+    "eecu_rate": ("MINING_PLATFORM_EECU_RATE", float),
+}
+"""Limits of a run and the rate of compute units, by option: the variable that says them where no option does, and its kind."""
 """Environment variable: how many partitions commands, schedules and sensors have made at once."""
 
 
@@ -36,3 +46,19 @@ def workers_wanted() -> int:
     if not told.isdecimal() or int(told) < 1:
         raise RunnerError(f"{WORKERS_VARIABLE} is {told!r}, no number of workers. Write 2, or leave it empty for one.")
     return int(told)
+
+
+def limits_wanted() -> dict[str, float]:
+    """The LIMITS that the environment names; RunnerError for what is no number of at least 0."""
+    found: dict[str, float] = {}
+    for name, (variable, kind) in LIMITS.items():
+        told = os.environ.get(variable, "").strip()
+        if not told:
+            continue
+        try:
+            found[name] = kind(told)
+        except ValueError:
+            found[name] = -1
+        if not 0 <= found[name] < math.inf:
+            raise RunnerError(f"{variable} is {told!r}, no number of at least 0. Write one, or leave it empty.")
+    return found

@@ -1,7 +1,6 @@
 """Sensors: a change is asked for once, a collection is told once, a failure is told once, and silence is named."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import dagster as dg
@@ -14,23 +13,13 @@ from assets_defs.summaries import concluded
 from mining_platform import webhooks
 from mining_platform.artifacts import Ref
 from mining_platform.map_collections import NewCollection
-from mining_platform.notifications import EMAIL_VARIABLE, WEBHOOK_VARIABLE
 from mining_platform.runs import Outcome
 from mining_platform.source_changes import Change, Look
-from tests.file_service import FileService, file_service
+from tests.file_service import FileService
 
 SERRA, IGARAPE = Ref("land_cover", "sim-serra|2024"), Ref("land_cover", "sim-igarape|2024")
 NOTHING = Look((), (), 0)
 ELEVENTH = NewCollection("mapbiomas", "11", "https://host/collection_11/{year}.tif", (1985, 2025), ("tapajos",), "10")
-
-
-@pytest.fixture
-def chat(monkeypatch: pytest.MonkeyPatch) -> Iterator[FileService]:
-    monkeypatch.delenv(EMAIL_VARIABLE, raising=False)
-    monkeypatch.setattr(webhooks, "WAIT_S", 0.0)
-    with file_service() as service:
-        monkeypatch.setenv(WEBHOOK_VARIABLE, f"{service.url}/hook")
-        yield service
 
 
 def told(chat: FileService) -> list[dict[str, Any]]:
