@@ -17,7 +17,6 @@ from mining_platform.profiles import PROFILES
 from mining_platform.regions import Monitoring, Region, RegionError
 from mining_platform.reviews.detection_publishing import DETECTION_REVIEWS, DETECTION_REVIEWS_VERSION
 from mining_platform.stacks import layers_of
-from mining_platform.store.digests import digest_of
 from mining_platform.territory_layers import layers_fingerprint, layers_of_regions
 from mining_platform.told_regions import told_regions
 
@@ -98,7 +97,7 @@ def _detections(monitored: Iterable[Region]) -> Step:
     def config(platform: Platform, key: str) -> dict[str, Any]:
         region, _ = platform.region_year(key)
         monitoring = required_monitoring(region)
-        told = {"source": monitoring.source, "outline": digest_of(region.geometry.normalize().wkb)}
+        told = {"source": monitoring.source, "outline": region.outline_digest}
         if monitoring.source == "land-cover":
             return {**told, "codes": list(mining_codes(region.id))}
         rule = {name: value for name, value in vars(DETECTION_RULES[monitoring.rule]).items() if name != "description"}

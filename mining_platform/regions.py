@@ -9,9 +9,11 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from odc.geo.geobox import GeoBox
+from shapely.geometry import mapping
 from shapely.geometry.base import BaseGeometry
 
 from mining_platform import grids, homes, profiles, scene_collections
+from mining_platform.store.digests import canonical_json, digest_of
 
 MONITORING_SOURCES = ("model", "land-cover")
 SPANS = ("year", "to-date")
@@ -244,6 +246,11 @@ class Region:
     def geobox(self) -> GeoBox:
         """The region's 10 m grid."""
         return grids.region_geobox(self.geometry, self.epsg)
+
+    @cached_property
+    def outline_digest(self) -> str:
+        """Names the outline, by its places in degrees."""
+        return digest_of(canonical_json(mapping(self.geometry), f"The outline of {self.id}"))
 
     @property
     def simulated(self) -> bool:
