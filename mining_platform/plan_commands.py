@@ -55,8 +55,8 @@ def plan(  # noqa: PLR0913 - the options of a command
     """What `materialize` would make, in its order, and why; what it takes from services that count, and how long it takes.
 
     Times rest on what this installation made before, and on rates of another machine for what it never made.
-    Exit code 2 where that is more than --max-requests, --max-bytes or --max-eecu-hours, or where no --workers so many could make
-    it in --max-hours.
+    Exit code 2 where that is more than --max-requests, --max-bytes or --max-eecu-hours, or takes --workers at best longer than
+    --max-hours.
     """
     budget = costs.Budget(max_requests, max_bytes, max_hours, max_eecu_hours, eecu_rate)
     with open_session() as session:
